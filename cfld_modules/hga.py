@@ -1,0 +1,69 @@
+"""Hybrid-granularity attention: appearance residuals for the U-Net's cross-attention queries (facts sheet, section 2)."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as functional
+from diffusers.models.attention import BasicTransformerBlock
+from einops import rearrange
+from torch import nn
+
+from .config import APPEARANCE_BLOCKS, BRANCHES_PER_LEVEL, AppearanceConfig
+
+
+class AppearanceEncoder(nn.Module):
+    """Nine branches, three a level of the source encoder; branch k serves the U-Net's block 11 - k."""
+
+    def __init__(self, config: AppearanceConfig, feature_widths: Sequence[int]) -> None:
+        super().__init__()
+        self.zero_conv_ins, self.blocks, self.zero_conv_outs = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for k in range(len(APPEARANCE_BLOCKS)):
+            level = k // BRANCHES_PER_LEVEL
+            inner, heads = config.inner_widths[level], config.heads[level]
+            self.zero_conv_ins.append(_zeroed(nn.Conv2d(feature_widths[level], inner, 1)))
+            self.blocks.append(nn.ModuleList(
+                BasicTransformerBlock(inner, heads, inner // heads, double_self_attention=True)
+                for _ in range(config.depth)
+            ))
+            self.zero_conv_outs.append(_zeroed(nn.Conv2d(inner, config.output_widths[level], 1)))
+
+    def forward(self, features: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:
+        """Token maps (B, L, C) of the source encoder's first three stages -> {block: (B, L, query width)}."""
+        return {block: self.branch(k, features[k // BRANCHES_PER_LEVEL]) for k, block in enumerate(APPEARANCE_BLOCKS)}
+
+    def branch(self, k: int, tokens: torch.Tensor) -> torch.Tensor:
+        """Branch k on its level's tokens (B, L, C), L a square -> (B, L, query width)."""
+        side = round(tokens.shape[1] ** 0.5)
+        hidden = self.zero_conv_ins[k](rearrange(tokens, "b (h w) c -> b c h w", h=side))
+        hidden = rearrange(hidden, "b c h w -> b (h w) c")
+        for block in self.blocks[k]:
+            hidden = block(hidden)
+        hidden = self.zero_conv_outs[k](rearrange(hidden, "b (h w) c -> b c h w", h=side))
+        return rearrange(hidden, "b c h w -> b (h w) c")
+
+
+def _zeroed(convolution: nn.Conv2d) -> nn.Conv2d:
+    for parameter in convolution.parameters():
+        nn.init.zeros_(parameter)
+    return convolution
+
+
+def token_grid(tokens: int, height: int, width: int) -> tuple[int, int]:
+    """The (rows, columns) of a layer with that many tokens in a U-Net whose latents are `height` x `width`.
+
+    Of all factor pairs the one nearest to the latents' aspect, whatever resized the layer.
+    """
+    rows = [row for row in range(1, tokens + 1) if tokens % row == 0]
+    best = min(rows, key=lambda row: abs(math.log(row * row * width / (tokens * height))))
+    return best, tokens // best
+
+
+def resample_tokens(tokens: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """Residuals (B, L, C) on a square grid -> (B, rows*columns, C) on `grid`; untouched when that is their grid."""
+    side = round(tokens.shape[1] ** 0.5)
+    if grid == (side, side):
+        return tokens
+    maps = rearrange(tokens, "b (h w) c -> b c h w", h=side)
+    maps = functional.interpolate(maps, size=grid, mode="bilinear", antialias=True, align_corners=False)
+    return rearrange(maps, "b c h w -> b (h w) c")

@@ -1,0 +1,181 @@
+"""CFLD as a diffusers pipeline: the method with no ComfyUI, for training, evaluation, the shell and as a second opinion."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline, SchedulerMixin, UNet2DConditionModel
+from PIL import Image
+
+from .base_model import Vae
+from .framing import Fit, fit_box, frame_pose
+from .guidance import ROWS, SCALES_OF, row_weights
+from .hga import resample_tokens
+from .keypoints import Pose
+from .model import CFLD, Appearance
+from .pictures import finish_pictures, prepare_picture
+from .pose_adapter import resample_map
+from .pose_maps import pose_maps
+
+# Facts sheet, section 8: what scheduler_config.json of the published setting says.
+NOISE_SCHEDULE = {
+    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
+    "prediction_type": "epsilon", "clip_sample": False, "timestep_spacing": "leading", "steps_offset": 1,
+}
+PAPER_SCALE = 2.0
+
+
+def published_scheduler(name: str = "ddpm") -> SchedulerMixin:
+    """The authors' scheduler: 'ddpm', their default, or 'ddim', whose last target is abar_0 and not 1."""
+    if name == "ddim":
+        return DDIMScheduler(**NOISE_SCHEDULE, set_alpha_to_one=False)
+    return DDPMScheduler(**NOISE_SCHEDULE)
+
+
+class CFLDPipeline(DiffusionPipeline):
+    """One source picture and a target pose in, the same person in that pose out.
+
+    Args:
+        unet: SD 1.5's, patched by `unet_patch.patch_unet`.
+        vae: AutoencoderKL or AutoencoderTiny.
+        scheduler: any diffusers scheduler for epsilon prediction.
+        cfld: the trained networks.
+    """
+
+    unet: UNet2DConditionModel
+    vae: Vae
+    scheduler: SchedulerMixin
+    cfld: CFLD
+
+    def __init__(self, unet: UNet2DConditionModel, vae: Vae, scheduler: SchedulerMixin, cfld: CFLD) -> None:
+        super().__init__()
+        self.register_modules(unet=unet, vae=vae, scheduler=scheduler, cfld=cfld)
+
+    @torch.no_grad()
+    def __call__(
+        self, sources: Sequence[Image.Image], poses: Sequence[Pose], *, fit: Fit = "pad",
+        guidance_type: str = "uc_down_full", scales: Mapping[str, float] | None = None, steps: int = 50,
+        generator: torch.Generator | None = None, width: int = 352, height: int = 512,
+    ) -> list[Image.Image]:
+        """Pictures of the sources' people in the poses.
+
+        Args:
+            sources, poses: as many of each, or one of either for all of the other.
+            fit: how pictures and poses of another aspect than 176:256 are brought to it.
+            scales: guidance scales by name (see `guidance.SCALES_OF`); the paper's 2.0 where not given.
+            generator: of the initial latents and of ancestral noise; CPU, as the authors draw it.
+            width, height: of the result in pixels.
+
+        Raises:
+            ValueError: when the numbers of sources and poses do not pair up.
+        """
+        if len(sources) != len(poses) and 1 not in (len(sources), len(poses)):
+            raise ValueError(f"{len(sources)} sources and {len(poses)} poses do not pair up; give one, or as many")
+        batch = max(len(sources), len(poses))
+        appearance = _repeated(self.encode_sources(sources, fit), batch)
+        pose = [features.expand(batch, -1, -1, -1) for features in self.encode_poses(poses, fit)]
+        side = self.cfld.config.source.image_size // 4
+        noise = torch.randn(batch, 4, side, side, generator=generator).to(self.device)
+        latents = self.denoise(
+            noise * self.scheduler.init_noise_sigma, appearance, pose, guidance_type, scales, steps, generator
+        )
+        return [Image.fromarray(picture) for picture in self.decode(latents, width, height)]
+
+    def encode_sources(self, sources: Sequence[Image.Image], fit: Fit) -> Appearance:
+        """Pictures of any size -> prompt and residuals, batch of `len(sources)`."""
+        size = self.cfld.config.source.image_size
+        arrays = [np.array(source.convert("RGB")) for source in sources]
+        pixels = [prepare_picture(array, fit_box(array.shape[1], array.shape[0], fit), size) for array in arrays]
+        return self.cfld.encode_source(torch.stack(pixels).to(self.device, self.cfld.dtype))
+
+    def encode_poses(self, poses: Sequence[Pose], fit: Fit) -> list[torch.Tensor]:
+        """Poses on any canvas -> the pose adapter's three maps, batch of `len(poses)`."""
+        maps = pose_maps([frame_pose(pose, fit) for pose in poses], self.cfld.config.source.image_size)
+        return self.cfld.encode_pose(maps.to(self.device, self.cfld.dtype))
+
+    @torch.no_grad()
+    def denoise(
+        self, latents: torch.Tensor, appearance: Appearance, pose: Sequence[torch.Tensor],
+        guidance_type: str = "uc_down_full", scales: Mapping[str, float] | None = None, steps: int = 50,
+        generator: torch.Generator | None = None,
+        callback: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
+    ) -> torch.Tensor:
+        """Sample from `latents` (B, 4, h, w) at the scheduler's first noise level to latents without noise.
+
+        Args:
+            callback: called with (step, guided epsilon, latents after the step).
+        """
+        weights = row_weights(guidance_type, {s: PAPER_SCALE for s in SCALES_OF[guidance_type]} | dict(scales or {}))
+        ancestral = {"generator": generator} if isinstance(self.scheduler, DDPMScheduler) else {}
+        self.scheduler.set_timesteps(steps, device=latents.device)
+        for step, timestep in enumerate(self.progress_bar(self.scheduler.timesteps)):
+            model_input = self.scheduler.scale_model_input(latents, timestep)
+            epsilon = self.guided_epsilon(model_input, timestep, weights, appearance, pose)
+            latents = self.scheduler.step(epsilon, timestep, latents, **ancestral).prev_sample
+            if callback is not None:
+                callback(step, epsilon, latents)
+        return latents
+
+    def guided_epsilon(
+        self, latents: torch.Tensor, timestep: torch.Tensor | int, weights: Mapping[str, float],
+        appearance: Appearance, pose: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        """One U-Net call with a block of B for each row in `weights`, and their weighted sum, in float32."""
+        batch, dtype = latents.shape[0], self.unet.dtype
+        grids = [_halved(latents.shape[-2:], level) for level in range(3)]
+        rows = [ROWS[name] for name in weights]
+        prompt, learnt = appearance.prompt, self.cfld.learnable_vector.expand(batch, -1, -1)
+        residuals = {}
+        for block, tokens in appearance.residuals.items():
+            tokens = resample_tokens(tokens, grids[3 - block // 3])
+            residuals[block] = torch.cat([tokens * row.appearance for row in rows]).to(dtype)
+        maps = [resample_map(features, grid) for features, grid in zip(pose, grids, strict=True)]
+        epsilon = self.unet(
+            torch.cat([latents] * len(rows)).to(dtype), timestep,
+            torch.cat([prompt if row.prompt else learnt for row in rows]).to(dtype),
+            down_intrablock_additional_residuals=[
+                torch.cat([features * row.pose for row in rows]).to(dtype) for features in maps
+            ],
+            cross_attention_kwargs={"appearance": residuals},
+        ).sample.float()
+        parts = zip(weights.values(), epsilon.chunk(len(rows)), strict=True)
+        return sum((weight * part for weight, part in parts), torch.zeros_like(latents))
+
+    @torch.no_grad()
+    def invert(
+        self, latents: torch.Tensor, appearance: Appearance, pose: Sequence[torch.Tensor], row: str, steps: int = 50
+    ) -> torch.Tensor:
+        """DDIM inversion of clean latents (facts sheet, section 8): one unguided row, first timestep negative.
+
+        Args:
+            row: a key of `guidance.ROWS`; the authors' default is 'uc'.
+            pose: maps of the *source* pose, read only by rows with a pose.
+        """
+        levels = published_scheduler().alphas_cumprod.to(latents.device)
+        stride = len(levels) // steps
+        for timestep in self.progress_bar(range(1 - stride, 1 + stride * (steps - 1), stride)):
+            level, next_level = levels[max(timestep, 0)], levels[timestep + stride]
+            epsilon = self.guided_epsilon(latents, timestep, {row: 1.0}, appearance, pose)
+            clean = (latents - (1 - level).sqrt() * epsilon) / level.sqrt()
+            latents = next_level.sqrt() * clean + (1 - next_level).sqrt() * epsilon
+        return latents
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor, width: int, height: int) -> np.ndarray:
+        """Latents -> RGB uint8 (B, height, width, 3)."""
+        decoded = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype)).sample
+        return finish_pictures(decoded, width, height)
+
+
+def _halved(size: torch.Size, times: int) -> tuple[int, int]:
+    """The grid of a U-Net level, whose downsampling rounds up."""
+    return -(-size[0] // 2**times), -(-size[1] // 2**times)
+
+
+def _repeated(appearance: Appearance, batch: int) -> Appearance:
+    if len(appearance.prompt) == batch:
+        return appearance
+    return Appearance(
+        appearance.prompt.expand(batch, -1, -1),
+        {block: residual.expand(batch, -1, -1) for block, residual in appearance.residuals.items()},
+    )

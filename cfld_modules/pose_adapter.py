@@ -1,0 +1,41 @@
+"""Pose adapter: pose maps to additions for the U-Net's down path (facts sheet, section 4)."""
+
+import torch
+import torch.nn.functional as functional
+from diffusers.models.resnet import ResnetBlock2D
+from torch import nn
+
+from .config import PoseAdapterConfig
+
+UNSHUFFLE = 4
+
+
+class PoseAdapter(nn.Module):
+    """Three residual blocks, the map of each kept, 2x2 average pooling between them; no zero convolutions."""
+
+    def __init__(self, config: PoseAdapterConfig) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(config.channels * UNSHUFFLE**2, config.widths[0], 1)
+        inputs = (config.widths[0], *config.widths[:-1])
+        self.resnets = nn.ModuleList(
+            ResnetBlock2D(in_channels=before, out_channels=after, temb_channels=None, eps=1e-6)
+            for before, after in zip(inputs, config.widths, strict=True)
+        )
+
+    def forward(self, pose_maps: torch.Tensor) -> list[torch.Tensor]:
+        """(B, 21, S, S) in [0, 1] -> [(B, 320, S/4, S/4), (B, 640, S/8, S/8), (B, 1280, S/16, S/16)]."""
+        hidden = self.conv_in(functional.pixel_unshuffle(pose_maps, UNSHUFFLE))
+        features = []
+        for resnet in self.resnets:
+            if features:
+                hidden = functional.avg_pool2d(hidden, 2)
+            hidden = resnet(hidden, None)
+            features.append(hidden)
+        return features
+
+
+def resample_map(features: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """A map (B, C, H, W) on the (rows, columns) of a U-Net layer; untouched when that is its grid."""
+    if tuple(features.shape[-2:]) == grid:
+        return features
+    return functional.interpolate(features, size=grid, mode="bilinear", antialias=True, align_corners=False)

@@ -1,0 +1,56 @@
+"""Pose maps: the 21-channel picture of a pose that the pose adapter reads (facts sheet, section 6)."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+
+from .keypoints import LIMBS, Pose
+
+SIGMA = 6  # pixels, whatever the picture's size
+LINE_THICKNESS, JOINT_RADIUS = 2, 3
+JOINT_COLOURS = (
+    (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0), (0, 255, 85),
+    (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255),
+    (255, 0, 170), (255, 0, 85),
+)
+
+
+def joint_pixels(pose: Pose, width: int, height: int) -> list[tuple[int, int] | None]:
+    """Where each joint of `pose` falls in a picture of `width` x `height`: (x, y), truncated; None when missing."""
+    scaled = pose.points * (width, height) / (pose.width, pose.height)
+    return [(int(x), int(y)) if seen else None for (x, y), seen in zip(scaled, pose.visible, strict=True)]
+
+
+def draw_pose(pose: Pose, width: int, height: int) -> np.ndarray:
+    """The skeleton as the network was shown it, RGB uint8 (height, width, 3) on black."""
+    canvas = np.zeros((height, width, 3), np.uint8)
+    joints = joint_pixels(pose, width, height)
+    for limb, (start, end) in enumerate(LIMBS):
+        first, second = joints[start], joints[end]
+        if first is not None and second is not None:
+            colour = tuple(channel * 3 // 5 for channel in JOINT_COLOURS[limb])
+            cv2.line(canvas, first, second, colour, LINE_THICKNESS, cv2.LINE_AA)
+    for joint, colour in zip(joints, JOINT_COLOURS, strict=True):
+        if joint is not None:
+            cv2.circle(canvas, joint, JOINT_RADIUS, colour, -1, cv2.LINE_AA)
+    return canvas
+
+
+def gaussian_maps(pose: Pose, width: int, height: int) -> np.ndarray:
+    """One Gaussian a joint, peak 1, sigma 6 pixels, zero when missing: float32 (18, height, width)."""
+    y, x = np.arange(height)[:, None], np.arange(width)[None]
+    joints = joint_pixels(pose, width, height)
+    maps = np.zeros((len(joints), height, width), np.float32)
+    for index, joint in enumerate(joints):
+        if joint is not None:
+            maps[index] = np.exp(-((y - joint[1]) ** 2 + (x - joint[0]) ** 2) / (2 * SIGMA**2))
+    return maps
+
+
+def pose_maps(poses: Sequence[Pose], size: int) -> torch.Tensor:
+    """Poses in their frame (see `framing`) -> (B, 21, size, size) float32 in [0, 1], three drawn channels first."""
+    drawings = np.stack([draw_pose(pose, size, size) for pose in poses]).transpose(0, 3, 1, 2)
+    gaussians = np.stack([gaussian_maps(pose, size, size) for pose in poses])
+    return torch.cat([torch.from_numpy(drawings).float() / 255.0, torch.from_numpy(gaussians)], dim=1)

@@ -1,0 +1,114 @@
+"""Retargeting: one person's pose on another person's skeleton.
+
+All lengths are lengths in the picture. Arms, legs and torso take the reference's as they are: a limb of the pose that
+points at the viewer is as long as the reference's, too. Widths cannot: shoulders and hips look narrow from the side
+whoever's they are, and a profile would get the shoulders of a front view. Hence a width is the reference's only while
+it stays within `BUILD` of what the overall scale says; the rest of the difference is the view, and the pose's.
+"""
+
+import numpy as np
+
+from .keypoints import MIRROR, Pose
+
+BUILD = 1.3
+"""By how much shoulders or hips of two people of one size differ at most; more is a difference of the view."""
+
+_NOSE, _NECK = 0, 1
+_HEAD = [0, 14, 15, 16, 17]
+_ARMS = ((2, 3, 4), (5, 6, 7))
+_LEGS = ((8, 9, 10), (11, 12, 13))
+_SHOULDERS, _HIPS, _ANKLES = [2, 5], [8, 11], [10, 13]
+_TORSO = [_NECK, *_SHOULDERS, *_HIPS]
+
+
+def retarget(pose: Pose, reference: Pose) -> Pose:
+    """`pose` with the proportions, the size and the place of `reference`, on the canvas of `reference`.
+
+    Directions are those of `pose`. From `reference` come the lengths of upper arms, forearms, thighs and shins, the
+    length from neck to mid hip, the width of shoulders and hips (see the module), the size of the head (mean
+    distance of its points from the neck), the height of the floor (the lowest leg joint, if both show an ankle) and
+    where the torso stands from left to right.
+
+    Joints missing in `pose` stay missing; what hangs from them moves with the joint before. A length that `reference`
+    lacks is that of its other side, else the pose's own times the overall scale: the median ratio of the bones that
+    both have, or the ratio of the canvas heights if they share none. `retarget(pose, pose)` is `pose`. Each needs at
+    least one point, as `read_pose_keypoints` guarantees.
+    """
+    scale = _overall_scale(pose.points, reference.points) or reference.height / pose.height
+    points, wanted = pose.points * scale, reference.points
+    _set_length(points, _NECK, _HIPS, [*_LEGS[0], *_LEGS[1]], _length(wanted, _NECK, _HIPS))
+    _set_width(points, _ARMS, points[_NECK] if pose.visible[_NECK] else _centre(points, _SHOULDERS), wanted)
+    _set_width(points, _LEGS, _centre(points, _HIPS), wanted)
+    for chain in _ARMS + _LEGS:
+        for end in (1, 2):
+            parent, joint = chain[end - 1], chain[end]
+            length = _length(wanted, parent, [joint])
+            if np.isnan(length):
+                length = _length(wanted, MIRROR[parent], [MIRROR[joint]])
+            _set_length(points, parent, [joint], chain[end:], length)
+    _set_head_size(points, wanted)
+    return Pose(points + _to_place(points, wanted), reference.width, reference.height)
+
+
+def _overall_scale(points: np.ndarray, wanted: np.ndarray) -> float | None:
+    """Median of wanted / present length over arms, legs, torso and neck to nose; None if no bone is in both."""
+    bones = [(chain[end - 1], [chain[end]]) for chain in _ARMS + _LEGS for end in (1, 2)]
+    bones += [(_NECK, _HIPS), (_NECK, [_NOSE])]
+    present, desired = (np.array([_length(skeleton, *bone) for bone in bones]) for skeleton in (points, wanted))
+    both = (present > 0) & (desired > 0)  # False where NaN
+    return float(np.median(desired[both] / present[both])) if both.any() else None
+
+
+def _set_length(points: np.ndarray, start: int, ends: list[int], moved: list[int] | tuple[int, ...], to: float) -> None:
+    """Moves `moved` so that the distance from `start` to the centre of `ends` becomes `to`, in the same direction."""
+    vector = _centre(points, ends) - points[start]
+    length = np.linalg.norm(vector)
+    if length > 0:
+        _move(points, moved, vector * (to / length - 1))
+
+
+def _set_width(points: np.ndarray, chains: tuple, centre: np.ndarray, wanted: np.ndarray) -> None:
+    """Moves two arms or legs apart about `centre`, so that their first joints are as far apart as in `wanted`."""
+    first, second = (chain[0] for chain in chains)
+    width, wanted_width = _length(points, first, [second]), _length(wanted, first, [second])
+    if width > 0:
+        factor = np.clip(wanted_width / width, 1 / BUILD, BUILD)
+        for chain in chains:
+            _move(points, chain, (points[chain[0]] - centre) * (factor - 1))
+
+
+def _set_head_size(points: np.ndarray, wanted: np.ndarray) -> None:
+    present, desired = (np.linalg.norm(skeleton[_HEAD] - skeleton[_NECK], axis=1) for skeleton in (points, wanted))
+    both = ~np.isnan(present + desired)
+    if present[both].sum() > 0:
+        points[_HEAD] += (points[_HEAD] - points[_NECK]) * (desired[both].sum() / present[both].sum() - 1)
+
+
+def _to_place(points: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(x, y) from where the person is to where the reference stands."""
+    both = [joint for joint in range(18) if not np.isnan(points[joint] + wanted[joint]).any()]
+    anchor = [joint for joint in both if joint in _TORSO] or both or list(range(18))
+    x, y = _centre(wanted, anchor) - _centre(points, anchor)
+    floor, wanted_floor = _floor(points), _floor(wanted)
+    return np.array([x, y if np.isnan(floor + wanted_floor) else wanted_floor - floor])
+
+
+def _floor(points: np.ndarray) -> float:
+    """y of the lowest hip, knee or ankle, NaN where no ankle is in the picture."""
+    legs = points[[*_LEGS[0], *_LEGS[1]], 1]
+    return np.nan if np.isnan(points[_ANKLES, 1]).all() else float(np.nanmax(legs))
+
+
+def _length(points: np.ndarray, start: int, ends: list[int]) -> float:
+    return float(np.linalg.norm(_centre(points, ends) - points[start]))
+
+
+def _centre(points: np.ndarray, joints: list[int]) -> np.ndarray:
+    """Mean of those of the joints that are there, NaN if none is."""
+    there = points[joints][~np.isnan(points[joints]).any(axis=1)]
+    return there.mean(axis=0) if len(there) else np.full(2, np.nan)
+
+
+def _move(points: np.ndarray, joints: list[int] | tuple[int, ...], shift: np.ndarray) -> None:
+    if not np.isnan(shift).any():  # NaN: a joint or a length it depends on is missing
+        points[list(joints)] += shift

@@ -1,0 +1,26 @@
+"""The nodes: schema, argument checks and one call into the layer below."""
+
+import os
+
+import folder_paths
+from comfy_api.latest import ComfyExtension, io
+
+from .encoder import CFLDPromptEncoder
+from .guider import CFLDGuiderNode
+from .hga import CFLDApplyHGA
+from .loader import CFLDLoader
+from .pose import CFLDPoseConditioning
+from .pose_editor import CFLDPoseEditor
+from .pose_files import CFLDDrawPose, CFLDLoadPose
+
+folder_paths.add_model_folder_path("cfld", os.path.join(folder_paths.models_dir, "cfld"))
+
+
+class CFLDExtension(ComfyExtension):
+    """All nodes of the pack."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [
+            CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDLoadPose,
+            CFLDPoseEditor, CFLDDrawPose,
+        ]

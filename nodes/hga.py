@@ -1,0 +1,52 @@
+"""HGA Apply: CFLD's changes to the user's MODEL."""
+
+import torch
+from comfy_api.latest import io
+
+from ..cfld_modules.model import Appearance
+from .host_patches import apply_hga
+from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input, percent_inputs
+
+
+class CFLDApplyHGA(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="CFLDApplyHGA",
+            display_name="HGA Apply",
+            category=CATEGORY,
+            description="Patches a Stable Diffusion 1.5 model for CFLD: its trained key/value matrices, the source "
+            "person's appearance in the cross-attention queries, and the three-branch guidance under any sampler.",
+            search_aliases=["pose transfer", "hybrid-granularity attention", "appearance", "apply cfld"],
+            inputs=[
+                io.Model.Input("model", tooltip="Any Stable Diffusion 1.5 model, with LoRA or other patches as you like."),
+                cfld_input(),
+                AppearanceType.Input("appearance", tooltip="The source person, from PRD Prompt Encoder."),
+                io.Float.Input(
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.01,
+                    tooltip="Weight of the appearance in the queries; 1.0 is the trained one, 0 leaves the model as it is.",
+                ),
+                io.Float.Input(
+                    "pose_guidance", default=2.0, min=0.0, max=100.0, step=0.1, round=0.01,
+                    tooltip="The paper's w_pose, for samplers with one cfg (which is its w_app). When both are equal, "
+                    "as in the paper, a step costs two U-Net rows instead of three. CFLD Guider has scales of its own.",
+                ),
+                *percent_inputs("the appearance"),
+                io.Mask.Input(
+                    "mask", optional=True,
+                    tooltip="Where in the picture the appearance is applied (white). Without it, everywhere.",
+                ),
+            ],
+            outputs=[io.Model.Output("model", tooltip="The patched model, for KSampler or a guider.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, model: object, cfld: LoadedCFLD, appearance: Appearance, strength: float, pose_guidance: float,
+        start_percent: float, end_percent: float, mask: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
+        if strength == 0 or start_percent >= end_percent or (mask is not None and not mask.any()):
+            return io.NodeOutput(model)
+        return io.NodeOutput(
+            apply_hga(model, cfld, appearance, strength, pose_guidance, (start_percent, end_percent), mask)
+        )

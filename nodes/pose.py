@@ -1,0 +1,74 @@
+"""Pose Conditioning: a target pose into the conditioning, as the host carries a ControlNet."""
+
+import comfy.model_management
+import comfy.utils
+import torch
+from comfy_api.latest import io
+
+from ..cfld_modules.framing import Fit, frame_pose
+from ..cfld_modules.pose_maps import pose_maps
+from .host_patches import on_device, pose_conditioning, source_count
+from .types import CATEGORY, LoadedCFLD, PoseType, cfld_input, fit_input, percent_inputs, read_poses
+
+NODE = "Pose Conditioning"
+
+
+class CFLDPoseConditioning(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="CFLDPoseConditioning",
+            display_name=NODE,
+            category=CATEGORY,
+            description="Adds the target pose. Chains with ordinary ControlNets. For core's Dual CFG Guider, give this "
+            "node's negative output to a second one's positive input with the same pose: its positive output is the "
+            "pose-only prompt (cond2).",
+            search_aliases=["pose transfer", "target pose", "pose adapter", "openpose", "controlnet pose"],
+            inputs=[
+                cfld_input(),
+                io.Conditioning.Input("positive", tooltip="From PRD Prompt Encoder: the rows that get the pose."),
+                io.Conditioning.Input("negative", tooltip="From PRD Prompt Encoder: the rows without the pose."),
+                PoseType.Input(
+                    "pose", tooltip="Target pose: key points from Load Pose, Pose Editor, DWPose, OpenPose or SDPose "
+                    "(not their drawing). Several frames are several poses; set the latent's batch size to as many.",
+                ),
+                io.Float.Input(
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.01,
+                    tooltip="Weight of the pose's additions to the U-Net; 1.0 is the trained one, 0 leaves them out.",
+                ),
+                *percent_inputs("the pose"),
+                fit_input("pose canvas"),
+            ],
+            outputs=[
+                io.Conditioning.Output("positive", tooltip="The prompt with the pose."),
+                io.Conditioning.Output("negative", tooltip="The unconditional prompt, batched with the positive one."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, cfld: LoadedCFLD, positive: list, negative: list, pose: object, strength: float, start_percent: float,
+        end_percent: float, fit: Fit,
+    ) -> io.NodeOutput:
+        poses = read_poses(NODE, "pose", pose)
+        if strength == 0 or start_percent >= end_percent:
+            return io.NodeOutput(positive, negative)
+        people = source_count(positive)
+        if people > 1 and len(poses) > 1 and people != len(poses):
+            raise ValueError(
+                f"{NODE}: input 'pose' has {len(poses)} poses for {people} source people; give one, or as many"
+            )
+        networks = on_device(cfld.networks)
+        size = cfld.config.source.image_size
+        progress = comfy.utils.ProgressBar(len(poses))
+        encoded = []
+        for one in poses:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            maps = pose_maps([frame_pose(one, fit)], size).to(networks.device, networks.dtype)
+            encoded.append(networks.encode_pose(maps))
+            progress.update(1)
+        storage = comfy.model_management.intermediate_device()
+        features = tuple(torch.cat(level).to(storage) for level in zip(*encoded, strict=True))
+        return io.NodeOutput(*pose_conditioning(
+            NODE, positive, negative, features, strength, (start_percent, end_percent)
+        ))

@@ -1,0 +1,41 @@
+/** Opens ComfyUI's page in a headless Chromium. */
+import { existsSync } from 'node:fs'
+
+const BROWSER = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
+const ARGUMENTS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync'
+]
+
+/** Why no browser can be started here, in words; '' where one can. */
+export async function missingBrowser() {
+  if (!existsSync(BROWSER)) return `no browser: ${BROWSER} does not exist; set CHROMIUM_PATH`
+  const isInstalled = await import('playwright-core').then(() => true, () => false)
+  return isInstalled ? '' : 'playwright-core is not installed: npm install'
+}
+
+export async function startBrowser() {
+  const { chromium } = await import('playwright-core')
+  return chromium.launch({ executablePath: BROWSER, args: ARGUMENTS })
+}
+
+/**
+ * ComfyUI's page, its graph ready and empty: {page, errors}. errors fills with what goes wrong in the page itself and
+ * with console errors from the pack's own modules.
+ */
+export async function openPage(browser, server, { width = 1400, height = 1000 } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, reducedMotion: 'reduce' })
+  const page = await context.newPage()
+  const errors = []
+  page.on('pageerror', (error) => errors.push(String(error.stack ?? error)))
+  page.on('console', (message) => {
+    const isOurs = message.location().url.includes(`/extensions/${server.packName}/`)
+    if (message.type() === 'error' && isOurs) errors.push(message.text())
+  })
+  await page.goto(server.address)
+  await page.waitForFunction(() => window.app?.graph && window.app.extensionManager && window.LiteGraph)
+  await page.waitForFunction(() => Object.keys(window.LiteGraph.registered_node_types).length > 100)
+  await page.waitForFunction(() => !document.querySelector('#splash-loader'))
+  await page.evaluate(() => window.app.graph.clear())
+  return { page, errors }
+}

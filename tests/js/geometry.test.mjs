@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import {
+  boneAt, boundsOf, centreOf, estimateJoint, fitPose, hideJoint, jointAt, mirrorPose, moveJoint, moveLimb, rotatePose,
+  scalePose, swingLimb, translatePose
+} from '../../web/js/pose_editor/geometry.js'
+import { BONES, MIRROR, NECK, PARENT, STANDING, limb } from '../../web/js/pose_editor/skeleton.js'
+
+const CANVAS = { width: 352, height: 512 }
+const POSE = STANDING.pose
+const [R_SHOULDER, R_ELBOW, R_WRIST] = [2, 3, 4]
+
+function assertClose(actual, expected, tolerance = 1e-9) {
+  assert.equal(actual.length, expected.length)
+  actual.forEach((point, joint) => {
+    if (!point || !expected[joint]) return assert.equal(point, expected[joint], `joint ${joint}`)
+    point.forEach((value, axis) =>
+      assert.ok(Math.abs(value - expected[joint][axis]) <= tolerance, `joint ${joint}: ${point} is not ${expected[joint]}`)
+    )
+  })
+}
+
+const boneLengths = (pose) => BONES.map(([from, to]) => Math.hypot(pose[to][0] - pose[from][0], pose[to][1] - pose[from][1]))
+
+test('the skeleton is a tree of 17 bones that hangs on the neck', () => {
+  assert.equal(PARENT[NECK], null)
+  assert.equal(new Set(limb(NECK)).size, 18)
+  assert.deepEqual(limb(R_SHOULDER), [2, 3, 4])
+  assert.deepEqual(limb(0).toSorted((a, b) => a - b), [0, 14, 15, 16, 17])
+})
+
+test('moving a joint moves that joint alone and leaves the pose it came from alone', () => {
+  const before = structuredClone(POSE)
+  const moved = moveJoint(POSE, R_ELBOW, [10, 20])
+  assert.deepEqual(moved[R_ELBOW], [10, 20])
+  assert.deepEqual(moved.with(R_ELBOW, POSE[R_ELBOW]), before)
+  assert.deepEqual(POSE, before)
+})
+
+test('a moved limb takes its visible children along, hidden ones stay hidden', () => {
+  const moved = moveLimb(hideJoint(POSE, R_WRIST), R_SHOULDER, [5, -7])
+  assert.deepEqual(moved[R_ELBOW], [POSE[R_ELBOW][0] + 5, POSE[R_ELBOW][1] - 7])
+  assert.equal(moved[R_WRIST], null)
+  assert.deepEqual(moved[5], POSE[5])
+})
+
+test('swinging a limb keeps every length and points the bone where it was dragged', () => {
+  const pivot = POSE[R_SHOULDER]
+  const swung = swingLimb(POSE, R_ELBOW, POSE[R_ELBOW], [pivot[0] - 50, pivot[1]])
+  const lengths = boneLengths(POSE)
+  boneLengths(swung).forEach((length, bone) => assert.ok(Math.abs(length - lengths[bone]) < 1e-9, `bone ${bone}`))
+  assert.ok(Math.abs(swung[R_ELBOW][1] - pivot[1]) < 1e-9)
+  assert.ok(swung[R_ELBOW][0] < pivot[0])
+  assert.deepEqual(swung[R_SHOULDER], pivot)
+})
+
+test('rotations, scalings and translations are undone by their inverses', () => {
+  const centre = [40, 300]
+  assertClose(rotatePose(rotatePose(POSE, 0.7, centre), -0.7, centre), POSE)
+  assertClose(scalePose(scalePose(POSE, 1.7, centre), 1 / 1.7, centre), POSE)
+  assertClose(translatePose(translatePose(POSE, [3, 4]), [-3, -4]), POSE)
+})
+
+test('a quarter turn is clockwise on the screen', () => {
+  const turned = rotatePose(POSE.with(0, [10, 0]), Math.PI / 2, [0, 0])
+  assertClose([turned[0]], [[0, 10]])
+})
+
+test('mirroring swaps left and right in place, and twice is the identity', () => {
+  const pose = hideJoint(moveJoint(POSE, R_WRIST, [20, 40]), 17)
+  const mirrored = mirrorPose(pose)
+  assert.deepEqual(boundsOf(mirrored), boundsOf(pose))
+  assert.equal(mirrored[16], null)
+  assert.deepEqual(mirrored[7], [boundsOf(pose).left + boundsOf(pose).right - 20, 40])
+  assertClose(mirrorPose(mirrored), pose)
+  assert.deepEqual(MIRROR.map((joint) => MIRROR[joint]), [...MIRROR.keys()])
+})
+
+test('a mirrored pose without any joint stays one', () => {
+  const nobody = POSE.map(() => null)
+  assert.deepEqual(mirrorPose(nobody), nobody)
+})
+
+test('a pose on another canvas keeps its proportions and is centred', () => {
+  const fitted = fitPose(POSE, STANDING, { width: 1024, height: 512 })
+  assertClose(fitted, translatePose(POSE, [(1024 - 352) / 2, 0]))
+  assertClose(fitPose(POSE, CANVAS, { width: 176, height: 900 }), translatePose(scalePose(POSE, 0.5, [0, 0]), [0, 322]))
+})
+
+test('a hidden joint is looked for where the standing figure has it, at the size and turn of the figure', () => {
+  const small = scalePose(POSE, 0.5, [0, 0])
+  assertClose([estimateJoint(hideJoint(small, R_WRIST), R_WRIST, CANVAS)], [small[R_WRIST]])
+  const fromBehind = mirrorPose(POSE).map((_, joint) => mirrorPose(POSE)[MIRROR[joint]])
+  assertClose([estimateJoint(hideJoint(fromBehind, R_WRIST), R_WRIST, CANVAS)], [fromBehind[R_WRIST]])
+})
+
+test('a hidden joint is found for every figure, even one of nothing', () => {
+  const nobody = POSE.map(() => null)
+  for (const joint of POSE.keys()) {
+    assert.deepEqual(estimateJoint(nobody, joint, CANVAS), POSE[joint])
+    for (const other of POSE.keys()) {
+      const found = estimateJoint(nobody.with(other, [30, 40]), joint, CANVAS)
+      assert.ok(found.every(Number.isFinite), `${joint} from ${other}`)
+    }
+  }
+})
+
+test('the nearest joint within reach is hit, hidden ones never', () => {
+  const [x, y] = POSE[R_WRIST]
+  assert.equal(jointAt(POSE, [x + 3, y - 3], 8), R_WRIST)
+  assert.equal(jointAt(POSE, [x + 3, y - 3], 4), null)
+  assert.equal(jointAt(hideJoint(POSE, R_WRIST), [x, y], 8), null)
+})
+
+test('a bone is hit along its whole length and not beyond its ends', () => {
+  const middle = centreOf(boundsOf([POSE[R_ELBOW], POSE[R_WRIST]]))
+  assert.equal(boneAt(POSE, middle, 3), R_WRIST)
+  assert.equal(boneAt(POSE, [POSE[R_WRIST][0], POSE[R_WRIST][1] + 10], 5), null)
+  assert.equal(boneAt(hideJoint(POSE, R_ELBOW), middle, 3), null)
+})

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { PoseError, decodePoses, encodePoses } from '../../web/js/pose_editor/openpose_json.js'
+import { STANDING } from '../../web/js/pose_editor/skeleton.js'
+
+const CANVAS = { width: 352, height: 512 }
+const POSE = STANDING.pose.with(4, null).with(7, [-20.25, 600.5])
+
+const keyPoints = (pose, scale = [1, 1], score = 1) =>
+  pose.flatMap((point) => (point ? [point[0] / scale[0], point[1] / scale[1], score] : [0, 0, 0]))
+const frame = (...bodies) => ({
+  canvas_width: 352,
+  canvas_height: 512,
+  people: bodies.map((body) => ({ pose_keypoints_2d: body }))
+})
+const decodeOne = (value) => decodePoses(JSON.stringify(value))[0].pose
+
+test('encoding and decoding give the same poses back, and the same text', () => {
+  const text = encodePoses([POSE, STANDING.pose], CANVAS)
+  const frames = decodePoses(text)
+  assert.deepEqual(frames, [{ ...CANVAS, pose: POSE }, { ...CANVAS, pose: STANDING.pose }])
+  assert.equal(encodePoses(frames.map(({ pose }) => pose), CANVAS), text)
+})
+
+test('the canonical form: pixels to a hundredth, confidence 1, hidden joints 0,0,0', () => {
+  const [first] = JSON.parse(encodePoses([POSE.with(0, [1 / 3, 2])], CANVAS))
+  assert.deepEqual(Object.keys(first), ['canvas_width', 'canvas_height', 'people'])
+  const numbers = first.people[0].pose_keypoints_2d
+  assert.equal(numbers.length, 54)
+  assert.deepEqual(numbers.slice(0, 3), [0.33, 2, 1])
+  assert.deepEqual(numbers.slice(12, 15), [0, 0, 0])
+})
+
+test('0-1 coordinates are told from pixels, also where they lie outside the canvas', () => {
+  const decoded = decodeOne([frame(keyPoints(POSE, [352, 512]))])
+  decoded.forEach((point, joint) =>
+    point
+      ? point.forEach((value, axis) => assert.ok(Math.abs(value - POSE[joint][axis]) < 1e-9))
+      : assert.equal(POSE[joint], null)
+  )
+})
+
+test('of 25 points the mid hip and the feet are dropped', () => {
+  const numbers = keyPoints(POSE)
+  const body25 = [...numbers.slice(0, 24), 1, 1, 1, ...numbers.slice(24), ...Array(18).fill(9)]
+  assert.equal(body25.length, 75)
+  assert.deepEqual(decodeOne([frame(body25)]), POSE)
+})
+
+test('a bare frame stands for a list of one', () => {
+  assert.deepEqual(decodeOne(frame(keyPoints(POSE))), POSE)
+})
+
+test('real scores hide unsure points, 0 and 1 do not', () => {
+  const unsure = keyPoints(POSE, [1, 1], 0.9)
+  unsure.splice(0, 3, 100, 100, 0.2)
+  assert.equal(decodeOne(frame(unsure))[0], null)
+  unsure.splice(0, 3, -1, -1, 0.9)
+  assert.equal(decodeOne(frame(unsure))[0], null)
+  unsure.splice(0, 3, null, 5, 0.9)
+  assert.equal(decodeOne(frame(unsure))[0], null)
+  const sure = keyPoints(POSE)
+  sure.splice(0, 3, -1, -1, 1)
+  assert.deepEqual(decodeOne(frame(sure))[0], [-1, -1])
+})
+
+test('of several people the largest is taken', () => {
+  const small = POSE.map((point) => point && point.map((value) => value / 2))
+  assert.deepEqual(decodeOne(frame(keyPoints(small), null, keyPoints(POSE), [])), POSE)
+})
+
+test('the annotations of the authors: y and x apart, -1 where missing, on 176 x 256', () => {
+  const xs = STANDING.pose.map(([x]) => x / 2)
+  const ys = STANDING.pose.map(([, y]) => y / 2)
+  const [{ width, height, pose }] = decodePoses(JSON.stringify({ keypoints_x: xs.with(3, -1), keypoints_y: ys }))
+  assert.deepEqual([width, height], [176, 256])
+  assert.equal(pose[3], null)
+  assert.deepEqual(pose[0], [xs[0], ys[0]])
+})
+
+test('a frame without a canvas size is read on the canvas given, else refused', () => {
+  const bare = JSON.stringify({ people: [{ pose_keypoints_2d: keyPoints(POSE) }] })
+  assert.deepEqual(decodePoses(bare, CANVAS), [{ ...CANVAS, pose: POSE }])
+  assert.throws(() => decodePoses(bare), PoseError)
+})
+
+test('whatever else comes is refused with a word on why', () => {
+  const numbers = keyPoints(POSE)
+  const refused = [
+    'no JSON', '', '[]', '3', 'null', '"x"', '[3]', '{}', '{"people": 3}',
+    JSON.stringify(frame(numbers.slice(3))), JSON.stringify(frame(numbers.with(3, 'a'))),
+    JSON.stringify(frame(numbers.with(3, 1e9))), JSON.stringify(frame('text')),
+    JSON.stringify({ ...frame(numbers), canvas_width: 0 }), JSON.stringify({ ...frame(numbers), canvas_height: 1.5 }),
+    JSON.stringify({ ...frame(), people: [3] }), JSON.stringify({ keypoints_x: [1], keypoints_y: [1] })
+  ]
+  for (const text of refused) {
+    assert.throws(() => decodePoses(text), (error) => error instanceof PoseError && error.message.length > 10, text)
+  }
+})

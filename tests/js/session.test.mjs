@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { amend, record, redo, startHistory, undo } from '../../web/js/pose_editor/history.js'
+import { decodePoses, encodePoses } from '../../web/js/pose_editor/openpose_json.js'
+import { PoseSession } from '../../web/js/pose_editor/session.js'
+import { STANDING } from '../../web/js/pose_editor/skeleton.js'
+
+const CANVAS = { width: 352, height: 512 }
+const R_WRIST = 4
+
+function startSession(text = '') {
+  const written = []
+  const canvases = []
+  const write = (entry) => {
+    written.push(entry.text)
+    canvases.push(entry.canvas)
+  }
+  const session = new PoseSession({ write, changed: () => {} })
+  session.start(text, CANVAS)
+  return { session, written, canvases, stored: () => decodePoses(written.at(-1)).map(({ pose }) => pose) }
+}
+
+test('history: undo and redo walk the line, a new step forgets what was undone', () => {
+  let history = record(record(startHistory('a'), 'b'), 'c')
+  history = undo(history)
+  assert.equal(history.present, 'b')
+  assert.equal(redo(history).present, 'c')
+  history = record(history, 'd')
+  assert.equal(redo(history).present, 'd')
+  assert.equal(undo(undo(undo(history))).present, 'a')
+  assert.deepEqual(amend(undo(history), 'x'), { past: ['a'], present: 'x', future: [] })
+})
+
+test('an empty text shows a standing figure and stores nothing until the first edit', () => {
+  const { session, written, stored } = startSession()
+  assert.deepEqual(session.pose, STANDING.pose)
+  assert.equal(session.isStored, false)
+  session.selectJoint(R_WRIST)
+  session.selectTool('figure')
+  session.resize(CANVAS)
+  assert.deepEqual(written, [])
+  session.nudge([1, 0], 'joint')
+  assert.deepEqual(stored(), [STANDING.pose.with(R_WRIST, [119, 256])])
+  session.undo()
+  assert.equal(written.at(-1), '')
+})
+
+test('what is stored is what is shown', () => {
+  const { session, stored } = startSession()
+  session.turn(33.3)
+  assert.deepEqual(stored(), session.frames)
+  session.mirror()
+  session.scale(1.01)
+  assert.deepEqual(stored(), session.frames)
+})
+
+test('mirroring twice stores the same text', () => {
+  const { session, written } = startSession()
+  session.nudge([0.37, 0], 'figure')
+  const before = written.at(-1)
+  session.mirror()
+  session.mirror()
+  assert.equal(written.at(-1), before)
+})
+
+test('a preview stores nothing; taken back, it leaves no trace', () => {
+  const { session, written } = startSession()
+  session.preview(session.pose.with(0, [1, 1]))
+  assert.deepEqual(session.pose[0], [1, 1])
+  session.cancelPreview()
+  assert.deepEqual(session.pose, STANDING.pose)
+  assert.deepEqual(written, [])
+})
+
+test('undo and redo go through every edit', () => {
+  const { session, written } = startSession()
+  session.selectJoint(R_WRIST)
+  session.nudge([10, 0], 'limb')
+  session.hide(R_WRIST)
+  session.addFrame()
+  const texts = [...written]
+  session.undo()
+  session.undo()
+  assert.equal(session.text, texts[0])
+  session.redo()
+  session.redo()
+  assert.equal(session.text, texts[2])
+  assert.equal(session.canRedo, false)
+})
+
+test('a hidden joint comes back where it would be', () => {
+  const { session, stored } = startSession()
+  session.toggle(R_WRIST)
+  assert.equal(stored()[0][R_WRIST], null)
+  session.toggle(R_WRIST)
+  assert.deepEqual(stored()[0], STANDING.pose)
+})
+
+test('frames: new, duplicate, switch, delete; the last one stays', () => {
+  const { session, stored } = startSession()
+  session.nudge([5, 5], 'figure')
+  session.addFrame()
+  session.nudge([100, 0], 'figure')
+  session.addStandingFrame()
+  assert.equal(session.frame, 2)
+  assert.deepEqual(stored().map((pose) => pose[0]), [[181, 95], [281, 95], [176, 90]])
+  session.selectFrame(0)
+  session.removeFrame()
+  assert.deepEqual(stored().map((pose) => pose[0]), [[281, 95], [176, 90]])
+  session.selectFrame(99)
+  assert.equal(session.frame, 1)
+  session.removeFrame()
+  session.removeFrame()
+  assert.equal(stored().length, 1)
+})
+
+test('poses of another canvas are shown as the node scales them, and stored so only when edited', () => {
+  const text = encodePoses([STANDING.pose], { width: 704, height: 512 })
+  const { session, written, stored } = startSession(text)
+  assert.deepEqual(session.pose[1], [88, 132])
+  assert.deepEqual(written, [])
+  session.nudge([1, 0], 'figure')
+  assert.equal(decodePoses(written.at(-1))[0].width, 352)
+  assert.deepEqual(stored()[0][1], [89, 132])
+})
+
+test('when the canvas is resized the figure keeps its proportions, and finds back through all steps', () => {
+  const { session, written, canvases, stored } = startSession(encodePoses([STANDING.pose], CANVAS))
+  session.resize({ width: 704, height: 512 })
+  assert.deepEqual(stored()[0][1], [352, 132])
+  for (let width = 700; width >= 16; width -= 4) session.resize({ width, height: 512 })
+  session.resize(CANVAS)
+  assert.deepEqual(stored()[0], STANDING.pose)
+  session.resize({ width: 200, height: 100 })
+  assert.equal(decodePoses(written.at(-1))[0].height, 100)
+  session.undo()
+  assert.deepEqual(stored()[0], STANDING.pose)
+  assert.deepEqual(canvases.at(-1), CANVAS)
+  assert.equal(session.canUndo, false)
+})
+
+test('resizing the canvas of an empty editor stores no pose', () => {
+  const { session, written } = startSession()
+  session.resize({ width: 704, height: 1024 })
+  assert.deepEqual(written, [''])
+  assert.deepEqual(session.pose[1], [352, 264])
+})
+
+test('one frame taken over replaces the frame being edited, or follows it; several replace all', () => {
+  const { session, stored } = startSession()
+  const other = STANDING.pose.with(0, [1, 1])
+  session.addFrame()
+  session.take(encodePoses([other], CANVAS))
+  assert.deepEqual(stored().map((pose) => pose[0]), [[176, 90], [1, 1]])
+  session.take(encodePoses([other], CANVAS), { asNewFrame: true })
+  assert.equal(stored().length, 3)
+  session.take(encodePoses([other, other], CANVAS))
+  assert.deepEqual(stored(), [other, other])
+})
+
+test('a text that cannot be read is kept until the user replaces it', () => {
+  const { session, written } = startSession('{"broken"')
+  assert.match(session.error, /JSON/)
+  session.nudge([1, 1], 'figure')
+  session.addFrame()
+  session.mirror()
+  assert.deepEqual(written, [])
+  assert.throws(() => session.take('{"also broken"'))
+  assert.equal(session.text, '{"broken"')
+  session.take(encodePoses([STANDING.pose], CANVAS))
+  assert.equal(session.error, '')
+  assert.equal(written.length, 1)
+})
+
+test('a locked session stores nothing', () => {
+  const { session, written } = startSession()
+  session.setLocked('linked')
+  session.nudge([1, 1], 'figure')
+  session.take(encodePoses([STANDING.pose], CANVAS))
+  session.clear()
+  session.undo()
+  assert.deepEqual(written, [])
+})
+
+test('a pose from the input is the starting point while nothing is stored', () => {
+  const { session, written, stored } = startSession()
+  const other = STANDING.pose.with(0, [1, 1])
+  session.setIncoming(encodePoses([other], CANVAS))
+  assert.deepEqual(session.pose, other)
+  assert.deepEqual(written, [])
+  session.nudge([1, 0], 'figure')
+  assert.deepEqual(stored()[0][0], [2, 1])
+  session.setIncoming(encodePoses([STANDING.pose], CANVAS))
+  assert.deepEqual(session.pose[0], [2, 1])
+})
+
+test('a text set from outside can be undone, an equal one changes nothing', () => {
+  const { session } = startSession()
+  const text = encodePoses([STANDING.pose.with(0, [1, 1])], CANVAS)
+  session.setText(text)
+  session.setText(text)
+  assert.deepEqual(session.pose[0], [1, 1])
+  session.undo()
+  assert.equal(session.canUndo, false)
+  assert.equal(session.text, '')
+})

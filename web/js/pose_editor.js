@@ -1,0 +1,89 @@
+/** Puts the pose editor on the node CFLDPoseEditor. The whole state is the node's text widget `pose_json`. */
+import { api } from '../../../scripts/api.js'
+import { app } from '../../../scripts/app.js'
+import { upstreamPicture } from './pose_editor/tracing.js'
+import { createPoseEditor } from './pose_editor/view.js'
+
+const NODE = 'CFLDPoseEditor'
+const SMALLEST_HEIGHT = 420
+const INITIAL_SIZE = [370, 680]
+
+app.registerExtension({
+  name: 'CFLD.PoseEditor',
+  nodeCreated(node) {
+    if (node.comfyClass === NODE) attachEditor(node)
+  }
+})
+
+function attachEditor(node) {
+  const widget = (name) => node.widgets.find((candidate) => candidate.name === name)
+  const text = widget('pose_json')
+  const width = widget('width')
+  const height = widget('height')
+  const editor = createPoseEditor({ write, passWheel: (event) => app.canvas.processMouseWheel(event) })
+
+  // Shown by the editor instead: the first is read by the classic renderer, the second by Nodes 2.0.
+  text.hidden = true
+  text.options.hidden = true
+  const shown = node.addDOMWidget('pose_editor', 'CFLD_POSE_EDITOR', editor.container, {
+    serialize: false, // not part of the prompt
+    hideOnZoom: false,
+    getMinHeight: () => SMALLEST_HEIGHT
+  })
+  shown.serialize = false // nor of the saved workflow
+  node.setSize(INITIAL_SIZE.map((size, axis) => Math.max(size, node.size[axis])))
+
+  function write(stored) {
+    text.value = stored.text
+    width.value = stored.canvas.width
+    height.value = stored.canvas.height
+    node.graph?.setDirtyCanvas(true)
+    recordForGraphUndo()
+  }
+
+  const canvasSize = () => ({ width: width.value, height: height.value })
+
+  function readConnections() {
+    const isLinked = node.inputs.some((input) => input.name === 'pose_json' && input.link != null)
+    editor.session.setLocked(isLinked ? 'pose_json comes from a connected node.' : '')
+    editor.tracing.setUpstream(upstreamPicture(node, 'background', (query) => api.apiURL(`/view?${query}`)))
+  }
+
+  follow(text, 'callback', () => editor.session.setText(text.value))
+  follow(width, 'callback', () => editor.session.resize(canvasSize()))
+  follow(height, 'callback', () => editor.session.resize(canvasSize()))
+  follow(node, 'onConfigure', () => {
+    editor.session.start(text.value, canvasSize())
+    requestAnimationFrame(readConnections) // the graph links its nodes after configuring them
+  })
+  follow(node, 'onConnectionsChange', () => requestAnimationFrame(readConnections))
+  follow(node, 'onExecuted', (output) => output?.pose_json && editor.session.setIncoming(output.pose_json[0]))
+  follow(node, 'onRemoved', () => editor.dispose())
+  // The node upstream may have been given another picture meanwhile.
+  editor.container.addEventListener('pointerenter', readConnections)
+  editor.session.start(text.value, canvasSize())
+}
+
+/** Calls `then` with the same arguments after whatever method the object has under that name. */
+function follow(object, name, then) {
+  const method = object[name]
+  object[name] = function (...args) {
+    const result = method?.apply(this, args)
+    then(...args)
+    return result
+  }
+}
+
+/**
+ * Lets the page's undo see the change: it looks after clicks and keys, but not after keys in text areas, and for such
+ * the page takes this editor. A little later, because in "run on change" mode the page undoes in the same key press and
+ * must find the graph as it was.
+ */
+function recordForGraphUndo() {
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      app.canvas.emitBeforeChange()
+      app.canvas.emitAfterChange()
+    })
+  )
+}

@@ -1,0 +1,132 @@
+/** Painting on a 2D canvas context. Everything is drawn in stage pixels, through a viewport. */
+import { estimateJoint } from './geometry.js'
+import { BONE_COLOURS, BONES, JOINT_COLOURS, JOINT_NAMES } from './skeleton.js'
+import { figureBox, toStage } from './viewport.js'
+
+const FULL_TURN = 2 * Math.PI
+const MARK = '#ffffff'
+const ACCENT = '#4aa3ff'
+
+/** Bones first, then joints, as the network sees them; thickness and radius are in stage pixels. */
+export function drawPose(context, pose, viewport, { thickness, radius }) {
+  const points = pose.map((point) => point && toStage(viewport, point))
+  context.lineWidth = thickness
+  context.lineCap = 'round'
+  BONES.forEach(([from, to], bone) => {
+    if (!points[from] || !points[to]) return
+    context.strokeStyle = BONE_COLOURS[bone]
+    context.beginPath()
+    context.moveTo(...points[from])
+    context.lineTo(...points[to])
+    context.stroke()
+  })
+  points.forEach((point, joint) => {
+    if (!point) return
+    context.fillStyle = JOINT_COLOURS[joint]
+    disc(context, point, radius)
+    context.fill()
+  })
+}
+
+/** A small picture of a pose that fills the context's own canvas. */
+export function drawThumbnail(context, pose, canvas) {
+  const { width, height } = context.canvas
+  const scale = Math.min(width / canvas.width, height / canvas.height)
+  const viewport = {
+    scale,
+    left: (width - canvas.width * scale) / 2,
+    top: (height - canvas.height * scale) / 2
+  }
+  context.fillStyle = '#000'
+  context.fillRect(0, 0, width, height)
+  drawPose(context, pose, viewport, { thickness: 3, radius: 3 })
+}
+
+/**
+ * The whole stage.
+ *
+ * scene: {stage: {width, height}, viewport, canvas, pose, isFaint, tool, selected, hovered, showHidden, background}
+ * where background is {image, opacity} or null, and selected and hovered are joints or null.
+ */
+export function drawStage(context, scene) {
+  const { stage, viewport, canvas, pose } = scene
+  context.clearRect(0, 0, stage.width, stage.height)
+  drawPaper(context, scene)
+  context.globalAlpha = scene.isFaint ? 0.55 : 1
+  drawPose(context, pose, viewport, { thickness: 4, radius: 5 })
+  context.globalAlpha = 1
+  if (scene.showHidden) drawHidden(context, pose, canvas, viewport)
+  if (scene.tool === 'figure') return drawFigureBox(context, figureBox(pose, viewport))
+  const marked = [scene.hovered, scene.selected].filter((joint) => joint !== null)
+  for (const joint of new Set(marked)) drawMark(context, scene, joint)
+}
+
+function drawPaper(context, { viewport, canvas, background }) {
+  const { left, top, scale } = viewport
+  const width = canvas.width * scale
+  const height = canvas.height * scale
+  context.fillStyle = '#000'
+  context.fillRect(left, top, width, height)
+  if (background) {
+    // Over the whole canvas, as the node's own picture has it.
+    context.globalAlpha = background.opacity
+    context.drawImage(background.image, left, top, width, height)
+    context.globalAlpha = 1
+  }
+  context.strokeStyle = 'rgba(255,255,255,0.25)'
+  context.lineWidth = 1
+  context.strokeRect(left - 0.5, top - 0.5, width + 1, height + 1)
+}
+
+/** Hidden joints as dotted rings where they would be. */
+function drawHidden(context, pose, canvas, viewport) {
+  context.setLineDash([2, 3])
+  context.lineWidth = 1.5
+  pose.forEach((point, joint) => {
+    if (point) return
+    context.strokeStyle = JOINT_COLOURS[joint]
+    disc(context, toStage(viewport, estimateJoint(pose, joint, canvas)), 5)
+    context.stroke()
+  })
+  context.setLineDash([])
+}
+
+/** A ring around a joint, and its name beside it. */
+function drawMark(context, { stage, viewport, canvas, pose, selected }, joint) {
+  const [x, y] = toStage(viewport, estimateJoint(pose, joint, canvas))
+  context.strokeStyle = joint === selected ? MARK : ACCENT
+  context.lineWidth = 2
+  disc(context, [x, y], 9)
+  context.stroke()
+  const name = pose[joint] ? JOINT_NAMES[joint] : `${JOINT_NAMES[joint]} (hidden)`
+  context.font = '11px system-ui, sans-serif'
+  context.textBaseline = 'middle'
+  const width = context.measureText(name).width
+  const left = x + 16 + width < stage.width ? x + 14 : x - 14 - width
+  context.fillStyle = 'rgba(0,0,0,0.7)'
+  context.fillRect(left - 3, y - 8, width + 6, 16)
+  context.fillStyle = MARK
+  context.fillText(name, left, y)
+}
+
+function drawFigureBox(context, box) {
+  if (!box) return
+  context.strokeStyle = ACCENT
+  context.lineWidth = 1.5
+  context.setLineDash([5, 4])
+  context.strokeRect(box.left, box.top, box.right - box.left, box.bottom - box.top)
+  context.setLineDash([])
+  context.fillStyle = MARK
+  for (const [x, y] of box.corners) {
+    context.fillRect(x - 5, y - 5, 10, 10)
+    context.strokeRect(x - 5, y - 5, 10, 10)
+  }
+  disc(context, box.turnHandle, 6)
+  context.fill()
+  context.stroke()
+}
+
+function disc(context, [x, y], radius) {
+  context.beginPath()
+  context.arc(x, y, radius, 0, FULL_TURN)
+}

@@ -1,0 +1,159 @@
+/**
+ * Poses as plain values. A pose is 18 entries, [x, y] in canvas pixels or null where the joint is hidden; points may
+ * lie outside the canvas. Every function returns a new pose and leaves its arguments alone.
+ */
+import { BONES, MIRROR, NECK, PARENT, STANDING, limb } from './skeleton.js'
+
+const add = ([x, y], [dx, dy]) => [x + dx, y + dy]
+const subtract = ([x, y], [dx, dy]) => [x - dx, y - dy]
+const length = ([x, y]) => Math.hypot(x, y)
+
+/** The pose with `change` applied to the visible ones of `joints`, all of them by default. */
+function changePoints(pose, change, joints = pose.keys()) {
+  const changed = new Set(joints)
+  return pose.map((point, joint) => (point && changed.has(joint) ? change(point) : point))
+}
+
+/** The pose with one joint at `point`; a hidden joint becomes visible there. */
+export function moveJoint(pose, joint, point) {
+  return pose.with(joint, point)
+}
+
+export function hideJoint(pose, joint) {
+  return pose.with(joint, null)
+}
+
+/** Moves a joint and everything that hangs on it. */
+export function moveLimb(pose, joint, offset) {
+  return changePoints(pose, (point) => add(point, offset), limb(joint))
+}
+
+/**
+ * Swings the limb that begins with the bone to `joint` about the bone's near end, as far as the pointer went from
+ * `start` to `end` around that end. All lengths stay.
+ */
+export function swingLimb(pose, joint, start, end) {
+  const pivot = pose[PARENT[joint]]
+  const angle = angleOf(subtract(end, pivot)) - angleOf(subtract(start, pivot))
+  return changePoints(pose, (point) => turn(point, angle, pivot), limb(joint))
+}
+
+export function translatePose(pose, offset) {
+  return changePoints(pose, (point) => add(point, offset))
+}
+
+/** Turns the figure by `angle` in radians, clockwise on the screen, about `centre`. */
+export function rotatePose(pose, angle, centre) {
+  return changePoints(pose, (point) => turn(point, angle, centre))
+}
+
+export function scalePose(pose, factor, centre) {
+  return changePoints(pose, ([x, y]) => [centre[0] + (x - centre[0]) * factor, centre[1] + (y - centre[1]) * factor])
+}
+
+/** The figure as in a mirror, where it stands: flipped about the middle of its own box, left and right swapped. */
+export function mirrorPose(pose) {
+  const box = boundsOf(pose)
+  if (!box) return pose
+  return MIRROR.map((joint) => pose[joint] && [box.left + box.right - pose[joint][0], pose[joint][1]])
+}
+
+/** The box around the visible joints, {left, top, right, bottom}; null when there is none. */
+export function boundsOf(pose) {
+  const points = pose.filter(Boolean)
+  if (!points.length) return null
+  const xs = points.map(([x]) => x)
+  const ys = points.map(([, y]) => y)
+  return { left: Math.min(...xs), top: Math.min(...ys), right: Math.max(...xs), bottom: Math.max(...ys) }
+}
+
+export function centreOf(box) {
+  return [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
+}
+
+/** A pose of one canvas on another: scaled as a whole, never squashed, and centred. */
+export function fitPose(pose, from, to) {
+  const scale = Math.min(to.width / from.width, to.height / from.height)
+  const left = (to.width - from.width * scale) / 2
+  const top = (to.height - from.height * scale) / 2
+  return changePoints(pose, ([x, y]) => [left + x * scale, top + y * scale])
+}
+
+/** A pose of one canvas on another, each axis scaled by itself: what the node makes of another canvas. */
+export function stretchPose(pose, from, to) {
+  return changePoints(pose, ([x, y]) => [x * (to.width / from.width), y * (to.height / from.height)])
+}
+
+/**
+ * Where a hidden joint would be: hung on the rest of the figure as in the standing figure, at the figure's own size
+ * and facing its way.
+ */
+export function estimateJoint(pose, joint, canvas) {
+  if (pose[joint]) return pose[joint]
+  const standing = STANDING.pose
+  const anchor = nearestRelative(pose, joint)
+  if (anchor === null) return fitPose(standing, STANDING, canvas)[joint]
+  const scale = figureScale(pose, canvas)
+  const [x, y] = subtract(standing[joint], standing[anchor])
+  return add(pose[anchor], [x * scale * (facesAway(pose) ? -1 : 1), y * scale])
+}
+
+/** The visible joint within `reach` of a point that is nearest to it, or null. */
+export function jointAt(pose, point, reach) {
+  const distances = pose.map((other) => (other ? length(subtract(other, point)) : Infinity))
+  const nearest = distances.indexOf(Math.min(...distances))
+  return distances[nearest] <= reach ? nearest : null
+}
+
+/** The far joint of the bone within `reach` of a point that is nearest to it, or null. */
+export function boneAt(pose, point, reach) {
+  const distances = BONES.map(([from, to]) =>
+    pose[from] && pose[to] ? toSegment(point, pose[from], pose[to]) : Infinity
+  )
+  const nearest = distances.indexOf(Math.min(...distances))
+  return distances[nearest] <= reach ? BONES[nearest][1] : null
+}
+
+function turn([x, y], angle, [cx, cy]) {
+  const cos = Math.cos(angle)
+  const sin = Math.sin(angle)
+  return [cx + (x - cx) * cos - (y - cy) * sin, cy + (x - cx) * sin + (y - cy) * cos]
+}
+
+function angleOf([x, y]) {
+  return Math.atan2(y, x)
+}
+
+function toSegment(point, from, to) {
+  const along = subtract(to, from)
+  const offset = subtract(point, from)
+  const squared = along[0] ** 2 + along[1] ** 2
+  const share = squared ? (offset[0] * along[0] + offset[1] * along[1]) / squared : 0
+  const clamped = Math.min(1, Math.max(0, share))
+  return length(subtract(offset, [along[0] * clamped, along[1] * clamped]))
+}
+
+/** The nearest visible joint on the way from `joint` to the neck, else any visible one, else null. */
+function nearestRelative(pose, joint) {
+  for (let relative = PARENT[joint]; relative !== null; relative = PARENT[relative]) {
+    if (pose[relative]) return relative
+  }
+  const below = limb(joint).find((relative) => pose[relative])
+  const any = below ?? limb(NECK).find((relative) => pose[relative])
+  return any ?? null
+}
+
+/** How large the figure is, in units of the standing figure: by its visible bones, else by the canvas. */
+function figureScale(pose, canvas) {
+  const visible = BONES.filter(([from, to]) => pose[from] && pose[to])
+  const total = (points) => visible.reduce((sum, [from, to]) => sum + length(subtract(points[to], points[from])), 0)
+  const size = total(pose)
+  return size ? size / total(STANDING.pose) : Math.min(canvas.width / STANDING.width, canvas.height / STANDING.height)
+}
+
+/** Whether the person is seen from behind: the right shoulder (or hip) is on the right. */
+function facesAway(pose) {
+  const pairs = [[2, 5], [8, 11]]
+  const pair = pairs.find(([right, left]) => pose[right] && pose[left])
+  return pair !== undefined && pose[pair[0]][0] > pose[pair[1]][0]
+}

@@ -1,0 +1,102 @@
+/** Keys, turned into changes of the session and the camera. */
+
+/** For the help line and the help sheet: what to press, what it does. */
+export const SHORTCUTS = [
+  ['[ ]', 'previous, next joint (also P, N)'],
+  ['Arrows', 'move the selected joint 1 px; Shift 10 px; Alt with its limb; Ctrl the whole figure'],
+  ['Delete', 'hide the joint; H shows or hides it'],
+  ['Q E', 'turn the figure 1°; Shift 10°'],
+  ['W S', 'scale the figure 1 %; Shift 10 %'],
+  ['M', 'mirror the figure'],
+  ['T', 'switch between joints and whole figure'],
+  ['Ctrl+Z', 'undo; Ctrl+Shift+Z or Ctrl+Y redo'],
+  ['Ctrl+C Ctrl+V', 'copy, paste OpenPose JSON'],
+  ['Page Up/Down', 'previous, next frame; Ctrl+D duplicates, Ctrl+Delete deletes it'],
+  ['+ − 0', 'zoom, whole canvas; hold Space and drag to pan'],
+  ['Enter', 'large editor; Escape leaves it'],
+  ['?', 'this list']
+]
+
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
+const ZOOM_STEP = 1.25
+
+/** Shortcuts of the page that go on working while the editor has the focus: run and save. */
+function belongsToPage(event) {
+  return hasCommandKey(event) && ['enter', 's'].includes(event.key.toLowerCase())
+}
+
+/**
+ * Listens on `root` for all keys inside the editor and lets none out to the graph, where Delete would delete the node.
+ * ui: {stage, openSheet(name), enlarge(), leave(), copy(), paste()}; copy and paste return false, as does any action
+ * whose key's default action has to go on.
+ */
+export function listenToKeys(root, { session, camera, ui }) {
+  root.addEventListener('keydown', (event) => {
+    if (belongsToPage(event)) return
+    event.stopPropagation()
+    if (event.target.matches('textarea') && event.key !== 'Escape') return
+    const action =
+      commandAction(event, session, ui) ?? (event.target === ui.stage ? stageAction(event, session, camera, ui) : null)
+    if (action && action() !== false) event.preventDefault()
+  })
+
+  root.addEventListener('keyup', (event) => {
+    if (event.key === ' ') camera.isSpaceHeld = false
+    event.stopPropagation()
+  })
+}
+
+/** Escape, and Ctrl or Cmd with a key: wherever the focus is in the editor. */
+function commandAction(event, session, ui) {
+  if (event.key === 'Escape') return () => ui.leave()
+  if (!hasCommandKey(event) || event.altKey) return null
+  const key = event.key.toLowerCase()
+  if (key === 'z') return () => (event.shiftKey ? session.redo() : session.undo())
+  if (key === 'y') return () => session.redo()
+  if (key === 'd') return () => session.addFrame()
+  if (key === 'delete' || key === 'backspace') return () => session.removeFrame()
+  if (key === 'c') return () => ui.copy()
+  if (key === 'v') return () => ui.paste()
+  return null
+}
+
+function stageAction(event, session, camera, ui) {
+  const step = event.shiftKey ? 10 : 1
+  const direction = DIRECTIONS[event.key]
+  if (direction) {
+    const scope = hasCommandKey(event) ? 'figure' : event.altKey ? 'limb' : 'joint'
+    return () => session.nudge(direction.map((way) => way * step), session.tool === 'figure' ? 'figure' : scope)
+  }
+  if (hasCommandKey(event) || event.altKey) return null
+  const actions = {
+    '[': () => session.stepJoint(-1),
+    p: () => session.stepJoint(-1),
+    ']': () => session.stepJoint(1),
+    n: () => session.stepJoint(1),
+    delete: () => session.hide(session.joint),
+    backspace: () => session.hide(session.joint),
+    h: () => session.toggle(session.joint),
+    q: () => session.turn(-step),
+    e: () => session.turn(step),
+    w: () => session.scale(1 + step / 100),
+    s: () => session.scale(1 / (1 + step / 100)),
+    m: () => session.mirror(),
+    t: () => session.selectTool(session.tool === 'figure' ? 'joints' : 'figure'),
+    pageup: () => session.selectFrame(session.frame - 1),
+    pagedown: () => session.selectFrame(session.frame + 1),
+    '+': () => camera.zoom(ZOOM_STEP),
+    '=': () => camera.zoom(ZOOM_STEP),
+    '-': () => camera.zoom(1 / ZOOM_STEP),
+    0: () => camera.reset(),
+    enter: () => ui.enlarge(),
+    '?': () => ui.openSheet('help'),
+    ' ': () => {
+      camera.isSpaceHeld = true
+    }
+  }
+  return actions[event.key.toLowerCase()] ?? null
+}
+
+function hasCommandKey(event) {
+  return event.ctrlKey || event.metaKey
+}

@@ -1,0 +1,56 @@
+/** The frames below the stage and, in the large editor, the joints beside it. */
+import { element, iconButton } from './dom.js'
+import { drawThumbnail } from './drawing.js'
+import { JOINT_COLOURS, JOINT_NAMES } from './skeleton.js'
+
+const THUMBNAIL = { width: 64, height: 88 } // twice what is laid out, for sharp screens
+
+/** A picture of every frame to choose from, and what can be done to frames. Returns {element, refresh()}. */
+export function createFramesRow(session) {
+  const list = element('div', { class: 'list', role: 'group', 'aria-label': 'Frames' })
+  const add = iconButton('add', 'New frame', () => session.addStandingFrame())
+  const duplicate = iconButton('duplicate', 'Duplicate the frame (Ctrl+D)', () => session.addFrame())
+  const remove = iconButton('remove', 'Delete the frame (Ctrl+Delete)', () => session.removeFrame())
+
+  const refresh = () => {
+    while (list.children.length > session.frames.length) list.lastChild.remove()
+    while (list.children.length < session.frames.length) list.append(frameButton(session, list.children.length))
+    session.frames.forEach((pose, index) => {
+      const button = list.children[index]
+      const isCurrent = index === session.frame
+      button.setAttribute('aria-label', `Frame ${index + 1} of ${session.frames.length}`)
+      button.setAttribute('aria-pressed', isCurrent)
+      const shown = isCurrent ? session.pose : pose
+      drawThumbnail(button.firstChild.getContext('2d'), shown, session.canvas)
+    })
+    add.disabled = duplicate.disabled = !session.canEdit
+    remove.disabled = !session.canEdit || session.frames.length === 1
+  }
+  return { element: element('div', { class: 'frames' }, list, add, duplicate, remove), refresh }
+}
+
+function frameButton(session, index) {
+  const picture = element('canvas', { width: String(THUMBNAIL.width), height: String(THUMBNAIL.height) })
+  return element('button', { type: 'button', onclick: () => session.selectFrame(index) }, picture)
+}
+
+/** All joints by name, each with a check box for visible. Returns {element, refresh()}. */
+export function createJointList(session) {
+  const rows = JOINT_NAMES.map((name, joint) => {
+    const visible = element('input', { type: 'checkbox', 'aria-label': `${name} visible` })
+    visible.onchange = () => session.toggle(joint)
+    const colour = element('i', { style: `background: ${JOINT_COLOURS[joint]}` })
+    const button = element('button', { type: 'button', onclick: () => session.selectJoint(joint) }, colour, name)
+    return { row: element('div', { class: 'joint' }, button, visible), button, visible }
+  })
+  const refresh = () =>
+    rows.forEach(({ button, visible }, joint) => {
+      visible.checked = Boolean(session.pose[joint])
+      visible.disabled = !session.canEdit
+      button.setAttribute('aria-pressed', joint === session.joint)
+    })
+  return {
+    element: element('div', { class: 'joints', role: 'group', 'aria-label': 'Joints' }, ...rows.map(({ row }) => row)),
+    refresh
+  }
+}

@@ -1,0 +1,161 @@
+/** The editor as an element for the page: toolbar, stage, frames, the sheets over them and the large window. */
+import { createClipboard } from './clipboard.js'
+import { element } from './dom.js'
+import { listenToKeys } from './keyboard.js'
+import { createFramesRow, createJointList } from './lists.js'
+import { PoseSession } from './session.js'
+import { SHEETS } from './sheets.js'
+import { createStage } from './stage.js'
+import { createToolbar } from './toolbar.js'
+import { Tracing } from './tracing.js'
+
+const HINT = '[ ] and arrows move joints, Delete hides, ? lists all keys'
+
+/**
+ * An editor. write({text, canvas}) stores JSON text and canvas size; passWheel(event) gives a turn of the wheel to the graph.
+ *
+ * Returns {container, session, tracing, dispose()}: the element to show, the session to feed, the picture to trace.
+ */
+export function createPoseEditor({ write, passWheel }) {
+  const host = element('div', { class: 'cfld-pose-editor', 'data-capture-wheel': 'true' })
+  // The page's undo looks at the focused element and leaves text areas alone. What it sees is this element, whatever
+  // has the focus in the shadow tree below.
+  host.type = 'textarea'
+  host.style.cssText = 'display: block; height: 100%'
+  const container = element('div', { style: 'height: 100%; min-height: 420px' }, host)
+  const shadow = host.attachShadow({ mode: 'open' })
+  const dialog = element('dialog', { 'aria-label': 'Pose editor' })
+
+  const session = new PoseSession({ write, changed: refresh })
+  const tracing = new Tracing(refresh)
+  const stage = createStage({
+    session,
+    tracing,
+    takesWheel: () => dialog.open || shadow.activeElement === stage.element,
+    passWheel
+  })
+  const focusStage = () => stage.element.focus({ preventScroll: true })
+  const clipboard = createClipboard({ onPaste: take, restoreFocus: focusStage })
+
+  const ui = {
+    stage: stage.element,
+    openSheet,
+    showAll: stage.camera.reset,
+    enlarge,
+    shrink: () => dialog.close(),
+    /** Escape: closes what is open on top. */
+    leave() {
+      if (sheet) closeSheet()
+      else if (dialog.open) dialog.close()
+      else stage.element.blur()
+    },
+    // The keys' default action, which copies and pastes, has to go on: hence no preventDefault.
+    copy() {
+      clipboard.prepareCopy(session.encode())
+      return false
+    },
+    paste() {
+      clipboard.preparePaste()
+      return false
+    }
+  }
+  const toolbar = createToolbar(session, ui)
+  const frames = createFramesRow(session)
+  const joints = createJointList(session)
+  const message = element('span', { role: 'status', 'aria-live': 'polite' })
+  const hint = element('span', { id: 'hint' }, HINT)
+  const body = element('div', { class: 'body' }, stage.element, joints.element)
+  const footer = element('footer', {}, message, hint)
+  const root = element('div', { class: 'editor' }, toolbar.element, body, frames.element, footer, clipboard.area)
+  const style = element('link', { rel: 'stylesheet', href: new URL('./style.css', import.meta.url).href })
+  shadow.append(style, root, dialog)
+
+  let sheet = null
+  let awaitsDrawing = false
+
+  function refresh(said) {
+    if (said) message.textContent = said
+    hint.hidden = Boolean(message.textContent) && !dialog.open
+    if (awaitsDrawing) return
+    awaitsDrawing = true
+    requestAnimationFrame(() => {
+      awaitsDrawing = false
+      toolbar.refresh(dialog.open)
+      frames.refresh()
+      joints.refresh()
+      sheet?.refresh?.()
+      stage.draw()
+    })
+  }
+
+  function take(text) {
+    try {
+      session.take(text)
+    } catch (error) {
+      refresh(error.message)
+    }
+  }
+
+  function openSheet(name) {
+    const isSame = sheet?.dataset.sheet === name
+    if (sheet) closeSheet()
+    if (isSame) return
+    sheet = SHEETS[name]({ session, tracing, clipboard, close: closeSheet, report: refresh })
+    sheet.dataset.sheet = name
+    body.append(sheet)
+    sheet.querySelector('textarea, button, input')?.focus()
+  }
+
+  function closeSheet() {
+    sheet.remove()
+    sheet = null
+    focusStage()
+  }
+
+  function enlarge() {
+    if (dialog.open) return
+    // Out of the node, which the graph may scale, clip or hide, into the page itself.
+    document.body.append(host)
+    dialog.append(root)
+    container.textContent = 'Open in the large editor'
+    dialog.showModal()
+    stage.camera.reset()
+    focusStage()
+    refresh()
+  }
+
+  function returnToNode() {
+    shadow.append(root)
+    container.replaceChildren(host)
+    stage.camera.reset()
+    refresh()
+  }
+
+  function takeDropped(event) {
+    event.preventDefault()
+    event.stopPropagation()
+    const [file] = event.dataTransfer.files
+    if (file?.type.startsWith('image/')) tracing.openFile(file)
+    else file?.text().then(take)
+  }
+
+  listenToKeys(shadow, { session, camera: stage.camera, ui })
+  dialog.addEventListener('close', returnToNode)
+  dialog.addEventListener('click', (event) => event.target === dialog && dialog.close())
+  shadow.addEventListener('dragover', (event) => event.preventDefault())
+  shadow.addEventListener('drop', takeDropped)
+  for (const type of ['copy', 'cut', 'paste']) shadow.addEventListener(type, (event) => event.stopPropagation())
+  refresh()
+
+  return {
+    container,
+    session,
+    tracing,
+    dispose() {
+      dialog.close()
+      host.remove()
+      stage.dispose()
+      tracing.dispose()
+    }
+  }
+}
