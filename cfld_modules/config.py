@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 LEVELS = 3
 BRANCHES_PER_LEVEL = 3
@@ -66,12 +67,26 @@ class PoseAdapterConfig:
 
 @dataclass(frozen=True)
 class CFLDConfig:
-    """Everything needed to build a CFLD. The default is the published model."""
+    """Everything needed to build a CFLD. The default is the published model.
+
+    The last two are the paper's ablations (facts sheet, section 12); a file of an ablated model is no CFLD checkpoint.
+
+    Attributes:
+        context: what the U-Net's context is made by: the decoder, or one linear layer on the source encoder's last map.
+        hga: whether there is an appearance encoder.
+    """
 
     source: SourceEncoderConfig = field(default_factory=SourceEncoderConfig)
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     pose: PoseAdapterConfig = field(default_factory=PoseAdapterConfig)
+    context: Literal["prd", "swin"] = "prd"
+    hga: bool = True
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens of the U-Net's context."""
+        return self.decoder.queries if self.context == "prd" else self.source.grids[-1] ** 2
 
 
 def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:

@@ -31,16 +31,23 @@ class CFLD(nn.Module):
     def __init__(self, config: CFLDConfig) -> None:
         super().__init__()
         self.config = config
-        self.learnable_vector = nn.Parameter(torch.randn(1, config.decoder.queries, config.decoder.width))
+        self.learnable_vector = nn.Parameter(torch.randn(1, config.context_tokens, config.decoder.width))
         self.backbone = SourceEncoder(config.source)
-        self.appearance_encoder = AppearanceEncoder(config.appearance, config.source.widths)
+        if config.hga:
+            self.appearance_encoder = AppearanceEncoder(config.appearance, config.source.widths)
         self.pose_encoder = PoseAdapter(config.pose)
-        self.decoder = PerceptionRefinedDecoder(config.decoder, config.source.grids[-1] ** 2, config.source.widths[-1])
+        self.decoder: nn.Module
+        map_tokens, map_width = config.source.grids[-1] ** 2, config.source.widths[-1]
+        if config.context == "prd":
+            self.decoder = PerceptionRefinedDecoder(config.decoder, map_tokens, map_width)
+        else:
+            self.decoder = nn.Linear(map_width, config.decoder.width, bias=False)
 
     def encode_source(self, pixels: torch.Tensor) -> Appearance:
         """Source pictures (B, 3, S, S) in [-1, 1], S the config's image size."""
         features = self.backbone(pixels)
-        return Appearance(self.decoder(features[-1]), self.appearance_encoder(features))
+        residuals = self.appearance_encoder(features) if self.config.hga else {}
+        return Appearance(self.decoder(features[-1]), residuals)
 
     def encode_pose(self, pose_maps: torch.Tensor) -> list[torch.Tensor]:
         """Pose maps (B, 21, S, S) in [0, 1] -> three maps for the U-Net's down path."""

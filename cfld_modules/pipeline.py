@@ -1,10 +1,11 @@
 """CFLD as a diffusers pipeline: the method with no ComfyUI, for training, evaluation, the shell and as a second opinion."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline, SchedulerMixin, UNet2DConditionModel
+from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DConditionModel
 from PIL import Image
 
 from .base_model import Vae
@@ -16,20 +17,9 @@ from .model import CFLD, Appearance
 from .pictures import finish_pictures, prepare_picture
 from .pose_adapter import resample_map
 from .pose_maps import pose_maps
+from .schedulers import published_scheduler
 
-# Facts sheet, section 8: what scheduler_config.json of the published setting says.
-NOISE_SCHEDULE = {
-    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-    "prediction_type": "epsilon", "clip_sample": False, "timestep_spacing": "leading", "steps_offset": 1,
-}
 PAPER_SCALE = 2.0
-
-
-def published_scheduler(name: str = "ddpm") -> SchedulerMixin:
-    """The authors' scheduler: 'ddpm', their default, or 'ddim', whose last target is abar_0 and not 1."""
-    if name == "ddim":
-        return DDIMScheduler(**NOISE_SCHEDULE, set_alpha_to_one=False)
-    return DDPMScheduler(**NOISE_SCHEDULE)
 
 
 class CFLDPipeline(DiffusionPipeline):
@@ -76,6 +66,7 @@ class CFLDPipeline(DiffusionPipeline):
         pose = [features.expand(batch, -1, -1, -1) for features in self.encode_poses(poses, fit)]
         side = self.cfld.config.source.image_size // 4
         noise = torch.randn(batch, 4, side, side, generator=generator).to(self.device)
+        self.scheduler.set_timesteps(steps, device=self.device)  # the first noise level depends on the steps
         latents = self.denoise(
             noise * self.scheduler.init_noise_sigma, appearance, pose, guidance_type, scales, steps, generator
         )
@@ -106,7 +97,8 @@ class CFLDPipeline(DiffusionPipeline):
             callback: called with (step, guided epsilon, latents after the step).
         """
         weights = row_weights(guidance_type, {s: PAPER_SCALE for s in SCALES_OF[guidance_type]} | dict(scales or {}))
-        ancestral = {"generator": generator} if isinstance(self.scheduler, DDPMScheduler) else {}
+        takes_generator = "generator" in inspect.signature(self.scheduler.step).parameters
+        ancestral = {"generator": generator} if takes_generator else {}
         self.scheduler.set_timesteps(steps, device=latents.device)
         for step, timestep in enumerate(self.progress_bar(self.scheduler.timesteps)):
             model_input = self.scheduler.scale_model_input(latents, timestep)
@@ -152,9 +144,9 @@ class CFLDPipeline(DiffusionPipeline):
             pose: maps of the *source* pose, read only by rows with a pose.
         """
         levels = published_scheduler().alphas_cumprod.to(latents.device)
-        stride = len(levels) // steps
-        for timestep in self.progress_bar(range(1 - stride, 1 + stride * (steps - 1), stride)):
-            level, next_level = levels[max(timestep, 0)], levels[timestep + stride]
+        timesteps = inversion_timesteps(steps)
+        for timestep in self.progress_bar(timesteps):
+            level, next_level = levels[max(timestep, 0)], levels[timestep + timesteps.step]
             epsilon = self.guided_epsilon(latents, timestep, {row: 1.0}, appearance, pose)
             clean = (latents - (1 - level).sqrt() * epsilon) / level.sqrt()
             latents = next_level.sqrt() * clean + (1 - next_level).sqrt() * epsilon
@@ -165,6 +157,12 @@ class CFLDPipeline(DiffusionPipeline):
         """Latents -> RGB uint8 (B, height, width, 3)."""
         decoded = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype)).sample
         return finish_pictures(decoded, width, height)
+
+
+def inversion_timesteps(steps: int) -> range:
+    """DDIM inversion's timesteps, in its order: -19, 1, 21, ..., 961 for 50 steps."""
+    stride = published_scheduler().config.num_train_timesteps // steps
+    return range(1 - stride, 1 + stride * (steps - 1), stride)
 
 
 def _halved(size: torch.Size, times: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import os
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
+from .detect_pose import WEIGHTS_FOLDER, CFLDDetectPose
 from .encoder import CFLDPromptEncoder
 from .guider import CFLDGuiderNode
 from .hga import CFLDApplyHGA
@@ -12,8 +13,10 @@ from .loader import CFLDLoader
 from .pose import CFLDPoseConditioning
 from .pose_editor import CFLDPoseEditor
 from .pose_files import CFLDDrawPose, CFLDLoadPose
+from .retarget_pose import CFLDRetargetPose
 
-folder_paths.add_model_folder_path("cfld", os.path.join(folder_paths.models_dir, "cfld"))
+for folder in ("cfld", WEIGHTS_FOLDER):
+    folder_paths.add_model_folder_path(folder, os.path.join(folder_paths.models_dir, folder))
 
 
 class CFLDExtension(ComfyExtension):
@@ -22,5 +25,5 @@ class CFLDExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDLoadPose,
-            CFLDPoseEditor, CFLDDrawPose,
+            CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDRetargetPose,
         ]

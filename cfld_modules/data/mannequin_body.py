@@ -195,9 +195,10 @@ def _legs(identity: Identity, skeleton: Skeleton) -> Iterator[Part]:
         limb = skeleton.limbs[group]
         radii = _scaled(LEG_RADII, identity.proportions.limbs)
         if garment.skirted:
-            # Where a leg is raised out of the skirt's tube, the cloth lies on the leg.
+            # Where a leg is raised out of the skirt's tube, the cloth lies on the leg (not quite to the hem).
+            hem = _skirt_hem(garment, skeleton) - 0.08
             cloth = _further_down(fabric(garment.texture, "skirt"), skeleton.torso_length)
-            yield from _limb(group, limb, radii, skin, cloth, _skirt_hem(garment, skeleton), CLOSE / 2, 0.0)
+            yield from _limb(group, limb, radii, skin, cloth, hem, CLOSE / 2, 0.0)
         else:
             cloth = fabric(garment.texture, "leg")
             yield from _limb(group, limb, radii, skin, cloth, garment.hem, CLOSE, garment.width)

@@ -46,7 +46,7 @@ class Dice:
     """A stream of random numbers, the same everywhere for the same `purpose` and `seed`."""
 
     def __init__(self, purpose: str, seed: int) -> None:
-        digest = hashlib.sha256(f"mannequin {purpose}{seed}".encode()).digest()
+        digest = hashlib.sha256(f"mannequin {purpose} {seed}".encode()).digest()
         self._bits = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:

@@ -101,7 +101,7 @@ def _share_of_second(texture: Texture, place: Place, side: int, surface: Surface
             return _blocks(texture, place, side, surface)
         case "motif" if place == "torso":
             x, y = surface.around() / MOTIF_RADIUS, (down - MOTIF_DOWN) / MOTIF_RADIUS
-            return (_inside_motif(texture.motif, x, y) & (surface.back < 0)).astype(np.float32)
+            return _inside_motif(texture.motif, x, y).astype(np.float32)
         case _:
             return np.zeros_like(down)
 

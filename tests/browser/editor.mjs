@@ -15,6 +15,10 @@ export function addEditor(page, position = [420, 150]) {
     app.canvas.ds.offset = [0, 0]
     app.canvas.setDirty(true, true)
     await new Promise((done) => setTimeout(done, 500))
+    // A step of the graph's undo, as it is after adding a node by hand; the page merges what follows too quickly.
+    app.canvas.emitBeforeChange()
+    app.canvas.emitAfterChange()
+    await new Promise((done) => setTimeout(done, 100))
     return node.id
   }, position)
 }

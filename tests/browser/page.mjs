@@ -36,6 +36,15 @@ export async function openPage(browser, server, { width = 1400, height = 1000 } 
   await page.waitForFunction(() => window.app?.graph && window.app.extensionManager && window.LiteGraph)
   await page.waitForFunction(() => Object.keys(window.LiteGraph.registered_node_types).length > 100)
   await page.waitForFunction(() => !document.querySelector('#splash-loader'))
-  await page.evaluate(() => window.app.graph.clear())
+  await openEmptyGraph(page)
   return { page, errors }
+}
+
+export function openEmptyGraph(page) {
+  return page.evaluate(() =>
+    window.app.loadGraphData({
+      id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0,
+      nodes: [], links: [], groups: [], config: {}, extra: {}
+    })
+  )
 }

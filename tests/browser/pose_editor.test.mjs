@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import {
   STAGE, addEditor, clickAction, colourOf, drag, paintedAt, press, promptInputs, promptPoses, settle, windowPoint
 } from './editor.mjs'
-import { missingBrowser, openPage, startBrowser } from './page.mjs'
+import { missingBrowser, openEmptyGraph, openPage, startBrowser } from './page.mjs'
 import { missingHost, putInput, saveSettings, startServer } from './server.mjs'
 
 const [R_SHOULDER, R_ELBOW, R_WRIST] = [2, 3, 4]
@@ -14,7 +13,7 @@ const TARGET = [60, 180]
 const WITH_WRIST_MOVED = STANDING.pose.with(R_WRIST, TARGET)
 /** One green pixel. */
 const GREEN_PNG = Buffer.from(
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNg+M8AAAICAQB7CYF4AAAAAElFTkSuQmCC',
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNg+M8AAAICAQBF9FLUAAAAAElFTkSuQmCC',
   'base64'
 )
 
@@ -63,7 +62,7 @@ describe('pose editor', { skip: missing || false, timeout: 110_000 }, () => {
       })
 
       const fresh = async () => {
-        await page.evaluate(() => window.app.graph.clear())
+        await openEmptyGraph(page)
         id = await addEditor(page)
       }
 
@@ -147,7 +146,8 @@ describe('pose editor', { skip: missing || false, timeout: 110_000 }, () => {
         await fresh()
         await clickAction(page, 'presets')
         await page.locator('[data-preset=arms_up]').click()
-        const [{ people }] = JSON.parse(await readFile(new URL('../../web/poses/arms_up.json', import.meta.url)))
+        const answer = await fetch(`${server.address}/extensions/${server.packName}/poses/arms_up.json`)
+        const [{ people }] = await answer.json()
         const [pose] = await promptPoses(page, id)
         pose.forEach((point, joint) =>
           assert.deepEqual(point ?? [0, 0], people[0].pose_keypoints_2d.slice(joint * 3, joint * 3 + 2))

@@ -1,20 +1,29 @@
-"""The goldens' tiny CFLD and tiny U-Net inside the host: a MODEL, a CFLD and the pipeline they are compared with."""
+"""The goldens' tiny CFLD and U-Net inside the host: a MODEL, a CFLD, and the pipeline they are compared with."""
 
-import sys
-from dataclasses import dataclass
+import importlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import comfy.model_base
+import comfy.model_management
 import comfy.model_patcher
-import comfy.patcher_extension
+import comfy.sample
 import comfy.samplers
 import comfy.supported_models
 import comfy.utils
 import host
 import torch
+from comfy.patcher_extension import WrappersMP
 
-host.import_by_path("cfld_pack", host.PACK / "__init__.py")
 golden = host.import_by_path("cfld_golden", Path(__file__).parents[1] / "golden.py")
+nodes = importlib.import_module("cfld_pack.nodes")
+host_patches = importlib.import_module("cfld_pack.nodes.host_patches")
+node_types = importlib.import_module("cfld_pack.nodes.types")
+checkpoints = importlib.import_module("cfld_pack.cfld_modules.checkpoints")
+config = importlib.import_module("cfld_pack.cfld_modules.config")
+guidance = importlib.import_module("cfld_pack.cfld_modules.guidance")
+pipelines = importlib.import_module("cfld_pack.cfld_modules.pipeline")
+unet_patch = importlib.import_module("cfld_pack.cfld_modules.unet_patch")
 
 UNET_CONFIG = {
     "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 64, "num_res_blocks": [2, 2, 2, 2],
@@ -23,3 +32,109 @@ UNET_CONFIG = {
     "use_spatial_transformer": True, "num_heads": 8, "num_head_channels": -1, "legacy": False,
     "adm_in_channels": None, "use_temporal_attention": False, "dtype": torch.float32,
 }
+LATENT_SCALE = 0.18215
+BATCH = 2
+
+
+def stock_model() -> comfy.model_patcher.ModelPatcher:
+    """The tiny U-Net as a user's MODEL: its cross-attention matrices are *not* CFLD's until HGA Apply."""
+    model_config = comfy.supported_models.SD15(dict(UNET_CONFIG))
+    model_config.unet_config = dict(UNET_CONFIG)
+    model_config.set_inference_dtype(torch.float32, None)
+    base = comfy.model_base.BaseModel(model_config)
+    names = comfy.utils.unet_to_diffusers(UNET_CONFIG)
+    state = {names[name]: tensor.clone() for name, tensor in golden.unet_state().items()}
+    for name, tensor in golden.key_values().items():
+        state[names[name]] = torch.from_numpy(golden.value(f"stock.{name}", tensor.shape))
+    base.diffusion_model.load_state_dict(state)
+    return comfy.model_patcher.ModelPatcher(
+        base, comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
+    )
+
+
+def tiny_cfld() -> node_types.LoadedCFLD:
+    shapes = {name: tuple(tensor.shape) for name, tensor in golden.networks_state().items()}
+    checkpoint = checkpoints.Checkpoint(config.read_config(shapes), golden.networks_state(), golden.key_values())
+    networks = checkpoints.build_networks(checkpoint)
+    return node_types.LoadedCFLD(
+        "tiny", checkpoint.config, host_patches.host_networks(networks), checkpoint.key_values
+    )
+
+
+def source_pictures() -> torch.Tensor:
+    """The goldens' two source pictures as an IMAGE."""
+    return golden.golden()["in.img_cond_u8"].permute(0, 2, 3, 1).float() / 255.0
+
+
+def noise() -> torch.Tensor:
+    return golden.input_tensor("noise", (BATCH, 4, 32, 32))
+
+
+class Encoded:
+    """The goldens' people and target poses after the two conditioning nodes."""
+
+    def __init__(self, cfld: node_types.LoadedCFLD) -> None:
+        self.cfld = cfld
+        self.prompt, self.learnt, self.appearance = nodes.CFLDPromptEncoder.execute(
+            cfld, source_pictures(), "stretch"
+        ).result
+        self.pose = golden.pose_keypoints(*golden.TARGET_POSES)
+        self.positive, self.negative = self.posed(self.prompt, self.learnt)
+
+    def posed(self, positive: list, negative: list, **changes: object) -> tuple[list, list]:
+        arguments = {"pose": self.pose, "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0, "fit": "pad"}
+        return nodes.CFLDPoseConditioning.execute(self.cfld, positive, negative, **(arguments | changes)).result
+
+    def patched(self, model: object, **changes: object) -> comfy.model_patcher.ModelPatcher:
+        arguments = {"strength": 1.0, "pose_guidance": 2.0, "start_percent": 0.0, "end_percent": 1.0}
+        return nodes.CFLDApplyHGA.execute(model, self.cfld, self.appearance, **(arguments | changes)).result[0]
+
+
+def count_calls(model: comfy.model_patcher.ModelPatcher) -> tuple[comfy.model_patcher.ModelPatcher, list[int]]:
+    """A clone that notes how many rows each U-Net call has."""
+    calls: list[int] = []
+
+    def noted(executor, x, *args, **kwargs):
+        calls.append(len(x))
+        return executor(x, *args, **kwargs)
+
+    model = model.clone()
+    model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "count", noted)
+    return model, calls
+
+
+def sigmas_of(model: comfy.model_patcher.ModelPatcher, steps: int) -> torch.Tensor:
+    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "ddim_uniform", steps)
+
+
+def ksample(
+    model: object, positive: list, negative: list, cfg: float = 2.0, steps: int = 4, sampler: str = "euler",
+    latents: torch.Tensor | None = None, start: torch.Tensor | None = None, **changes: object,
+) -> torch.Tensor:
+    """What core's KSampler node computes, from the goldens' noise."""
+    start = noise() if start is None else start
+    latents = torch.zeros_like(start) if latents is None else latents
+    return comfy.sample.sample(
+        model, start, steps, cfg, sampler, "ddim_uniform", positive, negative, latents, seed=1, **changes
+    )
+
+
+def pipeline_latents(
+    cfld: node_types.LoadedCFLD, model: object, weights: Mapping[str, float], sigmas: torch.Tensor
+) -> torch.Tensor:
+    """Euler in sigma space with the diffusers pipeline as the model: nothing of the host but its sigmas' timesteps."""
+    networks = cfld.networks.model.cfld
+    unet = unet_patch.patch_unet(golden.tiny_unet(), cfld.key_values)
+    pipeline = pipelines.CFLDPipeline(unet, None, pipelines.published_scheduler("ddim"), networks)
+    appearance = networks.encode_source(golden.as_cond(golden.golden()["in.img_cond_u8"]))
+    pose = networks.encode_pose(golden.pose_input(
+        golden.golden()["in.pose_to.draw_u8"], golden.golden()["in.pose_to.centres"]
+    ))
+    sampling = model.get_model_object("model_sampling")
+    full_noise = float(sigmas[0]) * (1 + 1e-5) >= float(sampling.sigma_max)
+    x = noise() * (torch.sqrt(1 + sigmas[0] ** 2) if full_noise else sigmas[0])
+    for sigma, following in zip(sigmas[:-1], sigmas[1:], strict=True):
+        timestep = sampling.timestep(sigma)
+        epsilon = pipeline.guided_epsilon(x / torch.sqrt(1 + sigma**2), timestep, weights, appearance, pose)
+        x = x + (following - sigma) * epsilon
+    return x / LATENT_SCALE

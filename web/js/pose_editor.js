@@ -42,6 +42,7 @@ function attachEditor(node) {
   }
 
   const canvasSize = () => ({ width: width.value, height: height.value })
+  const start = () => editor.session.start(text.value, canvasSize())
 
   function readConnections() {
     const isLinked = node.inputs.some((input) => input.name === 'pose_json' && input.link != null)
@@ -52,8 +53,9 @@ function attachEditor(node) {
   follow(text, 'callback', () => editor.session.setText(text.value))
   follow(width, 'callback', () => editor.session.resize(canvasSize()))
   follow(height, 'callback', () => editor.session.resize(canvasSize()))
+  follow(node, 'onAdded', start)
   follow(node, 'onConfigure', () => {
-    editor.session.start(text.value, canvasSize())
+    start()
     requestAnimationFrame(readConnections) // the graph links its nodes after configuring them
   })
   follow(node, 'onConnectionsChange', () => requestAnimationFrame(readConnections))
@@ -61,7 +63,6 @@ function attachEditor(node) {
   follow(node, 'onRemoved', () => editor.dispose())
   // The node upstream may have been given another picture meanwhile.
   editor.container.addEventListener('pointerenter', readConnections)
-  editor.session.start(text.value, canvasSize())
 }
 
 /** Calls `then` with the same arguments after whatever method the object has under that name. */

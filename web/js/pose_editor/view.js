@@ -9,6 +9,10 @@ import { createStage } from './stage.js'
 import { createToolbar } from './toolbar.js'
 import { Tracing } from './tracing.js'
 
+/** Shared by all editors and loaded with this module, so that none is ever laid out without it. */
+const STYLES = new CSSStyleSheet()
+STYLES.replaceSync(await fetch(new URL('./style.css', import.meta.url)).then((answer) => answer.text()))
+
 const HINT = '[ ] and arrows move joints, Delete hides, ? lists all keys'
 
 /**
@@ -67,8 +71,8 @@ export function createPoseEditor({ write, passWheel }) {
   const body = element('div', { class: 'body' }, stage.element, joints.element)
   const footer = element('footer', {}, message, hint)
   const root = element('div', { class: 'editor' }, toolbar.element, body, frames.element, footer, clipboard.area)
-  const style = element('link', { rel: 'stylesheet', href: new URL('./style.css', import.meta.url).href })
-  shadow.append(style, root, dialog)
+  shadow.adoptedStyleSheets = [STYLES]
+  shadow.append(root, dialog)
 
   let sheet = null
   let awaitsDrawing = false

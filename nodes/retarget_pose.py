@@ -1,0 +1,42 @@
+"""Retarget Pose: a pose on the skeleton of the person who shall take it."""
+
+from comfy_api.latest import io
+
+from ..cfld_modules.keypoints import write_pose_keypoints
+from ..cfld_modules.retarget import retarget
+from .types import CATEGORY, PoseType, read_poses
+
+NODE = "Retarget Pose"
+
+
+class CFLDRetargetPose(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="CFLDRetargetPose",
+            display_name=NODE,
+            category=CATEGORY,
+            description="Gives a pose the proportions, size and place of another person, so that a child does not get "
+            "the body of the adult the pose was taken from.",
+            search_aliases=["pose retargeting", "body proportions", "limb lengths", "rescale skeleton"],
+            inputs=[
+                PoseType.Input("pose", tooltip="The pose to take: the directions of the limbs come from here."),
+                PoseType.Input(
+                    "reference", tooltip="Key points of the source person, e.g. from Detect Pose: lengths, widths, head "
+                    "size, floor, place and canvas come from here. One for all poses, or one a pose.",
+                ),
+            ],
+            outputs=[PoseType.Output("pose", tooltip="The pose, on the reference's body and canvas.")],
+        )
+
+    @classmethod
+    def execute(cls, pose: object, reference: object) -> io.NodeOutput:
+        poses, references = read_poses(NODE, "pose", pose), read_poses(NODE, "reference", reference)
+        count = max(len(poses), len(references))
+        if not {len(poses), len(references)} <= {1, count}:
+            raise ValueError(
+                f"{NODE}: input 'reference' has {len(references)} frames for {len(poses)} poses; give one, or as many"
+            )
+        return io.NodeOutput(write_pose_keypoints([
+            retarget(poses[index % len(poses)], references[index % len(references)]) for index in range(count)
+        ]))
