@@ -4,18 +4,21 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
-from safetensors.torch import load_file
 
 from .config import CheckpointError
+from .tensor_files import read_tensors
 
 UNET_PREFIX, VAE_PREFIX = "model.diffusion_model.", "first_stage_model."
+UNET_CLASSES = {"UNet2DConditionModel": UNet2DConditionModel}
 VAE_CLASSES = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
 
-Vae = AutoencoderKL | AutoencoderTiny
+Vae: TypeAlias = AutoencoderKL | AutoencoderTiny
+State = Mapping[str, torch.Tensor]
 
 
 def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32) -> tuple[UNet2DConditionModel, Vae]:
@@ -47,43 +50,54 @@ def sd15_unet_config(widths: tuple[int, ...] = (320, 640, 1280, 1280), context_w
 
 
 def _read_folder(folder: Path) -> tuple[UNet2DConditionModel, Vae]:
-    for part in ("unet", "vae"):
-        if not (folder / part / "config.json").is_file():
-            raise CheckpointError(f"'{folder}' has no {part}/config.json, so it is not a diffusers folder of SD 1.5")
-    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", local_files_only=True)
-    vae_class = VAE_CLASSES[json.loads((folder / "vae" / "config.json").read_text())["_class_name"]]
-    return unet, vae_class.from_pretrained(folder, subfolder="vae", local_files_only=True)
+    return _read_part(folder, "unet", UNET_CLASSES), _read_part(folder, "vae", VAE_CLASSES)
+
+
+def _read_part(folder: Path, part: str, classes: Mapping[str, type[ModelMixin]]) -> ModelMixin:
+    config = folder / part / "config.json"
+    if not config.is_file():
+        raise CheckpointError(f"'{folder}' has no {part}/config.json, so it is not a diffusers folder of SD 1.5")
+    name = json.loads(config.read_text()).get("_class_name")
+    if name not in classes:
+        raise CheckpointError(f"the {part} in '{folder}' is a {name}, not a {' or '.join(classes)} as SD 1.5 has it")
+    try:
+        return classes[name].from_pretrained(folder, subfolder=part, local_files_only=True)
+    except OSError as error:
+        raise CheckpointError(f"the {part} in '{folder}' cannot be read: {error}") from error
 
 
 def _read_file(path: Path) -> tuple[UNet2DConditionModel, Vae]:
-    if path.suffix == ".safetensors":
-        state: Mapping[str, torch.Tensor] = load_file(path)
-    else:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        state = state.get("state_dict", state)
+    state = read_tensors(path)
     try:
-        widths = tuple(state[f"{UNET_PREFIX}input_blocks.{i}.0.out_layers.3.weight"].shape[0] for i in (1, 4, 7, 10))
-        context = state[f"{UNET_PREFIX}output_blocks.3.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
+        return _build_unet(state), _build_vae(state)
     except KeyError as error:
-        raise CheckpointError(f"'{path.name}' is no Stable Diffusion 1.5 checkpoint: it has no tensor {error}") from error
-    if not any(key.startswith(VAE_PREFIX) for key in state):
-        raise CheckpointError(f"'{path.name}' holds no VAE; give a full SD 1.5 checkpoint or a diffusers folder")
-    unet = UNet2DConditionModel(**sd15_unet_config(widths, context))
-    unet.load_state_dict(convert_ldm_unet_checkpoint(dict(state), dict(unet.config)))
-    vae = AutoencoderKL(**_vae_config(state))
-    vae.load_state_dict(convert_ldm_vae_checkpoint(dict(state), dict(vae.config)))
-    return unet, vae
+        raise CheckpointError(
+            f"'{path.name}' has no tensor {error}, so it is not Stable Diffusion 1.5 with its VAE; "
+            "give a full SD 1.5 checkpoint or a diffusers folder"
+        ) from error
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"'{path.name}' is not built like Stable Diffusion 1.5; give a plain SD 1.5 checkpoint, not one for "
+            f"inpainting or of another generation ({error})"
+        ) from error
 
 
-def _vae_config(state: Mapping[str, torch.Tensor]) -> dict:
-    encoder = VAE_PREFIX + "encoder.down"
-    widths = tuple(state[f"{encoder}.{level}.block.0.conv2.weight"].shape[0] for level in range(4))
-    return {
-        "block_out_channels": widths,
-        "down_block_types": ("DownEncoderBlock2D",) * 4,
-        "up_block_types": ("UpDecoderBlock2D",) * 4,
-        "layers_per_block": 2,
-        "latent_channels": 4,
-        "sample_size": 512,
-        "scaling_factor": 0.18215,
-    }
+def _build_unet(state: State) -> UNet2DConditionModel:
+    widths = tuple(state[f"{UNET_PREFIX}input_blocks.{i}.0.out_layers.3.weight"].shape[0] for i in (1, 4, 7, 10))
+    context = state[f"{UNET_PREFIX}output_blocks.3.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**sd15_unet_config(widths, context))
+    unet.load_state_dict(convert_ldm_unet_checkpoint(dict(state), dict(unet.config)), assign=True)
+    return unet
+
+
+def _build_vae(state: State) -> AutoencoderKL:
+    down = VAE_PREFIX + "encoder.down"
+    with torch.device("meta"):
+        vae = AutoencoderKL(
+            block_out_channels=tuple(state[f"{down}.{level}.block.0.conv2.weight"].shape[0] for level in range(4)),
+            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2, latent_channels=4, sample_size=512, scaling_factor=0.18215,
+        )
+    vae.load_state_dict(convert_ldm_vae_checkpoint(dict(state), dict(vae.config)), assign=True)
+    return vae

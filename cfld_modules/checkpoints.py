@@ -5,24 +5,20 @@ Files are told apart by their keys and shapes, never by name (facts sheet, secti
 
 import json
 import os
-import pickle
-import re
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .config import APPEARANCE_BLOCKS, CFLDConfig, CheckpointError, read_config
 from .model import CFLD
 from .swin import BUFFERS, SourceEncoder
+from .tensor_files import PICKLED, read_tensors
 
 FORMAT = "cfld"
 FORMAT_VERSION = "1"
-PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 HALVES = "the authors' two files belong together in one folder: pytorch_model.bin and pytorch_model_1.bin"
 
 
@@ -59,11 +55,12 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """
     path = Path(path)
     if not path.exists():
-        raise CheckpointError(f"'{path.name}' does not exist; choose a file that is in the folder models/cfld")
+        raise CheckpointError(
+            f"'{path.name}' does not exist; give the folder with the authors' two files, or a .safetensors made by "
+            "'python -m cfld_modules convert'"
+        )
     try:
-        if path.suffix == ".safetensors":
-            return _read_safetensors(path)
-        return _read_authors_pair(path if path.is_dir() else path.parent)
+        return _read_converted(path) if path.suffix == ".safetensors" else _read_authors_pair(path)
     except CheckpointError as error:
         raise CheckpointError(f"'{path.name}' cannot be used: {error}") from error
 
@@ -82,7 +79,7 @@ def build_networks(checkpoint: Checkpoint) -> CFLD:
 
 def save_checkpoint(
     path: str | os.PathLike, checkpoint: Checkpoint, dtype: torch.dtype | None = None,
-    progress: Callable[[Iterator[str]], Iterator[str]] = iter,
+    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> None:
     """Write one .safetensors, in `dtype` where given; never leaves a half-written file behind.
 
@@ -90,7 +87,7 @@ def save_checkpoint(
         progress: wraps the iteration over tensor names, e.g. a progress bar.
     """
     tensors = {**checkpoint.networks, **{f"unet.{name}": tensor for name, tensor in checkpoint.key_values.items()}}
-    written = {name: tensors[name].to(dtype or tensors[name].dtype).contiguous() for name in progress(iter(tensors))}
+    written = {name: tensors[name].to(dtype or tensors[name].dtype).contiguous() for name in progress(tensors)}
     metadata = {"format": FORMAT, "version": FORMAT_VERSION, "config": json.dumps(asdict(checkpoint.config))}
     unfinished = Path(f"{path}.part")
     try:
@@ -100,52 +97,44 @@ def save_checkpoint(
         unfinished.unlink(missing_ok=True)
 
 
-def _read_safetensors(path: Path) -> Checkpoint:
-    try:
-        with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("format") != FORMAT:
-                raise CheckpointError(
-                    "it is a .safetensors file, but not one made by 'python -m cfld_modules convert'; "
-                    "make one from the authors' folder, or choose another file"
-                )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
-        raise CheckpointError(f"it is damaged or no .safetensors file ({error}); copy or convert it again") from error
+def _read_converted(path: Path) -> Checkpoint:
+    tensors = read_tensors(path)
+    if "learnable_vector" not in tensors:
+        raise CheckpointError(
+            "it is a .safetensors file, but not one made by 'python -m cfld_modules convert'; make one from the "
+            "authors' folder, or choose another file"
+        )
     key_values = {name: tensors.pop(f"unet.{name}") for name in KEY_VALUE_NAMES if f"unet.{name}" in tensors}
     return _checked(tensors, key_values)
 
 
-def _read_authors_pair(folder: Path) -> Checkpoint:
-    networks: dict[str, torch.Tensor] | None = None
-    key_values: dict[str, torch.Tensor] | None = None
+def _read_authors_pair(path: Path) -> Checkpoint:
+    """The pair in the folder `path`, or in the folder of the file `path`, which then must be half of it."""
+    folder = path if path.is_dir() else path.parent
+    networks: dict[str, dict[str, torch.Tensor]] = {}
+    unets: dict[str, dict[str, torch.Tensor]] = {}
+    unread = ""
     for file in sorted(file for file in folder.iterdir() if file.suffix in PICKLED):
-        state = _read_pickle(file)
+        try:
+            state = read_tensors(file)
+        except CheckpointError as error:
+            # Beside the pair lie an optimiser's state and anything else; such a file matters only if a half is missing.
+            if file == path:
+                raise
+            unread += f" ({error})"
+            continue
         if "learnable_vector" in state:
-            networks = {name: tensor for name, tensor in state.items() if not BUFFERS.search(name)}
+            networks[file.name] = {name: tensor for name, tensor in state.items() if not BUFFERS.search(name)}
         elif all(f"model.{name}" in state for name in KEY_VALUE_NAMES):
-            key_values = {name: state[f"model.{name}"] for name in KEY_VALUE_NAMES}
-    if networks is None and key_values is None:
-        raise CheckpointError(f"no CFLD tensors were found beside it; {HALVES}")
-    if networks is None or key_values is None:
-        missing = "pytorch_model.bin (the encoders)" if networks is None else "pytorch_model_1.bin (the U-Net)"
-        raise CheckpointError(f"{missing} is missing; {HALVES}")
-    return _checked(networks, key_values)
-
-
-def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{file.name} holds something other than tensors and was not opened, since such a file can run code; "
-            f"download it again from the authors ({str(error).splitlines()[0]})"
-        ) from error
-    except (RuntimeError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise CheckpointError(f"{file.name} is damaged or no PyTorch file; download it again") from error
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise CheckpointError(f"{file.name} is not a flat table of tensors, so it is not one of the authors' files")
-    # A file saved by the multi-GPU script carries the wrapper's prefix on every key.
-    return {re.sub(r"^module\.", "", name): tensor for name, tensor in state.items()}
+            unets[file.name] = {name: state[f"model.{name}"] for name in KEY_VALUE_NAMES}
+        elif file == path:
+            raise CheckpointError(f"it holds no CFLD tensors; {HALVES}")
+    for half, found in (("pytorch_model.bin (the encoders)", networks), ("pytorch_model_1.bin (the U-Net)", unets)):
+        if not found:
+            raise CheckpointError(f"{half} is missing; {HALVES}{unread}")
+        if len(found) > 1:
+            raise CheckpointError(f"{' and '.join(found)} are all a {half}; keep one pair in a folder")
+    return _checked(*networks.values(), *unets.values())
 
 
 def _checked(networks: dict[str, torch.Tensor], key_values: dict[str, torch.Tensor]) -> Checkpoint:
@@ -171,6 +160,9 @@ def _checked(networks: dict[str, torch.Tensor], key_values: dict[str, torch.Tens
 
 
 def _parameter_shapes(config: CFLDConfig) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        return {name: tuple(tensor.shape) for name, tensor in CFLD(config).state_dict().items()}
+    try:
+        with torch.device("meta"):
+            return {name: tuple(tensor.shape) for name, tensor in CFLD(config).state_dict().items()}
+    except (ArithmeticError, RuntimeError, ValueError) as error:  # say a width that its heads do not divide
+        raise CheckpointError(f"its tensors' shapes fit no CFLD: {error}") from error
 

@@ -96,24 +96,26 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
     source encoder's channels a head.
 
     Raises:
-        CheckpointError: when a tensor that fixes a size is absent.
+        CheckpointError: when a tensor that fixes a size is absent, or of the wrong number of dimensions.
     """
 
-    def shape(key: str) -> tuple[int, ...]:
+    def shape(key: str, dimensions: int) -> tuple[int, ...]:
         if key not in shapes:
             raise CheckpointError(
                 f"it has no tensor '{key}', so it is not a CFLD checkpoint. Choose the authors' pytorch_model.bin and "
                 "pytorch_model_1.bin in one folder, or a .safetensors made by 'python -m cfld_modules convert'."
             )
+        if len(shapes[key]) != dimensions or 0 in shapes[key]:
+            raise CheckpointError(f"'{key}' has shape {shapes[key]}, so it is not a CFLD checkpoint")
         return shapes[key]
 
     def count(pattern: str) -> int:
         return len({match[1] for key in shapes if (match := re.match(pattern, key))})
 
-    width = shape("backbone.patch_embed.proj.weight")[0]
+    width = shape("backbone.patch_embed.proj.weight", 4)[0]
     stages = count(r"backbone\.layers\.(\d+)\.")
-    tables = [shape(f"backbone.layers.{s}.blocks.0.attn.relative_position_bias_table") for s in range(stages)]
-    last_grid = round(shape("decoder.kv_pos_embed")[1] ** 0.5)
+    tables = [shape(f"backbone.layers.{s}.blocks.0.attn.relative_position_bias_table", 2) for s in range(stages)]
+    last_grid = round(shape("decoder.kv_pos_embed", 3)[1] ** 0.5)
     source = SourceEncoderConfig(
         image_size=last_grid * 4 * 2 ** (stages - 1),
         width=width,
@@ -122,12 +124,12 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
         window=(round(tables[0][0] ** 0.5) + 1) // 2,
     )
     first_branches = range(0, LEVELS * BRANCHES_PER_LEVEL, BRANCHES_PER_LEVEL)
-    queries, decoder_width = shape("decoder.query_feat")
+    queries, decoder_width = shape("decoder.query_feat", 2)
     return CFLDConfig(
         source=source,
         appearance=AppearanceConfig(
-            inner_widths=tuple(shape(f"appearance_encoder.zero_conv_ins.{k}.weight")[0] for k in first_branches),
-            output_widths=tuple(shape(f"appearance_encoder.zero_conv_outs.{k}.weight")[0] for k in first_branches),
+            inner_widths=tuple(shape(f"appearance_encoder.zero_conv_ins.{k}.weight", 4)[0] for k in first_branches),
+            output_widths=tuple(shape(f"appearance_encoder.zero_conv_outs.{k}.weight", 4)[0] for k in first_branches),
             depth=count(r"appearance_encoder\.blocks\.0\.(\d+)\."),
         ),
         decoder=DecoderConfig(
@@ -137,7 +139,7 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
             heads=decoder_width * source.heads[0] // source.width,
         ),
         pose=PoseAdapterConfig(
-            channels=shape("pose_encoder.conv_in.weight")[1] // 16,
-            widths=tuple(shape(f"pose_encoder.resnets.{level}.conv1.weight")[0] for level in range(LEVELS)),
+            channels=shape("pose_encoder.conv_in.weight", 4)[1] // 16,
+            widths=tuple(shape(f"pose_encoder.resnets.{level}.conv1.weight", 4)[0] for level in range(LEVELS)),
         ),
     )

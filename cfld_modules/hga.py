@@ -1,4 +1,4 @@
-"""Hybrid-granularity attention: appearance residuals for the U-Net's cross-attention queries (facts sheet, section 2)."""
+"""Hybrid-granularity attention: appearance residuals for the U-Net's cross-attention queries (facts, section 2)."""
 
 import math
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ class AppearanceEncoder(nn.Module):
             level = k // BRANCHES_PER_LEVEL
             inner, heads = config.inner_widths[level], config.heads[level]
             self.zero_conv_ins.append(_zeroed(nn.Conv2d(feature_widths[level], inner, 1)))
-            self.blocks.append(nn.ModuleList(
+            self.blocks.append(nn.Sequential(*(
                 BasicTransformerBlock(inner, heads, inner // heads, double_self_attention=True)
                 for _ in range(config.depth)
-            ))
+            )))
             self.zero_conv_outs.append(_zeroed(nn.Conv2d(inner, config.output_widths[level], 1)))
 
     def forward(self, features: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:
@@ -36,9 +36,7 @@ class AppearanceEncoder(nn.Module):
         """Branch k on its level's tokens (B, L, C), L a square -> (B, L, query width)."""
         side = round(tokens.shape[1] ** 0.5)
         hidden = self.zero_conv_ins[k](rearrange(tokens, "b (h w) c -> b c h w", h=side))
-        hidden = rearrange(hidden, "b c h w -> b (h w) c")
-        for block in self.blocks[k]:
-            hidden = block(hidden)
+        hidden = self.blocks[k](rearrange(hidden, "b c h w -> b (h w) c"))
         hidden = self.zero_conv_outs[k](rearrange(hidden, "b (h w) c -> b c h w", h=side))
         return rearrange(hidden, "b c h w -> b (h w) c")
 

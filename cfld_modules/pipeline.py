@@ -1,4 +1,4 @@
-"""CFLD as a diffusers pipeline: the method with no ComfyUI, for training, evaluation, the shell and as a second opinion."""
+"""CFLD as a diffusers pipeline: the method with no ComfyUI, for training, evaluation and the shell."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence

@@ -25,7 +25,7 @@ class PoseAdapter(nn.Module):
     def forward(self, pose_maps: torch.Tensor) -> list[torch.Tensor]:
         """(B, 21, S, S) in [0, 1] -> [(B, 320, S/4, S/4), (B, 640, S/8, S/8), (B, 1280, S/16, S/16)]."""
         hidden = self.conv_in(functional.pixel_unshuffle(pose_maps, UNSHUFFLE))
-        features = []
+        features: list[torch.Tensor] = []
         for resnet in self.resnets:
             if features:
                 hidden = functional.avg_pool2d(hidden, 2)

@@ -99,7 +99,8 @@ def _write_published_names(
         if re.search(r"\.attn\.[kv](\.|$)", published):
             continue
         if re.search(r"\.attn\.q(\.|$)", published):
-            parts = [own[prefix + "swin." + module._library_names[library[name][:-1] + part] + ending] for part in "qkv"]
+            qkv = [module._library_names[library[name][:-1] + part] for part in "qkv"]
+            parts = [own[f"{prefix}swin.{part}{ending}"] for part in qkv]
             published, tensor = published.replace(".attn.q", ".attn.qkv"), torch.cat(parts)
         state[published] = tensor
 

@@ -39,8 +39,11 @@ def patch_unet(unet: UNet2DConditionModel, key_values: Mapping[str, torch.Tensor
     Raises:
         CheckpointError: when the U-Net's widths are not the checkpoint's.
     """
+    own = dict(unet.named_parameters())
     for name, matrix in key_values.items():
-        parameter = unet.get_parameter(name)
+        parameter = own.get(name)
+        if parameter is None:
+            raise CheckpointError(f"the base model has no '{name}'; give Stable Diffusion 1.5, which CFLD builds on")
         if parameter.shape != matrix.shape:
             raise CheckpointError(
                 f"the base model's '{name}' is {tuple(parameter.shape)}, this CFLD checkpoint's {tuple(matrix.shape)}; "

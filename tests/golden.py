@@ -228,11 +228,17 @@ def buffers() -> State:
 
 
 def write_authors_pair(
-    folder: Path, names: tuple[str, str] = ("pytorch_model.bin", "pytorch_model_1.bin"), prefix: str = ""
+    folder: Path, names: tuple[str, str] = ("pytorch_model.bin", "pytorch_model_1.bin"), prefix: str = "",
+    unet: State | None = None,
 ) -> Path:
-    """The authors' two files, as accelerate 0.23 saves them; `prefix` is "module." after a run on several GPUs."""
+    """The authors' two files, as accelerate 0.23 saves them.
+
+    prefix: "module." after a run on several GPUs.
+    unet: instead of the whole `unet_state`, under the same names.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    states = networks_state() | buffers(), {f"model.{name}": tensor for name, tensor in unet_state().items()}
+    unet = unet_state() if unet is None else unet
+    states = networks_state() | buffers(), {f"model.{name}": tensor for name, tensor in unet.items()}
     for name, state in zip(names, states, strict=True):
         torch.save({prefix + key: tensor for key, tensor in state.items()}, folder / name)
     return folder

@@ -63,6 +63,19 @@ export function settle(page) {
   return page.evaluate(() => new Promise((done) => setTimeout(done, 80)))
 }
 
+/** Runs a check until it holds: for what the page does in its own time. */
+export async function eventually(check, patience = 8_000) {
+  const end = Date.now() + patience
+  for (;;) {
+    try {
+      return await check()
+    } catch (error) {
+      if (Date.now() > end) throw error
+      await new Promise((done) => setTimeout(done, 100))
+    }
+  }
+}
+
 export function press(page, ...keys) {
   return keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve())
 }

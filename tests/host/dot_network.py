@@ -37,10 +37,18 @@ def picture(people: list[np.ndarray], width: int, height: int) -> torch.Tensor:
     return torch.from_numpy(pixels)[None]
 
 
-def state() -> dict[str, torch.Tensor]:
-    """The state dict as the published file has it."""
+def random_state() -> dict[str, torch.Tensor]:
+    """A state dict as the published file has it, of random weights that find a crowd in any picture."""
     torch.manual_seed(0)
     weights = {name.split(".", 1)[1]: tensor for name, tensor in bodypose_model().state_dict().items()}
+    for tensor in weights.values():
+        torch.nn.init.kaiming_normal_(tensor) if tensor.ndim == 4 else tensor.zero_()
+    return weights
+
+
+def dot_state() -> dict[str, torch.Tensor]:
+    """A state dict that sees dots."""
+    weights = random_state()
 
     def connect(layer: str, taps: dict[tuple[int, int], float], biases: dict[int, float] | None = None) -> None:
         weight, bias = weights[f"{layer}.weight"], weights[f"{layer}.bias"]

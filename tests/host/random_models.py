@@ -34,7 +34,7 @@ SDXL_UNET = SD15_UNET | {
 CFLD_CONFIG = CFLDConfig(
     source=SourceEncoderConfig(image_size=128, width=32, depths=(2, 2, 2, 2), heads=(1, 2, 4, 8), window=4),
     appearance=AppearanceConfig(inner_widths=(32, 32, 32), output_widths=(WIDTH,) * 3, depth=1),
-    decoder=DecoderConfig(queries=16, width=CONTEXT, depth=2, heads=24),
+    decoder=DecoderConfig(queries=16, width=CONTEXT, depth=1, heads=24),
     pose=PoseAdapterConfig(widths=(WIDTH,) * 3),
 )
 
@@ -79,16 +79,6 @@ def write_upscaler(path: Path) -> None:
     save_file(_random(ESRGAN(num_filters=8, num_blocks=1), seed=5), path)
 
 
-def write_pose_detector(path: Path) -> None:
-    """The OpenPose body network with zeros for weights: it runs, and finds nobody."""
-    from controlnet_aux.open_pose.model import bodypose_model
-
-    with torch.device("meta"):
-        shapes = {name: tensor.shape for name, tensor in bodypose_model().state_dict().items()}
-    # Published names lack the name of the stage; a tensor expanded from one number takes no room in the file.
-    torch.save({name.split(".", 1)[1]: torch.zeros(1).expand(shape) for name, shape in shapes.items()}, path)
-
-
 def random_cfld() -> Checkpoint:
     with torch.device("meta"):
         networks = CFLD(CFLD_CONFIG)
@@ -119,7 +109,7 @@ def _random(network: torch.nn.Module, seed: int, dtype: torch.dtype = torch.half
     All are pieces of one row of random numbers, since drawing 100 million takes longer than sampling with them.
     """
     generator = torch.Generator().manual_seed(seed)
-    numbers = torch.randn(2**22, generator=generator)
+    numbers = torch.randn(2**23, generator=generator)
 
     def fill(name: str, shape: torch.Size) -> torch.Tensor:
         if len(shape) < 2:

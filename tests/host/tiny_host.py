@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import comfy.model_base
@@ -123,13 +124,7 @@ def pipeline_latents(
     cfld: node_types.LoadedCFLD, model: object, weights: Mapping[str, float], sigmas: torch.Tensor
 ) -> torch.Tensor:
     """Euler in sigma space with the diffusers pipeline as the model: nothing of the host but its sigmas' timesteps."""
-    networks = cfld.networks.model.cfld
-    unet = unet_patch.patch_unet(golden.tiny_unet(), cfld.key_values)
-    pipeline = pipelines.CFLDPipeline(unet, None, pipelines.published_scheduler("ddim"), networks)
-    appearance = networks.encode_source(golden.as_cond(golden.golden()["in.img_cond_u8"]))
-    pose = networks.encode_pose(golden.pose_input(
-        golden.golden()["in.pose_to.draw_u8"], golden.golden()["in.pose_to.centres"]
-    ))
+    pipeline, appearance, pose = _second_opinion(cfld)
     sampling = model.get_model_object("model_sampling")
     full_noise = float(sigmas[0]) * (1 + 1e-5) >= float(sampling.sigma_max)
     x = noise() * (torch.sqrt(1 + sigmas[0] ** 2) if full_noise else sigmas[0])
@@ -138,3 +133,15 @@ def pipeline_latents(
         epsilon = pipeline.guided_epsilon(x / torch.sqrt(1 + sigma**2), timestep, weights, appearance, pose)
         x = x + (following - sigma) * epsilon
     return x / LATENT_SCALE
+
+
+@lru_cache
+def _second_opinion(cfld: node_types.LoadedCFLD) -> tuple:
+    networks = cfld.networks.model.cfld
+    unet = unet_patch.patch_unet(golden.tiny_unet(), cfld.key_values)
+    pipeline = pipelines.CFLDPipeline(unet, None, pipelines.published_scheduler("ddim"), networks)
+    appearance = networks.encode_source(golden.as_cond(golden.golden()["in.img_cond_u8"]))
+    pose = networks.encode_pose(golden.pose_input(
+        golden.golden()["in.pose_to.draw_u8"], golden.golden()["in.pose_to.centres"]
+    ))
+    return pipeline, appearance, pose

@@ -1,0 +1,49 @@
+PYTHON ?= python3
+VENV := .venv/bin/python
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: venv demo test lint unit host js browser bench clean
+
+venv: .venv/installed
+
+# The constraints are for this virtual environment alone; users' requirements stay loose.
+.venv/installed: requirements.txt requirements-dev.txt requirements-train.txt constraints.txt
+	$(PYTHON) -m venv .venv
+	$(VENV) -m pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
+	touch $@
+
+demo: venv
+	$(VENV) -m cfld_modules demo --out output/demo.png
+
+test: lint unit js host
+
+lint: venv
+	$(VENV) -m ruff check .
+	$(VENV) -m mypy
+
+unit: venv
+	$(VENV) -m pytest tests --ignore tests/host
+
+# Under the host's own Python, which gets the pack's requirements as the Manager would give them.
+host: venv
+	@if python=$$($(VENV) tests/host/host.py); then \
+	  $$python -m pip list --format freeze 2>/dev/null | grep -i '^torch' > .venv/host-constraints.txt; \
+	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt --requirement requirements.txt && \
+	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt pytest websocket-client && \
+	  $$python -m pytest tests/host; \
+	else echo "HOST TESTS SKIPPED (reason above)"; fi
+
+js:
+	@if command -v node > /dev/null; then node --test tests/js/*.test.mjs; \
+	else echo "JAVASCRIPT TESTS SKIPPED: no node"; fi
+
+# Needs Chromium, node and a host; opens the real page.
+browser: venv
+	npm install --silent
+	node --test --test-concurrency=1 tests/browser/*.test.mjs
+
+bench: venv
+	@python=$$($(VENV) tests/host/host.py) && $$python tests/host/bench.py
+
+clean:
+	rm -rf .venv output node_modules

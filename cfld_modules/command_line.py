@@ -1,0 +1,50 @@
+"""The command line: `python -m cfld_modules COMMAND ...`, each command a module with `add_arguments` and `run`.
+
+Such a module imports nothing slow before `run`, so that help and wrong arguments are answered at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .commands import CommandError, convert, demo, transfer
+from .data import command_line as data
+
+COMMANDS = {
+    "transfer": (transfer, "put the person of a photo into another pose"),
+    "convert": (convert, "make one small .safetensors from the authors' two .bin files"),
+    "demo": (demo, "show a transfer with nothing downloaded (random weights)"),
+    "data": (data, "make data sets"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line and exit code 2, as for every other mistake of the user."""
+        self.exit(2, f"{self.prog}: error: {message}; --help lists the options\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m cfld_modules", description="CFLD: pose-guided person image synthesis.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        module.add_arguments(commands.add_parser(name, help=summary, description=summary))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; `argv` without the program's name, sys.argv's when None.
+
+    Returns the exit code: 0, 2 for a mistake of the user's (told in one line on stderr), 130 when interrupted.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        COMMANDS[arguments.command][0].run(arguments)
+    except (CommandError, OSError) as error:
+        message = " ".join(str(error).split())
+        sys.stderr.write(f"python -m cfld_modules {arguments.command}: error: {message}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,75 @@
+"""Pairs of mannequins that are drawn when they are asked for, with no file anywhere."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations
+from typing import Literal, cast
+
+import numpy as np
+
+from ..keypoints import Pose
+from .mannequin_skeleton import View
+from .mannequins import Mannequin, draw_mannequin, sample_identity, sample_pose, split_seeds
+from .pairs import Pairs, Split
+
+WIDTH, HEIGHT = 176, 256
+
+
+@dataclass(frozen=True)
+class MannequinPhotograph:
+    """A mannequin by its seeds; its name is the one that `write_mannequins` gives the file of the same picture."""
+
+    identity_seed: int
+    pose_seed: int
+    view: View
+
+    @property
+    def name(self) -> str:
+        return f"mannequin{self.identity_seed:010d}_pose{self.pose_seed:010d}_{self.view}.png"
+
+    def picture(self) -> np.ndarray:
+        return self.draw().image
+
+    def pose(self) -> Pose:
+        return self.draw().pose
+
+    def draw(self, width: int = WIDTH, height: int = HEIGHT) -> Mannequin:
+        return _draw(self, width, height)
+
+    def as_person(self, identity_seed: int) -> "MannequinPhotograph":
+        """Somebody else in the same pose."""
+        return MannequinPhotograph(identity_seed, self.pose_seed, self.view)
+
+
+def parse_mannequin_name(name: str) -> MannequinPhotograph | None:
+    """The mannequin that a file of `write_mannequins` shows; None if the name is not of that form."""
+    match = re.fullmatch(r"mannequin(\d+)_pose(\d+)_(\w+)\.png", name)
+    return MannequinPhotograph(int(match[1]), int(match[2]), cast(View, match[3])) if match else None
+
+
+@dataclass(frozen=True)
+class MannequinData:
+    """`people` mannequins, each in `pictures` poses; of each person all ordered pairs."""
+
+    format: Literal["mannequins"]
+    people: int
+    pictures: int = 5
+
+    def pairs(self, split: Split) -> Pairs:
+        poses = iter(split_seeds(split, self.people * self.pictures))
+        photographs = []
+        for identity in split_seeds(split, self.people):
+            for number in range(self.pictures):
+                pose = next(poses)
+                view = "front" if number == 0 else sample_pose(pose).view
+                photographs.append(MannequinPhotograph(identity, pose, view))
+        firsts = range(0, len(photographs), self.pictures)
+        pairs = [pair for first in firsts for pair in permutations(range(first, first + self.pictures), 2)]
+        return Pairs(photographs, pairs)
+
+
+@lru_cache(maxsize=16)
+def _draw(photograph: MannequinPhotograph, width: int, height: int) -> Mannequin:
+    identity, pose = sample_identity(photograph.identity_seed), sample_pose(photograph.pose_seed, photograph.view)
+    return draw_mannequin(identity, pose, width, height)

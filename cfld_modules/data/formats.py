@@ -1,0 +1,10 @@
+"""All data sets, by the format a configuration or command line names."""
+
+from typing import TypeAlias
+
+from .deepfashion import DeepFashionData
+from .drawn_pairs import MannequinData
+from .folder import FolderData
+from .market1501 import MarketData
+
+DataSet: TypeAlias = DeepFashionData | MarketData | FolderData | MannequinData

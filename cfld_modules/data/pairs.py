@@ -1,0 +1,167 @@
+"""Pairs of photographs of the same person, whatever data set they are from, and the layout the authors' files have."""
+
+import csv
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from PIL import Image
+
+from ..framing import Fit
+from ..keypoints import Pose, PoseError, read_pose_keypoints
+
+Split = Literal["train", "test"]
+BadRows = Literal["skip", "error"]
+
+logger = logging.getLogger("cfld")
+
+
+class DataError(ValueError):
+    """A data set cannot be read; names the file, the line, what was found there and what to do."""
+
+
+class Photograph(Protocol):
+    """One picture of one person. `name` tells it from all others of its data set."""
+
+    @property
+    def name(self) -> str: ...
+
+    def picture(self) -> np.ndarray:
+        """RGB uint8 (H, W, 3)."""
+
+    def pose(self) -> Pose:
+        """On a canvas of the picture's aspect, but not necessarily of its size."""
+
+
+@dataclass(frozen=True)
+class PhotographFile:
+    """A photograph in a file, with key points that were read with the data set."""
+
+    name: str
+    path: Path
+    key_points: Pose
+
+    def picture(self) -> np.ndarray:
+        with Image.open(self.path) as image:
+            return np.array(image.convert("RGB"))
+
+    def pose(self) -> Pose:
+        return self.key_points
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """(source, target) index pairs into photographs.
+
+    Attributes:
+        fit: how pictures and poses are brought to the frame's aspect; the paper's data are squashed whole, 'stretch'.
+    """
+
+    photographs: Sequence[Photograph]
+    pairs: Sequence[tuple[int, int]]
+    fit: Fit = "stretch"
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> tuple[Photograph, Photograph]:
+        source, target = self.pairs[index]
+        return self.photographs[source], self.photographs[target]
+
+
+@contextmanager
+def usable_row(where: str, bad_rows: BadRows) -> Iterator[None]:
+    """Around the reading of one row: what is wrong with it is logged and the row left out, or it is an error.
+
+    Raises:
+        DataError: naming `where`, unless bad rows are skipped.
+    """
+    try:
+        yield
+    except (DataError, PoseError) as error:
+        if bad_rows == "error":
+            raise DataError(f"{where}: {error} (bad_rows: skip leaves such rows out)") from error
+        logger.warning("%s is left out: %s", where, error)
+
+
+def read_annotated_pairs(
+    images: Path, annotations: Path, pairs: Path, canvas: tuple[int, int], bad_rows: BadRows
+) -> Pairs:
+    """The authors' layout: a flat folder of pictures, colon-separated key points, comma-separated pairs.
+
+    Args:
+        annotations: with the header `name:keypoints_y:keypoints_x`, each a JSON list of 18, -1 where missing.
+        pairs: with the columns `from` and `to`, names of pictures.
+        canvas: (width, height) of the frame the key points are in.
+
+    Raises:
+        DataError: when a file or column is missing, a row is bad and `bad_rows` is 'error', or no pair is left.
+    """
+    if not images.is_dir():
+        raise DataError(f"'{images}' is no folder; the pictures belong there")
+    files = {file.name: file for file in images.iterdir()}
+    photographs: dict[str, PhotographFile] = {}
+    for where, row in _rows(annotations, ":", ("name", "keypoints_y", "keypoints_x")):
+        with usable_row(where, bad_rows):
+            photographs[row["name"]] = _photograph(_complete(row), files, images, canvas)
+    places = {name: place for place, name in enumerate(photographs)}
+    found: list[tuple[int, int]] = []
+    for where, row in _rows(pairs, ",", ("from", "to")):
+        with usable_row(where, bad_rows):
+            _complete(row)
+            found.append((_place(row["from"], places), _place(row["to"], places)))
+    if not found:
+        raise DataError(f"'{pairs}' gives no pair")
+    return Pairs(list(photographs.values()), found)
+
+
+def existing(root: Path, *names: str) -> Path:
+    """The first of `names` that is in `root`.
+
+    Raises:
+        DataError: naming them all, when none is.
+    """
+    for name in names:
+        if (root / name).exists():
+            return root / name
+    raise DataError(f"'{root}' has no {' or '.join(names)}")
+
+
+def _rows(file: Path, delimiter: str, columns: Sequence[str]) -> Iterator[tuple[str, dict]]:
+    """(file and line, row) of a CSV file with a header."""
+    with open(file, newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines, delimiter=delimiter)
+        if missing := set(columns) - set(reader.fieldnames or ()):
+            raise DataError(f"'{file}', line 1: no column {', '.join(sorted(missing))}; got {reader.fieldnames}")
+        for row in reader:
+            yield f"'{file}', line {reader.line_num}", row
+
+
+def _complete(row: dict) -> dict:
+    if None in row or None in row.values():  # as the csv module marks fields too many and too few
+        raise DataError("it has not as many fields as the header")
+    return row
+
+
+def _photograph(
+    row: Mapping[str, str], files: Mapping[str, Path], images: Path, canvas: tuple[int, int]
+) -> PhotographFile:
+    if row["name"] not in files:
+        raise DataError(f"there is no picture '{row['name']}' in '{images}'")
+    try:
+        key_points = {column: json.loads(row[column]) for column in ("keypoints_y", "keypoints_x")}
+    except ValueError as error:
+        raise DataError(f"the key points are no JSON list: {error}") from error
+    pose = read_pose_keypoints(key_points)[0]
+    return PhotographFile(row["name"], files[row["name"]], Pose(pose.points, *canvas))
+
+
+def _place(name: str, places: Mapping[str, int]) -> int:
+    if name not in places:
+        raise DataError(f"'{name}' has no (usable) annotation")
+    return places[name]

@@ -1,0 +1,53 @@
+"""Files of named tensors, read without running anything in them and without filling the memory."""
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from .config import CheckpointError
+
+PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+
+
+def read_tensors(file: Path) -> dict[str, torch.Tensor]:
+    """{name: tensor} of a .safetensors or torch.save file; the tensors stay memory-mapped until they are used.
+
+    A prefix "module." that training on several GPUs leaves on every name is taken off, and a table under "state_dict",
+    as training frameworks write it, is unwrapped.
+
+    Raises:
+        CheckpointError: when the file is damaged, or holds anything but tensors.
+    """
+    state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickle(file)
+    if isinstance(state, Mapping):
+        state = state.get("state_dict", state)
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+        raise CheckpointError(f"'{file.name}' is not a flat table of tensors, so it is no model")
+    return {re.sub(r"^module\.", "", name): tensor for name, tensor in state.items()}
+
+
+def _read_safetensors(file: Path) -> object:
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"'{file.name}' is damaged or no .safetensors file ({error}); copy, download or convert it again"
+        ) from error
+
+
+def _read_pickle(file: Path) -> object:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"'{file.name}' holds something other than tensors and was not opened, since such a file can run code; "
+            f"get it as .safetensors, or again from its authors"
+        ) from error
+    except (RuntimeError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise CheckpointError(f"'{file.name}' is damaged or no PyTorch file; copy or download it again") from error

@@ -1,0 +1,114 @@
+"""Settings as dataclasses, read from YAML: every mistake is an error that names the key."""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+import yaml
+
+Settings = TypeVar("Settings")
+
+
+class SettingsError(ValueError):
+    """A configuration cannot be used; names the key, the value it got and what may stand there."""
+
+
+def read_settings(file: Path, kind: type[Settings]) -> Settings:
+    """The YAML file as a dataclass `kind`, with nested dataclasses, tuples, Literals, paths and numbers.
+
+    Where several dataclasses may stand, the key `format` says which.
+
+    Raises:
+        SettingsError: for a key that is no setting, is missing, or has a value of the wrong kind.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"'{file}' is no YAML: {error}") from error
+    return parse_settings(content, kind)
+
+
+def parse_settings(content: object, kind: type[Settings]) -> Settings:
+    """What a YAML or JSON reader gave -> dataclass; see `read_settings`."""
+    return _value(content, kind, "")
+
+
+def plain_settings(settings: Any) -> dict:
+    """A dataclass as YAML can write it; `parse_settings` takes it back."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {key: plain(entry) for key, entry in value.items()}
+        if isinstance(value, tuple | list):
+            return [plain(entry) for entry in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return {key: plain(value) for key, value in asdict(settings).items()}
+
+
+def _value(content: Any, kind: Any, key: str) -> Any:
+    if is_dataclass(kind):
+        return _dataclass(content, kind, key)
+    origin, options = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (Union, types.UnionType):
+        return _union(content, options, key)
+    if origin is Literal:
+        if content not in options:
+            raise SettingsError(f"{key}: {content!r} is none of {', '.join(map(repr, options))}")
+        return content
+    if origin is tuple:
+        if not isinstance(content, list):
+            raise SettingsError(f"{key}: expected a list, got {content!r}")
+        return tuple(_value(entry, options[0], f"{key}[{place}]") for place, entry in enumerate(content))
+    return _scalar(content, kind, key)
+
+
+def _union(content: Any, options: tuple, key: str) -> Any:
+    if types.NoneType in options:
+        return None if content is None else _value(content, Union[tuple(set(options) - {types.NoneType})], key)
+    formats = {typing.get_args(typing.get_type_hints(option)["format"])[0]: option for option in options}
+    format_name = content.get("format") if isinstance(content, Mapping) else None
+    if format_name not in formats:
+        raise SettingsError(f"{_path(key, 'format')}: {format_name!r} is none of {', '.join(formats)}")
+    return _dataclass(content, formats[format_name], key)
+
+
+def _scalar(content: Any, kind: type, key: str) -> Any:
+    if kind is Path and isinstance(content, str):
+        return Path(content)
+    if kind is float and not isinstance(content, bool):
+        try:
+            return float(content)  # also "1e-4", which YAML takes for a text
+        except (TypeError, ValueError):
+            pass
+    elif isinstance(content, kind) and (kind is bool or not isinstance(content, bool)):
+        return content
+    names = {Path: "a path", float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+    raise SettingsError(f"{key}: expected {names[kind]}, got {content!r}")
+
+
+def _dataclass(content: Any, kind: Any, key: str) -> Any:
+    if not isinstance(content, Mapping):
+        raise SettingsError(f"{key or 'the file'}: expected settings, got {content!r}")
+    hints = typing.get_type_hints(kind)
+    for name in content:
+        if name not in hints:
+            close = difflib.get_close_matches(str(name), hints, 1)
+            meant = f"; is {close[0]} meant?" if close else ""
+            raise SettingsError(f"{_path(key, name)}: no such setting{meant} There are {', '.join(hints)}.")
+    for field in fields(kind):
+        if field.name not in content and _required(field):
+            raise SettingsError(f"{_path(key, field.name)}: this setting is missing")
+    return kind(**{name: _value(entry, hints[name], _path(key, name)) for name, entry in content.items()})
+
+
+def _required(field: Field) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _path(key: str, name: object) -> str:
+    return f"{key}.{name}" if key else str(name)

@@ -1,0 +1,245 @@
+"""Load Pose, Draw Pose, Pose Editor and Retarget Pose through their `execute` in the real host."""
+
+import importlib
+import json
+import os
+
+import folder_paths
+import host
+import numpy as np
+import pytest
+import torch
+
+pack = host.import_by_path("cfld_pack", host.PACK / "__init__.py")
+nodes = importlib.import_module("cfld_pack.nodes")
+keypoints = importlib.import_module("cfld_pack.cfld_modules.keypoints")
+pose_files = importlib.import_module("cfld_pack.nodes.pose_files")
+pose_drawing = importlib.import_module("cfld_pack.cfld_modules.pose_drawing")
+pose_maps = importlib.import_module("cfld_pack.cfld_modules.pose_maps")
+
+BUNDLED = sorted(path.stem for path in (host.PACK / "poses").glob("*.json") if path.stem != "index")
+NOT_KEY_POINTS = torch.zeros(1, 8, 8, 3)
+
+
+@pytest.fixture
+def input_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
+    return tmp_path
+
+
+def result(node, *arguments, **named):
+    return node.execute(*arguments, **named).result
+
+
+def load(name):
+    return result(nodes.CFLDLoadPose, name)[0]
+
+
+def points(frames):
+    return [pose.points for pose in keypoints.read_pose_keypoints(frames)]
+
+
+def as_batch(drawings):
+    return torch.from_numpy(np.stack(drawings)).float() / 255.0
+
+
+# --- Load Pose --------------------------------------------------------------------------------------------------------
+
+
+def test_bundled_poses_come_first(input_folder):
+    (input_folder / "mine").mkdir()
+    for name in ("b.json", "a.json", "mine/c.json", "picture.png"):
+        (input_folder / name).touch()
+    assert len(BUNDLED) >= 24
+    assert pose_files.pose_names() == [*BUNDLED, "a.json", "b.json", "mine/c.json"]
+    pose_input, = nodes.CFLDLoadPose.define_schema().inputs
+    assert pose_input.options == pose_files.pose_names()
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_bundled_pose_is_one_whole_person(name):
+    frame, = load(name)
+    assert (frame["canvas_width"], frame["canvas_height"]) == (352, 512)
+    pose, = keypoints.read_pose_keypoints(frame)
+    assert pose.visible.sum() >= 12
+    assert nodes.CFLDLoadPose.validate_inputs(name) is True
+
+
+def test_a_file_of_several_frames(input_folder):
+    (input_folder / "mine").mkdir()
+    frames = [load(name)[0] for name in BUNDLED[:3]]
+    (input_folder / "mine" / "three.json").write_text(json.dumps(frames), encoding="utf-8-sig")
+    assert nodes.CFLDLoadPose.validate_inputs("mine/three.json") is True
+    np.testing.assert_array_equal(points(load("mine/three.json")), points(frames))
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"[{}]", "ä".encode("utf-16")])
+def test_a_file_that_is_no_pose_is_named(input_folder, content):
+    (input_folder / "bad.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^Load Pose: input 'pose': 'bad\.json': "):
+        load("bad.json")
+
+
+@pytest.mark.parametrize("name", ["gone.json", "gone", "../outside.json", "index"])
+def test_an_unknown_pose_is_refused_before_anything_runs(input_folder, name):
+    (input_folder.parent / "outside.json").write_text("[]")
+    message = nodes.CFLDLoadPose.validate_inputs(name)
+    assert message.startswith(f"Load Pose: pose '{name}' is neither a bundled pose nor a .json file")
+    assert "put the file there" in message
+
+
+def test_a_changed_file_is_read_again(input_folder):
+    path = input_folder / "pose.json"
+    path.write_text("[]")
+    before = nodes.CFLDLoadPose.fingerprint_inputs("pose.json")
+    assert before == nodes.CFLDLoadPose.fingerprint_inputs("pose.json")
+    os.utime(path, (1, 1))
+    assert before != nodes.CFLDLoadPose.fingerprint_inputs("pose.json")
+
+
+# --- Draw Pose --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("style", pose_drawing.STYLES)
+def test_draws_one_picture_a_frame(style):
+    frames = [load(name)[0] for name in BUNDLED[:2]]
+    image, = result(nodes.CFLDDrawPose, frames, 120, 200, style)
+    assert image.shape == (2, 200, 120, 3) and image.dtype == torch.float32
+    poses = keypoints.read_pose_keypoints(frames)
+    assert torch.equal(image, as_batch([pose_drawing.draw_pose_in_style(pose, 120, 200, style) for pose in poses]))
+    assert not torch.equal(image[0], image[1])
+
+
+def test_the_two_styles_differ_in_thickness():
+    cfld, openpose = (result(nodes.CFLDDrawPose, load("a_pose"), 352, 512, style)[0] for style in ("cfld", "openpose"))
+    assert (cfld.amax(-1) > 0).sum() < (openpose.amax(-1) > 0).sum()
+
+
+def test_draws_the_largest_person():
+    small, large = load(BUNDLED[0])[0], load(BUNDLED[1])[0]
+    shrunk = np.array(small["people"][0]["pose_keypoints_2d"]).reshape(-1, 3) * (0.2, 0.2, 1.0)
+    both = large | {"people": [{"pose_keypoints_2d": shrunk.ravel().tolist()}, *large["people"]]}
+    drawn, alone = (result(nodes.CFLDDrawPose, frames, 88, 128, "cfld")[0] for frames in ([both], [large]))
+    assert torch.equal(drawn, alone)
+
+
+@pytest.mark.parametrize("pose", [NOT_KEY_POINTS, [], [{"people": [], "canvas_width": 8, "canvas_height": 8}]])
+def test_draw_pose_names_itself_and_its_input(pose):
+    with pytest.raises(ValueError, match=r"^Draw Pose: input 'pose': Key points"):
+        nodes.CFLDDrawPose.execute(pose, 64, 64, "cfld")
+
+
+# --- Pose Editor ------------------------------------------------------------------------------------------------------
+
+
+def test_the_editor_gives_what_is_drawn_on_its_canvas():
+    frames = [load(name)[0] for name in BUNDLED[:2]]
+    pose, image = result(nodes.CFLDPoseEditor, json.dumps(frames), 704, 1024)
+    assert [(frame["canvas_width"], frame["canvas_height"]) for frame in pose] == [(704, 1024)] * 2
+    np.testing.assert_allclose(points(pose), 2 * np.array(points(frames)), rtol=0, atol=1e-9)
+    expected = [pose_maps.draw_pose(one, 704, 1024) for one in keypoints.read_pose_keypoints(pose)]
+    assert torch.equal(image, as_batch(expected))
+    again, _ = result(nodes.CFLDPoseEditor, json.dumps(frames), 704, 1024)
+    assert again == pose
+
+
+@pytest.mark.parametrize("empty", ["", " \n\t"])
+def test_the_connected_pose_is_used_while_nothing_is_drawn(empty):
+    pose, image = result(nodes.CFLDPoseEditor, empty, 352, 512, pose=load("sitting_on_chair_front"))
+    assert pose == load("sitting_on_chair_front") and image.shape == (1, 512, 352, 3)
+
+
+def test_what_is_drawn_comes_before_what_is_connected():
+    drawn = json.dumps(load("a_pose"))
+    assert result(nodes.CFLDPoseEditor, drawn, 352, 512, pose=load("sitting_on_chair_front"))[0] == load("a_pose")
+    assert result(nodes.CFLDPoseEditor, drawn, 352, 512, pose=NOT_KEY_POINTS)[0] == load("a_pose")
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize(("pictures", "behind"), [(1, (0, 0, 0)), (2, (0, 1, 1)), (5, (0, 1, 2))])
+def test_the_background_lies_behind_the_drawing(channels, pictures, behind):
+    frames = [load(name)[0] for name in BUNDLED[:3]]
+    background = (torch.arange(1, pictures + 1) / 10)[:, None, None, None].expand(pictures, 30, 50, channels)
+    _, plain = result(nodes.CFLDPoseEditor, json.dumps(frames), 88, 128)
+    pose, image = result(nodes.CFLDPoseEditor, json.dumps(frames), 88, 128, background=background)
+    assert image.shape == (3, 128, 88, 3)
+    for drawn, picture, number in zip(plain, image, behind, strict=True):
+        ink = drawn.amax(-1) > 0
+        assert torch.equal(picture[ink], drawn[ink])
+        torch.testing.assert_close(picture[~ink], torch.full_like(picture[~ink], (number + 1) / 10))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '[{"people": []}]', '[{"people": [{"pose_keypoints_2d": [1]}]}]'])
+def test_bad_pose_json_is_named(text):
+    with pytest.raises(ValueError, match=r"^Pose Editor: input 'pose_json': "):
+        nodes.CFLDPoseEditor.execute(text, 352, 512)
+
+
+def test_a_bad_connected_pose_is_named():
+    with pytest.raises(ValueError, match=r"^Pose Editor: input 'pose': Key points must be"):
+        nodes.CFLDPoseEditor.execute("", 352, 512, pose=NOT_KEY_POINTS)
+
+
+def test_an_empty_editor_says_what_to_do():
+    with pytest.raises(ValueError, match=r"^Pose Editor: input 'pose_json' is empty; draw a pose, paste .* connect"):
+        nodes.CFLDPoseEditor.execute("", 352, 512)
+
+
+# --- Retarget Pose ----------------------------------------------------------------------------------------------------
+
+
+def child_of(frames, size=0.6, limbs=0.7):
+    """Smaller, with shorter forearms, on a canvas of its own."""
+    scaled = []
+    for pose in keypoints.read_pose_keypoints(frames):
+        joints = pose.points * size + (30, 90)
+        for elbow, wrist in ((3, 4), (6, 7)):
+            joints[wrist] = joints[elbow] + limbs * (joints[wrist] - joints[elbow])
+        scaled.append(keypoints.Pose(joints, 300, 400))
+    return keypoints.write_pose_keypoints(scaled)
+
+
+def forearm(joints):
+    return np.linalg.norm(joints[4] - joints[3])
+
+
+def test_retargeting_takes_the_reference_s_lengths_and_canvas():
+    adult, child = load("waving"), child_of(load("a_pose"))
+    frame, = result(nodes.CFLDRetargetPose, adult, child)[0]
+    assert (frame["canvas_width"], frame["canvas_height"]) == (300, 400)
+    (moved,), (wanted,), (before,) = points([frame]), points(child), points(adult)
+    assert forearm(moved) == pytest.approx(forearm(wanted)) != pytest.approx(forearm(before))
+    direction = (before[4] - before[3]) / forearm(before)
+    np.testing.assert_allclose((moved[4] - moved[3]) / forearm(moved), direction, rtol=0, atol=1e-9)
+
+
+def test_a_pose_on_its_own_skeleton_stays():
+    poses = [load(name)[0] for name in BUNDLED[:4]]
+    np.testing.assert_allclose(
+        points(result(nodes.CFLDRetargetPose, poses, poses)[0]), points(poses), rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(("count", "references"), [(1, 1), (3, 1), (1, 3), (3, 3)])
+def test_frames_pair_up(count, references):
+    names, others = BUNDLED[:count], BUNDLED[-references:]
+    both = [load(name)[0] for name in names], child_of([load(name)[0] for name in others])
+    retargeted, = result(nodes.CFLDRetargetPose, *both)
+    pairs = max(count, references)
+    assert len(retargeted) == pairs
+    for index, frame in enumerate(retargeted):
+        alone, = result(nodes.CFLDRetargetPose, [both[0][index % count]], [both[1][index % references]])
+        assert [frame] == alone
+
+
+def test_frames_that_do_not_pair_up():
+    poses = [load(name)[0] for name in BUNDLED[:3]]
+    with pytest.raises(ValueError, match="^Retarget Pose: input 'reference' has 2 frames for 3 poses; give one, or as"):
+        nodes.CFLDRetargetPose.execute(poses, poses[:2])
+
+
+@pytest.mark.parametrize("name", ["pose", "reference"])
+def test_retarget_pose_names_the_input(name):
+    arguments = {"pose": load("waving"), "reference": load("waving"), name: NOT_KEY_POINTS}
+    with pytest.raises(ValueError, match=rf"^Retarget Pose: input '{name}': Key points must be"):
+        nodes.CFLDRetargetPose.execute(**arguments)

@@ -1,0 +1,283 @@
+"""The real ComfyUI, driven as a user's script drives it: every shipped workflow, wrong input, interruption."""
+
+import importlib.util
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import host
+import numpy as np
+import pytest
+import random_models
+import torch
+from comfy_server import PACK_NAME, Refused, running_server
+from PIL import Image
+
+WORKFLOWS = host.PACK / "workflows"
+PHOTO = host.PACK / "tests" / "data" / "astronaut.jpg"
+NAMES = sorted(path.stem for path in (WORKFLOWS / "api").glob("*.json"))
+FRAME = (352, 512)
+SCENE = (768, 720)
+SIZES = {"high_resolution_second_pass": (704, 1024), "inpaint_person_into_scene": SCENE,
+         "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4)}
+SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
+TRAINED_SIDE = 256  # pixels of the test's CFLD
+HAS_DETECTOR = importlib.util.find_spec("controlnet_aux") is not None
+seeds = itertools.count(1)
+
+
+class RunsWhenRead:
+    """A pickle that makes a file when it is read without care."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A base directory with every file the workflows name, and some wrong ones."""
+    folder = tmp_path_factory.mktemp("comfyui")
+    models, inputs = folder / "models", folder / "input"
+    for name in ("checkpoints", "cfld/half", "cfld/code", "controlnet", "loras", "upscale_models", "annotators"):
+        (models / name).mkdir(parents=True)
+    random_models.write_base_model(models / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors")
+    random_models.write_sdxl_model(models / "checkpoints" / "sdxl.safetensors")
+    random_models.write_control_net(models / "controlnet" / "control_v11p_sd15_openpose_fp16.safetensors")
+    random_models.write_lora(models / "loras" / "example_style_lora.safetensors")
+    random_models.write_upscaler(models / "upscale_models" / "RealESRGAN_x4plus.safetensors")
+    cfld = random_models.random_cfld()
+    random_models.write_cfld(models / "cfld" / "cfld.safetensors", cfld)
+    random_models.write_authors_pair(models / "cfld" / "authors", cfld)
+    (models / "cfld" / "half" / "pytorch_model.bin").symlink_to(models / "cfld" / "authors" / "pytorch_model.bin")
+    (models / "cfld" / "lora.safetensors").symlink_to(models / "loras" / "example_style_lora.safetensors")
+    torch.save({"weight": RunsWhenRead(folder / "code_ran")}, models / "cfld" / "code" / "pytorch_model.bin")
+    inputs.mkdir()
+    photo = Image.open(PHOTO)
+    photo.save(inputs / "source_person.png")
+    scene = photo.resize(SCENE)
+    scene.putalpha(Image.fromarray(np.where(painted(), 0, 255).astype(np.uint8)))
+    scene.save(inputs / "scene.png")
+    (inputs / "bad_pose.json").write_text('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}')
+    if HAS_DETECTOR:
+        import dot_network
+
+        dot_network.save(models / "annotators", dot_network.dot_state())
+        dots = dot_network.picture([dot_network.STANDING + (150, 120)], 600, 800)[0]
+        Image.fromarray((dots.numpy() * 255).astype(np.uint8)).save(inputs / "target_pose.png")
+    else:
+        photo.save(inputs / "target_pose.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder, comfy_path):
+    with running_server(comfy_path, folder) as server:
+        yield server
+
+
+def painted():
+    """Where the scene's mask is painted: (height, width) of bool."""
+    rows, columns = np.mgrid[: SCENE[1], : SCENE[0]]
+    return (rows > 260) & (rows < 640) & (columns > 280) & (columns < 480)
+
+
+def workflow(name, side=128, steps=2):
+    """A shipped workflow with fewer steps, and latents of `side` pixels instead of 512; else as it is."""
+    prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text())
+    for node in prompt.values():
+        inputs = node["inputs"]
+        if "steps" in inputs:
+            inputs["steps"] = steps
+        if inputs.get("width") == inputs.get("height") and "width" in inputs:
+            inputs["width"] = inputs["height"] = inputs["width"] * side // 512
+    return prompt
+
+
+def nodes_of(prompt, *classes):
+    return [node for node in prompt if prompt[node]["class_type"] in classes]
+
+
+def the_node(prompt, class_type):
+    (node,) = nodes_of(prompt, class_type)
+    return node
+
+
+def set_input(prompt, class_type, **inputs):
+    prompt[the_node(prompt, class_type)]["inputs"].update(inputs)
+    return prompt
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def basic(**sampler):
+    return set_input(workflow("basic_transfer"), "KSampler", **({"seed": next(seeds)} | sampler))
+
+
+def assert_serves(server):
+    run = server.run(basic())
+    assert run.error is None and len(server.pictures(run)) == 1
+
+
+def expected_error_without_detector(server, prompt):
+    run = server.run(prompt)
+    assert run.error["node_id"] == the_node(prompt, "CFLDDetectPose")
+    assert "controlnet_aux" in run.error["exception_message"] and "pip install" in run.error["exception_message"]
+
+
+# --- Every shipped workflow -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_workflow_runs_node_by_node_and_then_from_the_cache(server, name):
+    prompt = workflow(name)
+    if not HAS_DETECTOR and nodes_of(prompt, "CFLDDetectPose"):
+        return expected_error_without_detector(server, prompt)
+    run = server.run(prompt)
+    assert run.error is None, run.error["exception_message"]
+    assert sorted(run.started + run.cached) == sorted(prompt)
+    known = set(run.cached)
+    for node in run.started:
+        assert {link[0] for link in prompt[node]["inputs"].values() if isinstance(link, list)} <= known
+        known.add(node)
+    for node in nodes_of(prompt, *SAMPLERS):
+        assert run.progress[node][-1] == (2, 2) and (1, 2) in run.progress[node]
+    (picture,) = server.pictures(run)
+    assert Image.open(picture).size == SIZES.get(name, FRAME)
+    assert 5 < pixels(picture).std() < 120, "the picture is empty, or latents were not finite"
+    if name == "inpaint_person_into_scene":
+        changed = np.abs(pixels(picture) - pixels(server.folder / "input" / "scene.png")).max(axis=-1)
+        assert changed[painted()].mean() > 10 and changed[~painted()].max() <= 1
+    if name == "detected_pose":
+        (drawing,) = server.pictures(run, "temp")
+        assert pixels(drawing).any(), "the detector found nobody"
+
+    again = server.run(prompt)
+    assert again.error is None and again.started == []
+    assert sorted(again.cached) == sorted(prompt)
+
+
+def test_the_authors_pair_and_the_converted_file_give_the_same_picture(server):
+    pictures = []
+    for name in ("cfld.safetensors", "authors/pytorch_model.bin", "authors/pytorch_model_1.bin"):
+        prompt = set_input(workflow("basic_transfer", side=TRAINED_SIDE), "CFLDLoader", cfld_name=name)
+        run = server.run(prompt)
+        pictures.append(pixels(server.pictures(run)[0]))
+    assert np.array_equal(pictures[0], pictures[1]) and np.array_equal(pictures[0], pictures[2])
+
+
+def test_the_poses_of_a_sheet_differ(server):
+    run = server.run(workflow("many_poses_contact_sheet"))
+    sheet = pixels(server.pictures(run)[0])
+    first, second = sheet[:512, :352], sheet[:512, 356:708]
+    assert np.abs(first - second).mean() > 1
+
+
+def test_templates_are_the_workflows_with_a_picture_each(server):
+    assert sorted(server.get("/workflow_templates")[PACK_NAME]) == NAMES
+    for name in NAMES:
+        assert server.get(f"/api/workflow_templates/{PACK_NAME}/{name}.json")["nodes"]
+        assert (WORKFLOWS / f"{name}.jpg").stat().st_size < 80_000
+
+
+def test_the_example_client_uploads_runs_and_saves(server, tmp_path):
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps(workflow("pose_editor")))
+    client = [sys.executable, WORKFLOWS / "api" / "client.py", file, "--server", server.address]
+    (tmp_path / "me.jpg").write_bytes(PHOTO.read_bytes())
+    results = []
+    for seed in ("11", "12"):
+        command = [*client, "--image", tmp_path / "me.jpg", "--seed", seed, "--output", tmp_path]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert "KSampler: 2 of 2" in done.stderr
+        results.append(Path(done.stdout.strip()))
+    assert Image.open(results[0]).size == FRAME
+    assert not np.array_equal(pixels(results[0]), pixels(results[1]))
+    assert list((server.folder / "input").glob("me*.jpg"))
+
+
+def test_the_example_client_passes_the_error_on(server, tmp_path):
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps(set_input(workflow("pose_editor"), "CFLDPoseEditor", pose_json="no pose")))
+    command = [sys.executable, str(WORKFLOWS / "api" / "client.py"), str(file), "--server", server.address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0 and "Pose Editor: input 'pose_json'" in done.stderr
+
+
+# --- Wrong input ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("class_type", "inputs", "words"), [
+    ("CFLDLoader", {"cfld_name": "gone.safetensors"}, ["CFLD Loader", "cfld_name", "gone.safetensors", "models/cfld"]),
+    ("CFLDLoadPose", {"pose": "gone.json"}, ["Load Pose", "pose", "gone.json", "input folder"]),
+    ("CFLDPoseConditioning", {"strength": 11.0}, ["strength", "bigger than max"]),
+], ids=["no such checkpoint", "no such pose", "value out of range"])
+def test_a_prompt_that_cannot_run_is_refused(server, class_type, inputs, words):
+    prompt = set_input(basic(), class_type, **inputs)
+    with pytest.raises(Refused) as refused:
+        server.queue(prompt)
+    errors = refused.value.answer["node_errors"][the_node(prompt, class_type)]["errors"]
+    text = " ".join(f"{error['message']} {error['details']}" for error in errors)
+    assert [word for word in words if word not in text] == [], text
+    assert_serves(server)
+
+
+@pytest.mark.parametrize(("name", "changed", "inputs", "failing", "words"), [
+    ("basic_transfer", "CheckpointLoaderSimple", {"ckpt_name": "sdxl.safetensors"}, "CFLDApplyHGA",
+     ["HGA Apply", "'model'", "SDXL", "Stable Diffusion 1.5"]),
+    ("basic_transfer", "CFLDLoader", {"cfld_name": "lora.safetensors"}, "CFLDLoader",
+     ["CFLD Loader", "cfld_name", "'lora.safetensors'", "convert"]),
+    ("basic_transfer", "CFLDLoader", {"cfld_name": "half/pytorch_model.bin"}, "CFLDLoader",
+     ["CFLD Loader", "cfld_name", "pytorch_model_1.bin", "missing", "one folder"]),
+    ("basic_transfer", "CFLDLoader", {"cfld_name": "code/pytorch_model.bin"}, "CFLDLoader",
+     ["CFLD Loader", "cfld_name", "pytorch_model.bin", "can run code", "download"]),
+    ("basic_transfer", "CFLDLoadPose", {"pose": "bad_pose.json"}, "CFLDLoadPose",
+     ["Load Pose", "'pose'", "bad_pose.json"]),
+    ("pose_editor", "CFLDPoseEditor", {"pose_json": '{"people": 3}'}, "CFLDPoseEditor",
+     ["Pose Editor", "'pose_json'", "people"]),
+    ("pose_editor", "CFLDPoseEditor", {"pose_json": "[{"}, "CFLDPoseEditor", ["Pose Editor", "'pose_json'", "JSON"]),
+    ("pose_editor", "CFLDPoseEditor", {"pose_json": ""}, "CFLDPoseEditor",
+     ["Pose Editor", "'pose_json'", "draw a pose"]),
+    ("many_poses_contact_sheet", "EmptyLatentImage", {"batch_size": 4}, "KSampler", ["6", "batch"]),
+], ids=["SDXL model", "no CFLD file", "half a pair", "pickle with code", "bad pose file", "bad pose", "no JSON",
+        "no pose", "batch of another size"])
+def test_wrong_input_is_named_with_its_remedy_and_the_server_goes_on(server, name, changed, inputs, failing, words):
+    prompt = set_input(workflow(name), changed, **inputs)
+    run = server.run(prompt)
+    assert run.error is not None, "the prompt ran"
+    message = run.error["exception_message"]
+    assert run.error["node_id"] == the_node(prompt, failing), message
+    assert [word for word in words if word not in message] == [], message
+    assert not (server.folder / "code_ran").exists()
+    assert_serves(server)
+
+
+def test_an_empty_mask_is_no_error(server):
+    prompt = basic()
+    prompt["mask"] = {"class_type": "SolidMask", "inputs": {"value": 0.0, "width": 64, "height": 64}}
+    prompt[the_node(prompt, "CFLDApplyHGA")]["inputs"]["mask"] = ["mask", 0]
+    run = server.run(prompt)
+    assert run.error is None and len(server.pictures(run)) == 1
+
+
+def test_an_interrupted_prompt_leaves_nothing_behind(server):
+    prompt = basic(steps=50)
+    sampler = the_node(prompt, "KSampler")
+    run = server.queue(prompt)
+    for kind, data in server.events(run):
+        if kind == "progress" and data["node"] == sampler and data["value"] == 3:
+            server.post("/interrupt", {})
+    assert run.interrupted and run.error is None
+    assert run.progress[sampler][-1][0] < 50
+    assert server.pictures(run) == []
+    first = server.run(basic(seed=5))
+    (picture,) = server.pictures(first)
+    server.post("/free", {"unload_models": True, "free_memory": True})
+    assert np.array_equal(pixels(picture), pixels(server.pictures(server.run(basic(seed=5)))[0]))

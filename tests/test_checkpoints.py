@@ -1,0 +1,273 @@
+"""Checkpoints keep their values, are told by their content, and a file that is none is refused and never run."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from cfld_modules import checkpoints, tensor_files
+from cfld_modules.checkpoints import Checkpoint, build_networks, load_checkpoint, save_checkpoint
+from cfld_modules.config import CheckpointError, read_config
+from tests import golden
+
+
+def tiny_checkpoint() -> Checkpoint:
+    state = golden.networks_state()
+    config = read_config({name: tuple(tensor.shape) for name, tensor in state.items()})
+    return Checkpoint(config, dict(state), golden.key_values())
+
+
+def assert_same(one: Checkpoint, other: Checkpoint, dtype: torch.dtype = torch.float32) -> None:
+    assert one.config == other.config
+    for ours, theirs in ((one.networks, other.networks), (one.key_values, other.key_values)):
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name].to(dtype)) for name in ours)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """The authors' folder, of the second file only the trained tensors."""
+    return golden.write_authors_pair(tmp_path / "authors", unet=golden.key_values())
+
+
+@pytest.fixture
+def converted(tmp_path: Path) -> Path:
+    save_checkpoint(tmp_path / "cfld.safetensors", tiny_checkpoint())
+    return tmp_path / "cfld.safetensors"
+
+
+# Same values in, same values out
+
+
+def test_the_authors_files_as_accelerate_leaves_them(tmp_path: Path) -> None:
+    folder = golden.write_authors_pair(tmp_path)
+    torch.save({"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 1e-4}]}, folder / "optimizer.bin")
+    torch.save({"scale": 65536.0}, folder / "scaler.pt")
+    (folder / "random_states_0.pkl").write_bytes(b"\x80\x04K\x01.")
+    assert_same(load_checkpoint(folder), tiny_checkpoint())
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("names", [("b.pth", "a.ckpt"), ("pytorch_model_1.bin", "pytorch_model.bin")])
+def test_the_pair_is_told_by_its_keys_and_found_by_either_file(
+    tmp_path: Path, names: tuple[str, str], prefix: str
+) -> None:
+    folder = golden.write_authors_pair(tmp_path, names, prefix, unet=golden.key_values())
+    for path in (folder, folder / names[0], folder / names[1]):
+        assert_same(load_checkpoint(path), tiny_checkpoint())
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float32, torch.float16, torch.bfloat16])
+def test_conversion_keeps_every_value(pair: Path, tmp_path: Path, dtype: torch.dtype | None) -> None:
+    counted: list[str] = []
+    file = tmp_path / "x.safetensors"
+    save_checkpoint(file, load_checkpoint(pair), dtype, lambda names: (counted.append(name) or name for name in names))
+    assert_same(load_checkpoint(file), tiny_checkpoint(), dtype or torch.float32)
+    assert len(counted) == len(tiny_checkpoint().networks) + 18
+    with safe_open(file, framework="pt") as opened:
+        assert opened.metadata()["format"] == "cfld"
+
+
+def test_a_converted_file_needs_no_metadata(converted: Path, tmp_path: Path) -> None:
+    save_file(tensor_files.read_tensors(converted), tmp_path / "bare.safetensors")
+    assert_same(load_checkpoint(tmp_path / "bare.safetensors"), tiny_checkpoint())
+
+
+def test_built_networks_compute_the_goldens_whatever_the_buffers_in_the_file(pair: Path) -> None:
+    networks = build_networks(load_checkpoint(pair))
+    assert not any(parameter.is_meta for parameter in (*networks.parameters(), *networks.buffers()))
+    prompt = networks.encode_source(golden.as_cond(golden.golden()["in.img_cond_u8"])).prompt
+    rows = torch.cat([networks.learnable_vector.expand(2, -1, -1), prompt])
+    assert golden.golden().difference("c", rows) < 1e-4
+
+
+# Memory
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux to measure the peak of memory")
+def test_the_unet_is_never_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    padding = {"conv_in.weight": torch.zeros(100_000_000)}
+    folder = golden.write_authors_pair(tmp_path, unet=golden.key_values() | padding)
+    del padding
+    assert (folder / "pytorch_model_1.bin").stat().st_size > 400e6
+
+    def growth() -> int:
+        """Megabytes that loading and building take at their peak."""
+        before = _memory("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        networks = build_networks(load_checkpoint(folder))
+        peak = _memory("VmHWM")
+        assert networks.dtype == torch.float32
+        return peak - before
+
+    assert growth() < 100
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *arguments, **options: load(*arguments, **options | {"mmap": False}))
+    assert growth() > 300, "the measure notices a file that is read whole"
+
+
+def _memory(field: str) -> int:
+    return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) // 1000
+
+
+# Interrupted writing
+
+
+@pytest.mark.parametrize("existing", [b"", b"an older file"])
+def test_an_interrupted_write_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bytes
+) -> None:
+    file = tmp_path / "cfld.safetensors"
+    if existing:
+        file.write_bytes(existing)
+
+    def interrupted(tensors: dict, path: Path, metadata: dict) -> None:
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(file, tiny_checkpoint())
+    assert [(path, path.read_bytes()) for path in tmp_path.iterdir()] == ([(file, existing)] if existing else [])
+
+
+# Files that are no CFLD
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_missing_half_is_named(pair: Path, kept: int) -> None:
+    names = ["pytorch_model.bin", "pytorch_model_1.bin"]
+    (pair / names[1 - kept]).unlink()
+    for path in (pair, pair / names[kept]):
+        with pytest.raises(CheckpointError, match=rf"'{path.name}' cannot be used: {names[1 - kept]} .*is missing"):
+            load_checkpoint(path)
+
+
+def test_an_empty_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="pytorch_model.bin .* is missing; .* pytorch_model_1.bin"):
+        load_checkpoint(tmp_path)
+    with pytest.raises(CheckpointError, match="'none.bin' does not exist"):
+        load_checkpoint(tmp_path / "none.bin")
+
+
+def test_two_pairs_in_one_folder_are_not_mixed(pair: Path) -> None:
+    golden.write_authors_pair(pair, ("epoch_5.bin", "unet_5.bin"), unet=golden.key_values())
+    with pytest.raises(CheckpointError, match="epoch_5.bin and pytorch_model.bin .* keep one pair"):
+        load_checkpoint(pair)
+
+
+def test_another_model_beside_the_pair_is_not_taken_for_it(pair: Path) -> None:
+    torch.save({"weight": torch.ones(2)}, pair / "lora.bin")
+    load_checkpoint(pair)
+    with pytest.raises(CheckpointError, match="'lora.bin' cannot be used: it holds no CFLD tensors"):
+        load_checkpoint(pair / "lora.bin")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.99])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model_1.bin"])
+def test_a_damaged_half_is_named(pair: Path, name: str, share: float) -> None:
+    content = (pair / name).read_bytes()
+    (pair / name).write_bytes(content[: int(len(content) * share)])
+    for path in (pair, pair / name):
+        with pytest.raises(CheckpointError, match=f"'{name}' is damaged.*(copy|download)"):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.5, 0.99])
+def test_a_damaged_safetensors_is_named(converted: Path, share: float) -> None:
+    content = converted.read_bytes()
+    converted.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(CheckpointError, match="'cfld.safetensors' is damaged"):
+        load_checkpoint(converted)
+
+
+class Code:
+    """What a malicious file holds: unpickling it runs a command."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple:
+        return os.system, (f"touch {self.marker}",)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model_1.bin"])
+def test_code_in_a_pickle_is_not_run(pair: Path, tmp_path: Path, name: str) -> None:
+    marker = tmp_path / "it ran"
+    torch.save(golden.networks_state() | golden.key_values() | {"evil": Code(marker)}, pair / name)
+    for path in (pair, pair / name):
+        with pytest.raises(CheckpointError, match=f"'{name}' holds something other than tensors and was not opened"):
+            load_checkpoint(path)
+    assert not marker.exists()
+
+
+def test_code_in_another_file_is_not_run_and_not_in_the_way(pair: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "it ran"
+    torch.save({"evil": Code(marker)}, pair / "another.pt")
+    assert_same(load_checkpoint(pair), tiny_checkpoint())
+    assert not marker.exists()
+
+
+def test_another_safetensors_is_refused_by_name(tmp_path: Path) -> None:
+    save_file({"model.diffusion_model.out.2.bias": torch.zeros(4)}, tmp_path / "sd15.safetensors")
+    with pytest.raises(CheckpointError, match="'sd15.safetensors' cannot be used: .* not one made by .* convert"):
+        load_checkpoint(tmp_path / "sd15.safetensors")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"state": {"a": 1}}, 7])
+def test_a_pickle_of_no_tensors_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match="'x.pt' is not a flat table of tensors"):
+        load_checkpoint(tmp_path / "x.pt")
+
+
+def write_changed(path: Path, changes: dict[str, torch.Tensor | None]) -> Path:
+    """The tiny checkpoint with some tensors replaced, or left out where None."""
+    state = golden.networks_state() | {f"unet.{name}": tensor for name, tensor in golden.key_values().items()}
+    save_file({name: tensor for name, tensor in (state | changes).items() if tensor is not None}, path)
+    return path
+
+
+ATTENTION = "attentions.{}.transformer_blocks.0.attn2.to_{}.weight"
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("decoder.blocks.3.ff.net.2.bias", None, "1 tensors are missing.*'decoder.blocks.3.ff.net.2.bias'"),
+        ("appearance_encoder.zero_conv_outs.4.bias", torch.zeros(127), r"zero_conv_outs.4.bias' has shape \(127,\)"),
+        ("something", torch.zeros(1), "1 tensors are not CFLD's, the first is 'something'"),
+        ("decoder.query_feat", None, "no tensor 'decoder.query_feat', so it is not a CFLD checkpoint"),
+        ("unet.up_blocks.1." + ATTENTION.format(0, "k"), None, "1 of the 18 U-Net matrices are missing"),
+        ("unet.up_blocks.3." + ATTENTION.format(2, "v"), torch.zeros(64, 65), r"to_v.weight' has shape \(64, 65\), not"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(
+    tmp_path: Path, name: str, tensor: torch.Tensor | None, message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(write_changed(tmp_path / "x.safetensors", {name: tensor}))
+
+
+SIZES = [
+    "backbone.patch_embed.proj.weight", "backbone.layers.0.blocks.0.attn.relative_position_bias_table",
+    "backbone.layers.2.blocks.0.attn.relative_position_bias_table", "decoder.kv_pos_embed", "decoder.query_feat",
+    "appearance_encoder.zero_conv_ins.3.weight", "appearance_encoder.zero_conv_outs.6.weight",
+    "pose_encoder.conv_in.weight", "pose_encoder.resnets.1.conv1.weight", "learnable_vector",
+]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(name=st.sampled_from(SIZES), shape=st.lists(st.sampled_from([0, 1, 2, 3, 16, 33, 64]), max_size=4))
+def test_whatever_shape_is_read_or_refused(name: str, shape: list[int]) -> None:
+    """Sizes are read from the shapes, so a strange shape reaches the construction of the networks."""
+    state = golden.networks_state()
+    assume(tuple(shape) != tuple(state[name].shape))
+    with pytest.raises(CheckpointError):
+        checkpoints._checked(state | {name: torch.zeros(shape)}, golden.key_values())

@@ -1,0 +1,83 @@
+"""The six guidance types are the authors' formulas, and a row that cancels is not computed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cfld_modules.guidance import GUIDANCE_TYPES, ROWS, SCALES_OF, Row, row_weights
+
+# Facts sheet, section 8, written out. Rows and scales by their names there.
+FORMULAS = {
+    "uc_full": lambda r, s: r["uc"] + s["full"] * (r["full"] - r["uc"]),
+    "updown_full": lambda r, s: r["updown"] + s["full"] * (r["full"] - r["updown"]),
+    "down_full": lambda r, s: r["down"] + s["full"] * (r["full"] - r["down"]),
+    "uc_down_full": lambda r, s: r["uc"] + s["down"] * (r["down"] - r["uc"]) + s["full"] * (r["full"] - r["down"]),
+    "uc_down_updown_cdown": lambda r, s: (
+        r["uc"] + s["down"] * (r["down"] - r["uc"]) + s["all"] * (r["updown"] - r["down"])
+        + s["guidance"] * (r["cdown"] - r["down"])
+    ),
+    "uc_down_updown_full": lambda r, s: (
+        r["uc"] + s["down"] * (r["down"] - r["uc"]) + s["all"] * (r["updown"] - r["down"])
+        + s["full"] * (r["full"] - r["updown"])
+    ),
+}  # fmt: skip
+ALL_SCALES = ("guidance", "down", "all", "full")
+
+scales = st.fixed_dictionaries({name: st.integers(-40, 40).map(lambda n: n / 8) for name in ALL_SCALES})  # exact sums
+rows = st.fixed_dictionaries({name: st.integers(-1000, 1000) for name in ROWS})
+
+
+def test_every_type_is_there_with_the_papers_first() -> None:
+    assert set(GUIDANCE_TYPES) == set(FORMULAS) == set(SCALES_OF)
+    assert GUIDANCE_TYPES[0] == "uc_down_full"
+
+
+@pytest.mark.parametrize("guidance_type", GUIDANCE_TYPES)
+@given(rows=rows, scales=scales)
+def test_the_weighted_sum_is_the_authors_formula(guidance_type: str, rows: dict, scales: dict) -> None:
+    weights = row_weights(guidance_type, scales)
+    assert sum(weight * rows[row] for row, weight in weights.items()) == FORMULAS[guidance_type](rows, scales)
+
+
+@pytest.mark.parametrize("guidance_type", GUIDANCE_TYPES)
+@given(scales=scales)
+def test_weights_sum_to_one_and_none_is_zero(guidance_type: str, scales: dict) -> None:
+    weights = row_weights(guidance_type, scales)
+    assert sum(weights.values()) == 1
+    assert 0 not in weights.values()
+
+
+@pytest.mark.parametrize("guidance_type", GUIDANCE_TYPES)
+@given(scales=scales)
+def test_only_the_scales_that_are_announced_are_read(guidance_type: str, scales: dict) -> None:
+    read = {name: scales[name] for name in SCALES_OF[guidance_type]}
+    assert row_weights(guidance_type, read) == row_weights(guidance_type, scales)
+
+
+@pytest.mark.parametrize(
+    ("guidance_type", "given_scales", "expected"),
+    [
+        ("uc_down_full", {"down": 2.0, "full": 2.0}, {"uc": -1.0, "full": 2.0}),
+        ("uc_down_full", {"down": 1.5, "full": 2.0}, {"uc": -0.5, "down": -0.5, "full": 2.0}),
+        ("uc_down_full", {"down": 1.0, "full": 1.0}, {"full": 1.0}),
+        ("uc_down_full", {"down": 0.0, "full": 0.0}, {"uc": 1.0}),
+        ("uc_full", {"full": 1.0}, {"full": 1.0}),
+        ("down_full", {"full": 0.0}, {"down": 1.0}),
+        ("uc_down_updown_full", {"down": 2.0, "all": 2.0, "full": 2.0}, {"uc": -1.0, "full": 2.0}),
+        ("uc_down_updown_cdown", {"down": 2.0, "all": 1.0, "guidance": 1.0}, {"uc": -1.0, "updown": 1.0, "cdown": 1.0}),
+    ],
+)
+def test_rows_that_cancel_are_left_out(guidance_type: str, given_scales: dict, expected: dict) -> None:
+    assert row_weights(guidance_type, given_scales) == expected
+
+
+def test_rows_are_given_what_the_authors_give_them() -> None:
+    """Facts sheet, section 8: (context, pose, appearance)."""
+    assert ROWS == {
+        "uc": Row(False, False, False),
+        "down": Row(False, True, False),
+        "updown": Row(False, True, True),
+        "cdown": Row(True, True, False),
+        "full": Row(True, True, True),
+        "c": Row(True, False, False),
+    }
