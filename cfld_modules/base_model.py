@@ -29,13 +29,13 @@ def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32)
     """
     path = Path(path)
     if path.is_dir():
-        unet, vae = _read_folder(path)
+        unet, vae = _read_folder(path, dtype)
     elif path.is_file():
-        unet, vae = _read_file(path)
+        unet, vae = _read_file(path, dtype)
     else:
         raise CheckpointError(f"'{path}' does not exist; give a diffusers folder of SD 1.5 or its checkpoint file")
     for module in (unet, vae):
-        module.to(dtype).requires_grad_(False).eval()
+        module.requires_grad_(False).eval()
     return unet, vae
 
 
@@ -49,11 +49,11 @@ def sd15_unet_config(widths: tuple[int, ...] = (320, 640, 1280, 1280), context_w
     }
 
 
-def _read_folder(folder: Path) -> tuple[UNet2DConditionModel, Vae]:
-    return _read_part(folder, "unet", UNET_CLASSES), _read_part(folder, "vae", VAE_CLASSES)
+def _read_folder(folder: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, Vae]:
+    return _read_part(folder, "unet", UNET_CLASSES, dtype), _read_part(folder, "vae", VAE_CLASSES, dtype)
 
 
-def _read_part(folder: Path, part: str, classes: Mapping[str, type[ModelMixin]]) -> ModelMixin:
+def _read_part(folder: Path, part: str, classes: Mapping[str, type[ModelMixin]], dtype: torch.dtype) -> ModelMixin:
     config = folder / part / "config.json"
     if not config.is_file():
         raise CheckpointError(f"'{folder}' has no {part}/config.json, so it is not a diffusers folder of SD 1.5")
@@ -61,13 +61,14 @@ def _read_part(folder: Path, part: str, classes: Mapping[str, type[ModelMixin]])
     if name not in classes:
         raise CheckpointError(f"the {part} in '{folder}' is a {name}, not a {' or '.join(classes)} as SD 1.5 has it")
     try:
-        return classes[name].from_pretrained(folder, subfolder=part, local_files_only=True)
+        return classes[name].from_pretrained(folder, subfolder=part, torch_dtype=dtype, local_files_only=True)
     except OSError as error:
         raise CheckpointError(f"the {part} in '{folder}' cannot be read: {error}") from error
 
 
-def _read_file(path: Path) -> tuple[UNet2DConditionModel, Vae]:
-    state = read_tensors(path)
+def _read_file(path: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, Vae]:
+    prefixes = (UNET_PREFIX, VAE_PREFIX)
+    state = {name: tensor.to(dtype) for name, tensor in read_tensors(path).items() if name.startswith(prefixes)}
     try:
         return _build_unet(state), _build_vae(state)
     except KeyError as error:

@@ -45,6 +45,11 @@ class CFLDApplyHGA(io.ComfyNode):
         cls, model: object, cfld: LoadedCFLD, appearance: Appearance, strength: float, pose_guidance: float,
         start_percent: float, end_percent: float, mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
+        people = len(appearance.prompt)
+        if mask is not None and len(mask) not in (1, people):
+            raise ValueError(
+                f"HGA Apply: input 'mask' has {len(mask)} masks for {people} source people; give one, or as many"
+            )
         if strength == 0 or start_percent >= end_percent or (mask is not None and not mask.any()):
             return io.NodeOutput(model)
         return io.NodeOutput(

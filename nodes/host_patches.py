@@ -8,6 +8,7 @@ import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from types import MethodType
 from typing import Any, NamedTuple
 
 import comfy.conds
@@ -80,11 +81,14 @@ def pose_conditioning(
     """Both conditionings with one control object; only the positive rows switch it on."""
     controls: dict[Any, PoseControl] = {}
     poses = torch.arange(1, len(features[0]) + 1)
+    # A ControlNet that says so would be given to the negative rows, but only if they had no control of their own.
+    first = positive[0][1]
+    for_both = first.get("control") if first.get("control_apply_to_uncond") else None
 
     def carry(name: str, conditioning: list, rows: torch.Tensor) -> list:
         carried = []
         for prompt, options in conditioning:
-            previous = options.get("control")
+            previous = options.get("control", for_both)
             if (control := _pose_control(previous)) is None:
                 if previous not in controls:
                     controls[previous] = PoseControl(features, strength, percents)
@@ -187,7 +191,9 @@ def apply_hga(
     queries = AppearanceQueries(appearance, strength, percents, mask)
     for block in appearance.residuals:
         name = f"{_cross_attention(block)}.to_q.forward"
-        patched.add_object_patch(name, queries.forward(block, patched.get_model_object(name)))
+        patched.add_object_patch(name, QueryForward(queries, block, patched.get_model_object(name)))
+    patched.remove_callbacks_with_key(CallbacksMP.ON_CLONE, KEY)  # of an HGA Apply before this one
+    patched.add_callback_with_key(CallbacksMP.ON_CLONE, KEY, _rebind_queries)
     patched.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, queries.apply_model)
     patched.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, lambda _: queries.prepared.clear())
     patched.remove_wrappers_with_key(WrappersMP.PREDICT_NOISE, KEY)  # of an HGA Apply before this one
@@ -277,17 +283,10 @@ class AppearanceQueries:
         finally:
             _calls.reset(token)
 
-    def forward(self, block: int, original: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
-        """`to_q.forward` of an up block with the appearance added to its result."""
-
-        def forward(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-            query = original(x, *args, **kwargs)
-            call = _calls.get().get(self)
-            if call is None:
-                return query
-            return query + self._prepared(block, query, call)[call.rows]
-
-        return forward
+    def residual(self, block: int, query: torch.Tensor) -> torch.Tensor | None:
+        """What is added to a layer's query (rows, L, C) in the call under way; None when nothing is."""
+        call = _calls.get().get(self)
+        return None if call is None else self._prepared(block, query, call)[call.rows]
 
     def _prepared(self, block: int, query: torch.Tensor, call: Call) -> torch.Tensor:
         """(people + 1, L, C) on the layer's grid, strength and mask in it; row 0 is zero."""
@@ -301,6 +300,35 @@ class AppearanceQueries:
             tokens = torch.cat([torch.zeros_like(tokens[:1]), tokens])
             self.prepared[key] = tokens.to(query.device, query.dtype)
         return self.prepared[key]
+
+
+class QueryForward:
+    """`to_q.forward` of an up block, with the appearance added to what `original` gives."""
+
+    def __init__(self, queries: AppearanceQueries, block: int, original: Callable[..., torch.Tensor]) -> None:
+        self.queries, self.block, self.original = queries, block, original
+
+    def __call__(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        query = self.original(x, *args, **kwargs)
+        residual = self.queries.residual(self.block, query)
+        return query if residual is None else query + residual
+
+    def bound_to(self, layer: torch.nn.Module) -> "QueryForward":
+        original = self.original
+        if isinstance(original, QueryForward):
+            original = original.bound_to(layer)
+        elif isinstance(original, MethodType):
+            original = MethodType(original.__func__, layer)
+        return QueryForward(self.queries, self.block, original)
+
+
+def _rebind_queries(patcher: comfy.model_patcher.ModelPatcher, clone: comfy.model_patcher.ModelPatcher) -> None:
+    """The host clones onto another copy of the weights for several GPUs, and for hooks with dynamic memory."""
+    if clone.model is patcher.model:
+        return
+    for name, patch in clone.object_patches.items():
+        if isinstance(patch, QueryForward):
+            clone.object_patches[name] = patch.bound_to(clone.get_model_object(name.removesuffix(".forward")))
 
 
 # --- Guidance ---------------------------------------------------------------------------------------------------------

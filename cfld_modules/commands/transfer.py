@@ -41,11 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     frame = parser.add_argument_group("frame")
     frame.add_argument("--fit", choices=FITS, default="pad", help="how photo and pose come to 176:256 (%(default)s)")
-    frame.add_argument("--size", type=_size, default="352x512", metavar="WxH", help="of the result in pixels (%(default)s)")
+    frame.add_argument(
+        "--size", type=_size, default="352x512", metavar="WxH", help="of the result in pixels (%(default)s)"
+    )
     sampling = parser.add_argument_group("sampling")
     sampling.add_argument("--steps", type=_steps, default=50, help="1 to 1000 (%(default)s)")
     sampling.add_argument("--scheduler", choices=tuple(SCHEDULERS), default="ddpm", help="(%(default)s, the paper's)")
-    sampling.add_argument("--seed", type=_seed, default=3407, help="of the noise, which every picture shares (%(default)s)")
+    sampling.add_argument("--seed", type=_seed, default=3407, help="of the noise all pictures share (%(default)s)")
     sampling.add_argument(
         "--guidance-type", choices=GUIDANCE_TYPES, default=GUIDANCE_TYPES[0], help="(%(default)s, the paper's)"
     )

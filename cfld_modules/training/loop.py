@@ -5,28 +5,26 @@ numbers (stochastic depth) is reseeded at each step. So a resumed run goes on ex
 break, and P processes with batches of B see what one would with batches of P*B.
 """
 
-import json
 import logging
-import math
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
+
+from .run_checkpoints import RunCheckpoints, checkpoint_only
 
 WARMUP_START = 0.1
 LEARNING_RATE_DROP = 0.1
-BETAS = (0.9, 0.999)
 
 logger = logging.getLogger("cfld")
 
@@ -115,7 +113,7 @@ def learning_rate_factor(step: int, settings: LoopSettings) -> float:
 
 
 def run_training(settings: LoopSettings, output: Path, task: Task) -> None:
-    """Train from the latest checkpoint in `output`, or from the start; ends with a checkpoint, a sheet and the export.
+    """Train from the latest checkpoint in `output`, or from the start; ends with a checkpoint and the export.
 
     Writes `checkpoints/step-<number>/`, `tensorboard/` and `sheets/step-<number>.png` below `output`.
 
@@ -127,38 +125,97 @@ def run_training(settings: LoopSettings, output: Path, task: Task) -> None:
         log_with="tensorboard", project_dir=output,
     )
     task.model.to(accelerator.device)
-    trained = {name: p for name, p in task.model.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate, betas=BETAS)
+    trained = {name: parameter for name, parameter in task.model.named_parameters() if parameter.requires_grad}
+    optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate)
     model, optimizer = accelerator.prepare(task.model, optimizer)
-    progress, ema = Progress(), EMAModel(list(trained.values()), decay=settings.ema_decay) if settings.ema_decay else None
-    _checkpoint_only(accelerator, trained, [progress, *([ema] if ema else [])])
-    checkpoints = Checkpoints(output / "checkpoints", settings.keep_checkpoints)
-    if latest := checkpoints.latest():
-        accelerator.load_state(str(latest))
-        logger.info("training goes on from %s", latest)
+    progress = Progress()
+    ema = EMAModel(list(trained.values()), decay=settings.ema_decay) if settings.ema_decay else None
+    checkpoint_only(accelerator, trained, [progress, ema] if ema else [progress])
+    checkpoints = RunCheckpoints(output / "checkpoints", settings.keep_checkpoints)
+    if finished := checkpoints.finished():
+        accelerator.load_state(str(finished[-1]))
+        logger.info("training goes on from %s", finished[-1])
+        if ema:
+            ema.to(accelerator.device)
     accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": progress.step + 1}})
-
-    def show() -> None:
-        if accelerator.is_main_process:
-            picture, scores = _evaluating(task.model, trained, ema, task.sheet, accelerator)
-            (output / "sheets").mkdir(exist_ok=True)
-            picture.save(output / "sheets" / f"step-{progress.step:08d}.png")
-            accelerator.log(scores, progress.step)
-        accelerator.wait_for_everyone()
 
     bar = tqdm(total=settings.steps, initial=progress.step, desc=output.name, disable=not accelerator.is_main_process)
     with bar:
-        for scalars in _steps(accelerator, model, optimizer, task, settings, progress):
+        for scalars in _steps(accelerator, model, optimizer, task.data, settings, progress):
             if ema:
                 ema.step(trained.values())
             accelerator.log(scalars, progress.step)
             bar.set_postfix(loss=f"{scalars['loss']:.4f}")
             bar.update()
-            if settings.sheet_every and progress.step % settings.sheet_every == 0:
-                show()
+            if settings.sheet_every and progress.step % settings.sheet_every == 0 and accelerator.is_main_process:
+                with _evaluation(accelerator, task.model, trained, ema):
+                    picture, scores = task.sheet()
+                (output / "sheets").mkdir(exist_ok=True)
+                picture.save(output / "sheets" / f"step-{progress.step:08d}.png")
+                accelerator.log(scores, progress.step)
             if progress.step % settings.checkpoint_every == 0 or progress.step == settings.steps:
                 checkpoints.save(accelerator, progress.step)
     if accelerator.is_main_process:
-        _evaluating(task.model, trained, ema, task.export, accelerator)
+        with _evaluation(accelerator, task.model, trained, ema):
+            task.export()
     accelerator.wait_for_everyone()
     accelerator.end_training()
+
+
+def _steps(
+    accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainingData,
+    settings: LoopSettings, progress: Progress,
+) -> Iterator[dict[str, float]]:
+    """Make the steps that are left, giving each one's scalars, averaged over its samples on all processes."""
+    step_samples = settings.batch_size * settings.gradient_accumulation * accelerator.num_processes
+    numbers = range(progress.samples, progress.samples + (settings.steps - progress.step) * step_samples)
+    if not numbers:
+        return
+    loader = accelerator.prepare(DataLoader(
+        data, settings.batch_size, sampler=numbers, num_workers=settings.workers,  # type: ignore[arg-type]
+        pin_memory=accelerator.device.type == "cuda",
+    ))
+    model.train()
+    parts: list[torch.Tensor] = []
+    for batch in loader:
+        _reseed(settings.seed, progress.samples, len(parts), accelerator.process_index)
+        learning_rate = settings.learning_rate * learning_rate_factor(progress.step, settings)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        with accelerator.accumulate(model):
+            scalars = model(batch)
+            accelerator.backward(scalars["loss"])
+            optimizer.step()
+            optimizer.zero_grad()
+        parts.append(torch.stack([scalar.detach().float() for scalar in scalars.values()]))
+        if accelerator.sync_gradients:
+            means = accelerator.reduce(torch.stack(parts).mean(dim=0), "mean").tolist()
+            parts.clear()
+            averaged = dict(zip(scalars, means, strict=True))
+            progress.step += 1
+            progress.samples += step_samples
+            if not np.isfinite(averaged["loss"]):
+                raise DivergedError(f"the loss is {averaged['loss']} at step {progress.step}; lower the learning rate")
+            yield averaged | {"learning_rate": learning_rate}
+
+
+def _reseed(*numbers: int) -> None:
+    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
+@contextmanager
+def _evaluation(
+    accelerator: Accelerator, model: nn.Module, trained: Mapping[str, nn.Parameter], ema: EMAModel | None
+) -> Iterator[None]:
+    """Evaluation mode, no gradients, the run's precision and, where there is one, the running mean of the weights."""
+    model.eval()
+    if ema:
+        ema.store(trained.values())
+        ema.copy_to(trained.values())
+    try:
+        with torch.no_grad(), accelerator.autocast():
+            yield
+    finally:
+        if ema:
+            ema.restore(trained.values())
+        model.train()

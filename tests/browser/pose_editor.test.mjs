@@ -34,7 +34,7 @@ function assertPoses(actual, expected, tolerance = 0.6) {
 const nodeIds = (page) => page.evaluate(() => window.app.graph.nodes.map((node) => String(node.id)))
 /** Undo or redo of the whole graph. */
 const undoGraph = async (page, keys) => {
-  await page.mouse.click(1300, 300)
+  await page.locator('#graph-canvas').focus()
   await press(page, keys)
   await settle(page)
   await page.waitForFunction(() => {

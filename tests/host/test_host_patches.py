@@ -256,6 +256,43 @@ def test_two_checkpoints_on_one_model_are_an_error(model, encoded):
         nodes.CFLDApplyHGA.execute(encoded.patched(model), other, encoded.appearance, 1.0, 2.0, 0.0, 1.0)
 
 
+def test_a_clone_onto_other_weights_uses_those(model, encoded, full):
+    """As the host does for several GPUs and, with dynamic memory, for conditioning hooks."""
+    other = tiny_host.stock_model()
+    for block in range(3, 12):
+        layer = other.get_model_object(f"diffusion_model.output_blocks.{block}.1.transformer_blocks.0.attn2.to_q")
+        layer.weight.mul_(0.5)
+    expected = ksample(encoded.patched(other), encoded.positive, encoded.negative)
+    moved = encoded.patched(model).clone(model_override=other.get_clone_model_override())
+    assert torch.equal(ksample(moved, encoded.positive, encoded.negative), expected)
+    assert (expected - full).abs().max() > 0.1
+
+
+def test_a_controlnet_meant_for_both_stays_on_both(model, encoded):
+    """Core's older ControlNet node marks the positive prompt alone; the negative one is to get it too, in one call."""
+    marked = [[prompt, options | {"control": OtherControl(), "control_apply_to_uncond": True}]
+              for prompt, options in encoded.prompt]
+    patched, calls = count_calls(encoded.patched(model))
+    latents = ksample(patched, *encoded.posed(marked, encoded.learnt))
+    both = ksample(patched, *encoded.posed(*controlled(encoded.prompt, encoded.learnt)))
+    assert torch.equal(latents, both)
+    assert calls == [2 * BATCH] * 8
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_networks(encoded, dtype):
+    cfld = tiny_host.tiny_cfld()
+    cfld.networks.model.cfld.to(dtype)
+    prompt, _, _ = nodes.CFLDPromptEncoder.execute(cfld, tiny_host.source_pictures(), "stretch").result
+    difference = (prompt[0][0] - encoded.prompt[0][0]).abs().mean() / encoded.prompt[0][0].std()
+    assert prompt[0][0].dtype == torch.float32 and difference < 0.1
+
+
+def test_masks_that_do_not_pair_up_are_an_error(model, encoded):
+    with pytest.raises(ValueError, match="HGA Apply: input 'mask' has 3 masks for 2 source people"):
+        encoded.patched(model, mask=torch.ones(3, 8, 8))
+
+
 def test_a_model_of_other_sizes_is_an_error(model, encoded, monkeypatch):
     wider = {name: torch.zeros(320, 768) for name in encoded.cfld.key_values}
     cfld = tiny_host.node_types.LoadedCFLD("wide", encoded.cfld.config, encoded.cfld.networks, wider)

@@ -8,6 +8,12 @@ const NODE = 'CFLDPoseEditor'
 const SMALLEST_HEIGHT = 420
 const INITIAL_SIZE = [370, 680]
 
+/**
+ * Containers of removed nodes by node id. When the page undoes, it makes all nodes anew, but Nodes 2.0 goes on showing
+ * the element of the old node of the same id: so the new node's editor moves into it.
+ */
+const containers = new Map()
+
 app.registerExtension({
   name: 'CFLD.PoseEditor',
   nodeCreated(node) {
@@ -25,7 +31,10 @@ function attachEditor(node) {
   // Shown by the editor instead: the first is read by the classic renderer, the second by Nodes 2.0.
   text.hidden = true
   text.options.hidden = true
-  const shown = node.addDOMWidget('pose_editor', 'CFLD_POSE_EDITOR', editor.container, {
+  const container = document.createElement('div')
+  container.style.cssText = `height: 100%; min-height: ${SMALLEST_HEIGHT}px`
+  container.append(editor.element)
+  const shown = node.addDOMWidget('pose_editor', 'CFLD_POSE_EDITOR', container, {
     serialize: false, // not part of the prompt
     hideOnZoom: false,
     getMinHeight: () => SMALLEST_HEIGHT
@@ -53,16 +62,24 @@ function attachEditor(node) {
   follow(text, 'callback', () => editor.session.setText(text.value))
   follow(width, 'callback', () => editor.session.resize(canvasSize()))
   follow(height, 'callback', () => editor.session.resize(canvasSize()))
-  follow(node, 'onAdded', start)
+  follow(node, 'onAdded', () => {
+    shown.element = containers.get(node.id) ?? container
+    shown.element.replaceChildren(editor.element)
+    containers.delete(node.id)
+    start()
+  })
   follow(node, 'onConfigure', () => {
     start()
     requestAnimationFrame(readConnections) // the graph links its nodes after configuring them
   })
   follow(node, 'onConnectionsChange', () => requestAnimationFrame(readConnections))
   follow(node, 'onExecuted', (output) => output?.pose_json && editor.session.setIncoming(output.pose_json[0]))
-  follow(node, 'onRemoved', () => editor.dispose())
+  follow(node, 'onRemoved', () => {
+    editor.dispose()
+    containers.set(node.id, shown.element)
+  })
   // The node upstream may have been given another picture meanwhile.
-  editor.container.addEventListener('pointerenter', readConnections)
+  editor.element.addEventListener('pointerenter', readConnections)
 }
 
 /** Calls `then` with the same arguments after whatever method the object has under that name. */

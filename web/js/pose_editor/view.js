@@ -18,7 +18,7 @@ const HINT = '[ ] and arrows move joints, Delete hides, ? lists all keys'
 /**
  * An editor. write({text, canvas}) stores JSON text and canvas size; passWheel(event) gives a turn of the wheel to the graph.
  *
- * Returns {container, session, tracing, dispose()}: the element to show, the session to feed, the picture to trace.
+ * Returns {element, session, tracing, dispose()}: what to show, the session to feed, the picture to trace.
  */
 export function createPoseEditor({ write, passWheel }) {
   const host = element('div', { class: 'cfld-pose-editor', 'data-capture-wheel': 'true' })
@@ -26,7 +26,6 @@ export function createPoseEditor({ write, passWheel }) {
   // has the focus in the shadow tree below.
   host.type = 'textarea'
   host.style.cssText = 'display: block; height: 100%'
-  const container = element('div', { style: 'height: 100%; min-height: 420px' }, host)
   const shadow = host.attachShadow({ mode: 'open' })
   const dialog = element('dialog', { 'aria-label': 'Pose editor' })
 
@@ -75,6 +74,7 @@ export function createPoseEditor({ write, passWheel }) {
   shadow.append(root, dialog)
 
   let sheet = null
+  let home = null // where the element is shown while it is not in the large window
   let awaitsDrawing = false
 
   function refresh(said) {
@@ -119,9 +119,10 @@ export function createPoseEditor({ write, passWheel }) {
   function enlarge() {
     if (dialog.open) return
     // Out of the node, which the graph may scale, clip or hide, into the page itself.
+    home = host.parentElement
     document.body.append(host)
     dialog.append(root)
-    container.textContent = 'Open in the large editor'
+    home.textContent = 'Open in the large editor'
     dialog.showModal()
     stage.camera.reset()
     focusStage()
@@ -130,7 +131,7 @@ export function createPoseEditor({ write, passWheel }) {
 
   function returnToNode() {
     shadow.append(root)
-    container.replaceChildren(host)
+    home.replaceChildren(host)
     stage.camera.reset()
     refresh()
   }
@@ -152,10 +153,11 @@ export function createPoseEditor({ write, passWheel }) {
   refresh()
 
   return {
-    container,
+    element: host,
     session,
     tracing,
     dispose() {
+      dialog.removeEventListener('close', returnToNode)
       dialog.close()
       host.remove()
       stage.dispose()

@@ -1,0 +1,54 @@
+"""CFLD's training loss: both pictures of a pair denoised, on one condition (facts sheet, section 11)."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as functional
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from torch import nn
+
+from ..base_model import Vae
+from ..checkpoints import KEY_VALUE_NAMES
+from ..model import CFLD
+from ..schedulers import published_scheduler
+from ..unet_patch import patch_unet
+from .latents import encode_posteriors, sample_latents
+
+
+class Denoiser(nn.Module):
+    """CFLD with its U-Net and autoencoder, called with a batch of `PairSamples`.
+
+    Args:
+        train_whole_unet: or only its 18 key and value matrices; the autoencoder is always frozen.
+    """
+
+    def __init__(self, cfld: CFLD, unet: UNet2DConditionModel, vae: Vae, train_whole_unet: bool) -> None:
+        super().__init__()
+        self.cfld, self.unet, self.vae = cfld.requires_grad_(True), patch_unet(unet, {}), vae.requires_grad_(False)
+        self.unet.requires_grad_(train_whole_unet)
+        for name in KEY_VALUE_NAMES:
+            self.unet.get_parameter(name).requires_grad_(True)
+        self.scheduler: DDPMScheduler = published_scheduler("ddpm")
+
+    def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """`loss`: mean square error on the noise, over a batch of B pairs, which are 2B latents."""
+        noise, timesteps, dropped = (batch[name].flatten(0, 1) for name in ("noise", "timesteps", "dropped"))
+        noisy = self.scheduler.add_noise(self._latents(batch), noise, timesteps)
+        appearance = self.cfld.encode_source(batch["source"])
+        prompt = appearance.prompt.repeat_interleave(2, dim=0)
+        context = torch.where(dropped[:, None, None], self.cfld.learnable_vector, prompt)
+        residuals = {block: tokens.repeat_interleave(2, dim=0) for block, tokens in appearance.residuals.items()}
+        predicted = self.unet(
+            noisy, timesteps, context,
+            down_intrablock_additional_residuals=self.cfld.encode_pose(batch["pose_maps"].flatten(0, 1)),
+            cross_attention_kwargs={"appearance": residuals},
+        ).sample
+        return {"loss": functional.mse_loss(predicted.float(), noise)}
+
+    @torch.no_grad()
+    def _latents(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        if "posteriors" in batch:
+            posteriors = batch["posteriors"].flatten(0, 1)
+        else:
+            posteriors = encode_posteriors(self.vae, batch["pictures"].flatten(0, 1))
+        return sample_latents(self.vae, posteriors, batch["posterior_noise"].flatten(0, 1))

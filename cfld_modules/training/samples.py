@@ -1,0 +1,77 @@
+"""Training samples of pairs: pictures, pose maps, and everything that is drawn at random (facts sheet, section 11)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..data.pairs import Pairs
+from ..framing import frame_pose
+from ..pose_maps import pose_maps
+from .latents import square_picture
+
+TIMESTEPS = 1000
+LATENT_CHANNELS = 4
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Probabilities: of showing the encoder the source mirrored (poses and targets are not), and of no context."""
+
+    flip: float = 0.5
+    context_dropout: float = 0.2
+
+
+def cubic_timesteps(uniform: np.ndarray) -> np.ndarray:
+    """Numbers in [0, 1) -> int64 timesteps, more of them noisy than not: floor((1 - u^3) * 1000), at most 999."""
+    return np.minimum((1 - uniform**3) * TIMESTEPS, TIMESTEPS - 1).astype(np.int64)
+
+
+class PairSamples(Dataset):
+    """Sample n of an endless run over the pairs, each epoch in an order of its own.
+
+    A sample is a dictionary; its first axes of two are source and target, which are both denoised:
+    `source` (3, S, S) in [-1, 1], what the encoder sees; `pose_maps` (2, 21, S, S); `noise` (2, 4, S/4, S/4);
+    `timesteps` (2,) int64; `dropped` (2,) bool, whether the context is the learnt vector;
+    `posterior_noise` (2, 4, S/4, S/4) and `pictures` (2, 3, 2S, 2S) in [-1, 1], or `posteriors` (2, C, S/4, S/4)
+    where these are given.
+
+    Args:
+        size: S in pixels, the source encoder's picture; latents are of pictures twice as large.
+        posteriors: of all photographs, as `latents.encode_photographs` makes them.
+    """
+
+    def __init__(
+        self, pairs: Pairs, size: int, seed: int, augmentation: Augmentation, posteriors: torch.Tensor | None = None
+    ) -> None:
+        self.pairs, self.size, self.seed = pairs, size, seed
+        self.augmentation, self.posteriors = augmentation, posteriors
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        random = np.random.default_rng([self.seed, number])
+        index = self._pair(number)
+        source, target = self.pairs[index]
+        picture = source.picture()
+        shown = square_picture(picture, self.pairs.fit, self.size)
+        poses = [frame_pose(photograph.pose(), self.pairs.fit) for photograph in (source, target)]
+        latent_shape = (2, LATENT_CHANNELS, self.size // 4, self.size // 4)
+        sample = {
+            "source": shown.flip(-1) if random.random() < self.augmentation.flip else shown,
+            "pose_maps": pose_maps(poses, self.size),
+            "timesteps": torch.from_numpy(cubic_timesteps(random.random(2))),
+            "dropped": torch.from_numpy(random.random(2) < self.augmentation.context_dropout),
+            "noise": torch.from_numpy(random.standard_normal(latent_shape, np.float32)),
+            "posterior_noise": torch.from_numpy(random.standard_normal(latent_shape, np.float32)),
+        }
+        if self.posteriors is not None:
+            return sample | {"posteriors": self.posteriors[list(self.pairs.pairs[index])]}
+        pictures = [square_picture(pixels, self.pairs.fit, 2 * self.size) for pixels in (picture, target.picture())]
+        return sample | {"pictures": torch.stack(pictures)}
+
+    def _pair(self, number: int) -> int:
+        epoch, place = divmod(number, len(self.pairs))
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, np.random.default_rng([self.seed, epoch, 0]).permutation(len(self.pairs))
+        return int(self._order[place])
