@@ -11,7 +11,7 @@ from ..cfld_modules.keypoints import PoseError, parse_pose_json, write_pose_keyp
 from ..cfld_modules.pose_drawing import STYLES, draw_pose_in_style
 from .types import CATEGORY, PoseType, image_batch, read_poses
 
-BUNDLED = Path(__file__).parent.parent / "poses"
+BUNDLED = Path(__file__).parent.parent / "web" / "poses"
 
 
 class CFLDLoadPose(io.ComfyNode):
@@ -85,7 +85,7 @@ class CFLDDrawPose(io.ComfyNode):
 
 def pose_names() -> list[str]:
     """Bundled poses without ending, then the JSON files in the input folder."""
-    bundled = sorted(path.stem for path in BUNDLED.glob("*.json") if path.stem != "index")
+    bundled = sorted(path.stem for path in BUNDLED.glob("*.json"))
     folder = Path(folder_paths.get_input_directory())
     return bundled + sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.json"))
 

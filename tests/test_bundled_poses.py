@@ -11,7 +11,7 @@ from PIL import Image
 
 from cfld_modules.keypoints import Pose, parse_pose_json, write_pose_keypoints
 
-FILES = sorted((Path(__file__).parent.parent / "poses").glob("*.json"))
+FILES = sorted((Path(__file__).parent.parent / "web" / "poses").glob("*.json"))
 
 # Bones of an adult as fractions of the stature.
 PROPORTIONS = {

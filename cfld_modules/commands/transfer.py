@@ -92,8 +92,11 @@ def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
 
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch_dtype(arguments.dtype)
-    with option("--device", RuntimeError, AssertionError):
+    try:
         torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise CommandError(f"--device: '{device}' cannot be used ({reason}); leave it out, or give cpu") from error
     with option("--cfld", CheckpointError):
         checkpoint = load_checkpoint(arguments.cfld)
         networks = build_networks(checkpoint).to(dtype)
@@ -113,8 +116,12 @@ def _read_photo(path: Path) -> Image.Image:
 def _read_poses(path: Path) -> list[Pose]:
     if not path.is_file():
         raise CommandError(f"--pose: '{path}' does not exist; give a JSON file with OpenPose key points")
-    with option("--pose", PoseError, OSError, UnicodeDecodeError):
-        return parse_pose_json(path.read_text(encoding="utf-8"))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"--pose: '{path}' is no text; give a JSON file with OpenPose key points") from error
+    with option("--pose", PoseError):
+        return parse_pose_json(text)
 
 
 def _pair(sources: list[Image.Image], poses: list[Pose]) -> list[tuple[Image.Image, Pose]]:
@@ -129,7 +136,7 @@ def _pair(sources: list[Image.Image], poses: list[Pose]) -> list[tuple[Image.Ima
 
 def _result_paths(out: Path, count: int) -> list[Path]:
     """Checked before the sampling, so that no result of minutes is lost for want of a folder."""
-    if out.suffix.lower() not in Image.registered_extensions():
+    if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
         raise CommandError(f"--out: '{out}' has no ending of a picture file; end it in .png")
     if not out.parent.is_dir() or out.is_dir():
         raise CommandError(f"--out: '{out}' cannot be written; give a file in a folder that exists")

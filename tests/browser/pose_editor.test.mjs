@@ -3,7 +3,8 @@ import { after, before, describe, test } from 'node:test'
 
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import {
-  STAGE, addEditor, clickAction, colourOf, drag, eventually, paintedAt, press, promptInputs, promptPoses, settle, windowPoint
+  STAGE, addEditor, clickAction, colourOf, drag, eventually, paintedAt, press, promptInputs, promptPoses, settle,
+  windowPoint
 } from './editor.mjs'
 import { missingBrowser, openEmptyGraph, openPage, startBrowser } from './page.mjs'
 import { missingHost, putInput, saveSettings, startServer } from './server.mjs'
@@ -25,8 +26,8 @@ function assertPoses(actual, expected, tolerance = 0.6) {
   actual.forEach((pose, frame) =>
     pose.forEach((point, joint) => {
       const wanted = expected[frame][joint]
-      const isClose = point && wanted ? Math.hypot(point[0] - wanted[0], point[1] - wanted[1]) <= tolerance : point === wanted
-      assert.ok(isClose, `frame ${frame}, joint ${joint}: ${point} is not ${wanted}`)
+      const distance = point && wanted && Math.hypot(point[0] - wanted[0], point[1] - wanted[1])
+      assert.ok(point && wanted ? distance <= tolerance : point === wanted, `frame ${frame}, joint ${joint}: ${point} is not ${wanted}`)
     })
   )
 }

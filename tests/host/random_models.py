@@ -51,8 +51,10 @@ def write_base_model(path: Path) -> None:
 
 
 def write_sdxl_model(path: Path) -> None:
-    unet = UNetModel(**SDXL_UNET, **_on_meta()).state_dict()
-    save_file({f"model.diffusion_model.{name}": torch.zeros(it.shape, dtype=torch.half) for name, it in unet.items()}, path)
+    shapes = {name: tensor.shape for name, tensor in UNetModel(**SDXL_UNET, **_on_meta()).state_dict().items()}
+    save_file(
+        {f"model.diffusion_model.{name}": torch.zeros(shape, dtype=torch.half) for name, shape in shapes.items()}, path
+    )
 
 
 def write_control_net(path: Path) -> None:
@@ -96,7 +98,8 @@ def write_cfld(path: Path, checkpoint: Checkpoint) -> None:
 def write_authors_pair(folder: Path, checkpoint: Checkpoint) -> None:
     folder.mkdir()
     torch.save(checkpoint.networks, folder / "pytorch_model.bin")
-    torch.save({f"model.{name}": matrix for name, matrix in checkpoint.key_values.items()}, folder / "pytorch_model_1.bin")
+    matrices = {f"model.{name}": matrix for name, matrix in checkpoint.key_values.items()}
+    torch.save(matrices, folder / "pytorch_model_1.bin")
 
 
 def _on_meta() -> dict:

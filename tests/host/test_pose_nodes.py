@@ -17,7 +17,7 @@ pose_files = importlib.import_module("cfld_pack.nodes.pose_files")
 pose_drawing = importlib.import_module("cfld_pack.cfld_modules.pose_drawing")
 pose_maps = importlib.import_module("cfld_pack.cfld_modules.pose_maps")
 
-BUNDLED = sorted(path.stem for path in (host.PACK / "poses").glob("*.json") if path.stem != "index")
+BUNDLED = sorted(path.stem for path in (host.PACK / "web" / "poses").glob("*.json") if path.stem != "index")
 NOT_KEY_POINTS = torch.zeros(1, 8, 8, 3)
 
 

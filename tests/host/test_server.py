@@ -5,6 +5,7 @@ import itertools
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import host
@@ -23,7 +24,7 @@ SCENE = (768, 720)
 SIZES = {"high_resolution_second_pass": (704, 1024), "inpaint_person_into_scene": SCENE,
          "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4)}
 SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
-TRAINED_SIDE = 256  # pixels of the test's CFLD
+SIDES = {"basic_transfer": 256}  # pixels of the latents; 256 is the trained size of the test's CFLD
 HAS_DETECTOR = importlib.util.find_spec("controlnet_aux") is not None
 seeds = itertools.count(1)
 
@@ -64,8 +65,9 @@ def folder(tmp_path_factory):
     scene.save(inputs / "scene.png")
     (inputs / "bad_pose.json").write_text('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}')
     if HAS_DETECTOR:
-        import dot_network
-
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a dozen of its own, about what is not used here
+            import dot_network
         dot_network.save(models / "annotators", dot_network.dot_state())
         dots = dot_network.picture([dot_network.STANDING + (150, 120)], 600, 800)[0]
         Image.fromarray((dots.numpy() * 255).astype(np.uint8)).save(inputs / "target_pose.png")
@@ -86,13 +88,13 @@ def painted():
     return (rows > 260) & (rows < 640) & (columns > 280) & (columns < 480)
 
 
-def workflow(name, side=128, steps=2):
-    """A shipped workflow with fewer steps, and latents of `side` pixels instead of 512; else as it is."""
+def workflow(name, side=128):
+    """A shipped workflow with two steps, and latents of `side` pixels instead of 512; else as it is."""
     prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text())
     for node in prompt.values():
         inputs = node["inputs"]
         if "steps" in inputs:
-            inputs["steps"] = steps
+            inputs["steps"] = 2
         if inputs.get("width") == inputs.get("height") and "width" in inputs:
             inputs["width"] = inputs["height"] = inputs["width"] * side // 512
     return prompt
@@ -136,7 +138,7 @@ def expected_error_without_detector(server, prompt):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_workflow_runs_node_by_node_and_then_from_the_cache(server, name):
-    prompt = workflow(name)
+    prompt = workflow(name, SIDES.get(name, 128))
     if not HAS_DETECTOR and nodes_of(prompt, "CFLDDetectPose"):
         return expected_error_without_detector(server, prompt)
     run = server.run(prompt)
@@ -151,6 +153,9 @@ def test_workflow_runs_node_by_node_and_then_from_the_cache(server, name):
     (picture,) = server.pictures(run)
     assert Image.open(picture).size == SIZES.get(name, FRAME)
     assert 5 < pixels(picture).std() < 120, "the picture is empty, or latents were not finite"
+    if name == "many_poses_contact_sheet":
+        sheet = pixels(picture)
+        assert np.abs(sheet[:512, :352] - sheet[:512, 356:708]).mean() > 1, "the poses make no difference"
     if name == "inpaint_person_into_scene":
         changed = np.abs(pixels(picture) - pixels(server.folder / "input" / "scene.png")).max(axis=-1)
         assert changed[painted()].mean() > 10 and changed[~painted()].max() <= 1
@@ -166,17 +171,10 @@ def test_workflow_runs_node_by_node_and_then_from_the_cache(server, name):
 def test_the_authors_pair_and_the_converted_file_give_the_same_picture(server):
     pictures = []
     for name in ("cfld.safetensors", "authors/pytorch_model.bin", "authors/pytorch_model_1.bin"):
-        prompt = set_input(workflow("basic_transfer", side=TRAINED_SIDE), "CFLDLoader", cfld_name=name)
+        prompt = set_input(workflow("basic_transfer"), "CFLDLoader", cfld_name=name)
         run = server.run(prompt)
         pictures.append(pixels(server.pictures(run)[0]))
     assert np.array_equal(pictures[0], pictures[1]) and np.array_equal(pictures[0], pictures[2])
-
-
-def test_the_poses_of_a_sheet_differ(server):
-    run = server.run(workflow("many_poses_contact_sheet"))
-    sheet = pixels(server.pictures(run)[0])
-    first, second = sheet[:512, :352], sheet[:512, 356:708]
-    assert np.abs(first - second).mean() > 1
 
 
 def test_templates_are_the_workflows_with_a_picture_each(server):
@@ -237,17 +235,16 @@ def test_a_prompt_that_cannot_run_is_refused(server, class_type, inputs, words):
     ("basic_transfer", "CFLDLoader", {"cfld_name": "half/pytorch_model.bin"}, "CFLDLoader",
      ["CFLD Loader", "cfld_name", "pytorch_model_1.bin", "missing", "one folder"]),
     ("basic_transfer", "CFLDLoader", {"cfld_name": "code/pytorch_model.bin"}, "CFLDLoader",
-     ["CFLD Loader", "cfld_name", "pytorch_model.bin", "can run code", "download"]),
+     ["CFLD Loader", "cfld_name", "pytorch_model.bin", "can run code", "again"]),
     ("basic_transfer", "CFLDLoadPose", {"pose": "bad_pose.json"}, "CFLDLoadPose",
      ["Load Pose", "'pose'", "bad_pose.json"]),
-    ("pose_editor", "CFLDPoseEditor", {"pose_json": '{"people": 3}'}, "CFLDPoseEditor",
-     ["Pose Editor", "'pose_json'", "people"]),
+    ("pose_editor", "CFLDPoseEditor", {"pose_json": '{"people": [], "canvas_width": 0}'}, "CFLDPoseEditor",
+     ["Pose Editor", "'pose_json'", "canvas_width"]),
     ("pose_editor", "CFLDPoseEditor", {"pose_json": "[{"}, "CFLDPoseEditor", ["Pose Editor", "'pose_json'", "JSON"]),
     ("pose_editor", "CFLDPoseEditor", {"pose_json": ""}, "CFLDPoseEditor",
      ["Pose Editor", "'pose_json'", "draw a pose"]),
-    ("many_poses_contact_sheet", "EmptyLatentImage", {"batch_size": 4}, "KSampler", ["6", "batch"]),
 ], ids=["SDXL model", "no CFLD file", "half a pair", "pickle with code", "bad pose file", "bad pose", "no JSON",
-        "no pose", "batch of another size"])
+        "no pose"])
 def test_wrong_input_is_named_with_its_remedy_and_the_server_goes_on(server, name, changed, inputs, failing, words):
     prompt = set_input(workflow(name), changed, **inputs)
     run = server.run(prompt)

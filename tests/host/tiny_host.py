@@ -16,6 +16,7 @@ import host
 import torch
 from comfy.patcher_extension import WrappersMP
 
+host.import_by_path("cfld_pack", host.PACK / "__init__.py")
 golden = host.import_by_path("cfld_golden", Path(__file__).parents[1] / "golden.py")
 nodes = importlib.import_module("cfld_pack.nodes")
 host_patches = importlib.import_module("cfld_pack.nodes.host_patches")

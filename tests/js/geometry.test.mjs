@@ -15,13 +15,13 @@ function assertClose(actual, expected, tolerance = 1e-9) {
   assert.equal(actual.length, expected.length)
   actual.forEach((point, joint) => {
     if (!point || !expected[joint]) return assert.equal(point, expected[joint], `joint ${joint}`)
-    point.forEach((value, axis) =>
-      assert.ok(Math.abs(value - expected[joint][axis]) <= tolerance, `joint ${joint}: ${point} is not ${expected[joint]}`)
-    )
+    const distance = Math.hypot(point[0] - expected[joint][0], point[1] - expected[joint][1])
+    assert.ok(distance <= tolerance, `joint ${joint}: ${point} is not ${expected[joint]}`)
   })
 }
 
-const boneLengths = (pose) => BONES.map(([from, to]) => Math.hypot(pose[to][0] - pose[from][0], pose[to][1] - pose[from][1]))
+const boneLengths = (pose) =>
+  BONES.map(([from, to]) => Math.hypot(pose[to][0] - pose[from][0], pose[to][1] - pose[from][1]))
 
 test('the skeleton is a tree of 17 bones that hangs on the neck', () => {
   assert.equal(PARENT[NECK], null)

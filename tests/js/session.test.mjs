@@ -175,7 +175,9 @@ test('a text that cannot be read is kept until the user replaces it', () => {
 
 test('a locked session stores nothing', () => {
   const { session, written } = startSession()
-  session.setLocked('linked')
+  session.setConnections({ pose: false, text: true })
+  assert.match(session.locked, /connected/)
+  assert.deepEqual(session.pose, STANDING.pose.map(() => null))
   session.nudge([1, 1], 'figure')
   session.take(encodePoses([STANDING.pose], CANVAS))
   session.clear()
@@ -186,6 +188,7 @@ test('a locked session stores nothing', () => {
 test('a pose from the input is the starting point while nothing is stored', () => {
   const { session, written, stored } = startSession()
   const other = STANDING.pose.with(0, [1, 1])
+  session.setConnections({ pose: true, text: false })
   session.setIncoming(encodePoses([other], CANVAS))
   assert.deepEqual(session.pose, other)
   assert.deepEqual(written, [])
@@ -193,6 +196,9 @@ test('a pose from the input is the starting point while nothing is stored', () =
   assert.deepEqual(stored()[0][0], [2, 1])
   session.setIncoming(encodePoses([STANDING.pose], CANVAS))
   assert.deepEqual(session.pose[0], [2, 1])
+  session.undo()
+  session.setConnections({ pose: false, text: false })
+  assert.deepEqual(session.pose, STANDING.pose)
 })
 
 test('a text set from outside can be undone, an equal one changes nothing', () => {

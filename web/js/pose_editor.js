@@ -26,7 +26,8 @@ function attachEditor(node) {
   const text = widget('pose_json')
   const width = widget('width')
   const height = widget('height')
-  const editor = createPoseEditor({ write, passWheel: (event) => app.canvas.processMouseWheel(event) })
+  const passWheel = (event) => app.canvas.processMouseWheel(event)
+  const editor = createPoseEditor({ write, passWheel, presetNames })
 
   // Shown by the editor instead: the first is read by the classic renderer, the second by Nodes 2.0.
   text.hidden = true
@@ -54,8 +55,8 @@ function attachEditor(node) {
   const start = () => editor.session.start(text.value, canvasSize())
 
   function readConnections() {
-    const isLinked = node.inputs.some((input) => input.name === 'pose_json' && input.link != null)
-    editor.session.setLocked(isLinked ? 'pose_json comes from a connected node.' : '')
+    const isLinked = (name) => node.inputs.some((input) => input.name === name && input.link != null)
+    editor.session.setConnections({ pose: isLinked('pose'), text: isLinked('pose_json') })
     editor.tracing.setUpstream(upstreamPicture(node, 'background', (query) => api.apiURL(`/view?${query}`)))
   }
 
@@ -80,6 +81,12 @@ function attachEditor(node) {
   })
   // The node upstream may have been given another picture meanwhile.
   editor.element.addEventListener('pointerenter', readConnections)
+}
+
+/** The bundled poses: what Load Pose offers, but for the files in the host's input folder. */
+function presetNames() {
+  const [, { options }] = LiteGraph.registered_node_types.CFLDLoadPose.nodeData.input.required.pose
+  return options.filter((name) => !name.endsWith('.json'))
 }
 
 /** Calls `then` with the same arguments after whatever method the object has under that name. */

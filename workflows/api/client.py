@@ -1,4 +1,4 @@
-"""Queues one workflow of this folder on a ComfyUI server and saves its pictures: the standard library and websocket-client.
+"""Queues one workflow of this folder on a ComfyUI server and saves its pictures. Needs websocket-client.
 
     python client.py basic_transfer.json --image me.jpg --seed 7
 """

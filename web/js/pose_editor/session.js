@@ -1,8 +1,8 @@
 /**
  * One editing session: what is stored, what is drawn from it, the selection and the undo history. It knows no page.
  *
- * Stored are a JSON text and a canvas size, {text, canvas}. What is shown is always derived from them by the rule of the
- * Python node, so the same text gives the same figure everywhere; an edit is: derive, change, encode, store.
+ * Stored are a JSON text and a canvas size, {text, canvas}. What is shown is always derived from them by the rule of
+ * the Python node, so the same text gives the same figure everywhere; an edit is: derive, change, encode, store.
  */
 import * as geometry from './geometry.js'
 import { amend, record, redo, startHistory, undo } from './history.js'
@@ -20,8 +20,10 @@ export class PoseSession {
   tool = 'joints'
   /** Why the stored text cannot be shown, or ''. */
   error = ''
-  /** Why nothing can be edited here, or ''. */
+  /** Why nothing can be shown or edited here, or ''. */
   locked = ''
+  /** Whether the node has a pose to pass on while nothing is stored. */
+  hasInput = false
 
   #history = startHistory({ text: '', canvas: { width: STANDING.width, height: STANDING.height } })
   #draft = null
@@ -96,15 +98,18 @@ export class PoseSession {
     this.#show(isContinued ? amend(this.#history, present) : record(this.#history, present), sizeOf(canvas))
   }
 
-  /** A pose that came in through the node's input: the starting point while nothing is stored. */
+  /** What came in through the node's input for poses, '' before it is known: the starting point. */
   setIncoming(text) {
     this.#incoming = text
     this.#refresh()
   }
 
-  setLocked(reason) {
-    this.locked = reason
-    this.#changed()
+  /** What is wired into the node: whether a pose is, and whether the text itself comes from elsewhere. */
+  setConnections({ pose, text }) {
+    this.hasInput = pose
+    this.locked = text ? 'pose_json comes from a connected node.' : ''
+    if (!pose) this.#incoming = ''
+    this.#refresh()
   }
 
   selectJoint(joint) {
@@ -277,12 +282,12 @@ export class PoseSession {
 
   #derive() {
     this.error = ''
+    this.frames = [JOINT_NAMES.map(() => null)]
+    const text = this.isStored ? this.text : this.#incoming
     try {
-      const text = this.isStored ? this.text : this.#incoming
-      this.frames = text ? this.#shown(text) : [standing(this.canvas)]
+      if (!this.locked) this.frames = text ? this.#shown(text) : [standing(this.canvas)]
     } catch (error) {
       this.error = error.message
-      this.frames = [JOINT_NAMES.map(() => null)]
     }
     this.frame = Math.min(this.frame, this.frames.length - 1)
   }

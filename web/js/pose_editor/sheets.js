@@ -5,28 +5,19 @@ import { SHORTCUTS } from './keyboard.js'
 const POSES = new URL('../../poses/', import.meta.url)
 
 /** The bundled poses as pictures to choose from. */
-function presetSheet({ session, close, report }) {
-  const grid = element('div', { class: 'presets' })
+function presetSheet({ session, presetNames, close, report }) {
   const choose = async (name, event) => {
-    const answer = await fetch(new URL(`${name}.json`, POSES))
     try {
+      const answer = await fetch(new URL(`${name}.json`, POSES))
       session.take(await answer.text(), { asNewFrame: event.shiftKey })
       close()
     } catch (error) {
       report(error.message)
     }
   }
-  loadPresetNames().then((names) => {
-    grid.append(...names.map((name) => presetButton(name, (event) => choose(name, event))))
-    if (!names.length) grid.append(element('p', {}, 'No bundled poses were found.'))
-    grid.querySelector('button')?.focus()
-  })
-  return sheet('Presets', close, grid, element('p', {}, 'Shift and click adds the pose as a new frame.'))
-}
-
-async function loadPresetNames() {
-  const answer = await fetch(new URL('index.json', POSES))
-  return answer.ok ? answer.json() : []
+  const buttons = presetNames().map((name) => presetButton(name, (event) => choose(name, event)))
+  const hint = element('p', {}, 'Shift and click adds the pose as a new frame.')
+  return sheet('Presets', close, element('div', { class: 'presets' }, ...buttons), hint)
 }
 
 function presetButton(name, onclick) {
@@ -114,7 +105,7 @@ function sheet(title, close, ...content) {
 }
 
 /**
- * Sheets by name. Each is made from {session, tracing, clipboard, close(), report(message)}; one that shows what can
- * change has a refresh() of its own.
+ * Sheets by name. Each is made from {session, tracing, clipboard, presetNames(), close(), report(message)}; one that
+ * shows what can change has a refresh() of its own.
  */
 export const SHEETS = { presets: presetSheet, background: tracingSheet, json: jsonSheet, help: helpSheet }

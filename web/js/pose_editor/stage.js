@@ -8,7 +8,7 @@ const SHARPNESS = 2 // the graph's zoom can enlarge the stage without laying it 
 /**
  * The part of the editor in which the figure is drawn and dragged.
  *
- * Returns {element, camera, draw(), dispose()}; takesWheel and passWheel as `listenToPointer` has them.
+ * Returns {element, camera, draw()}; takesWheel and passWheel as `listenToPointer` has them.
  */
 export function createStage({ session, tracing, takesWheel, passWheel }) {
   const picture = element('canvas', { 'aria-hidden': 'true' })
@@ -73,9 +73,8 @@ export function createStage({ session, tracing, takesWheel, passWheel }) {
     takesWheel,
     passWheel
   })
-  const observer = new ResizeObserver(draw)
-  observer.observe(stage)
-  return { element: stage, camera, draw, dispose: () => observer.disconnect() }
+  new ResizeObserver(draw).observe(stage)
+  return { element: stage, camera, draw }
 }
 
 /** What the user should know about the stage as a whole, or ''. */
@@ -83,5 +82,7 @@ function noticeOf(session) {
   if (session.locked) return session.locked
   if (session.error) return `The stored pose cannot be read. ${session.error} Mend it as text or choose a preset.`
   if (!session.pose.some(Boolean)) return 'Every joint is hidden: nobody is in this frame.'
-  return session.isStored ? '' : 'A starting point, not stored yet: drag a joint or choose a preset'
+  if (session.isStored) return ''
+  if (session.hasInput) return 'The connected pose is passed on until something is drawn here.'
+  return 'A starting point, not stored yet: drag a joint or choose a preset.'
 }

@@ -16,11 +16,12 @@ STYLES.replaceSync(await fetch(new URL('./style.css', import.meta.url)).then((an
 const HINT = '[ ] and arrows move joints, Delete hides, ? lists all keys'
 
 /**
- * An editor. write({text, canvas}) stores JSON text and canvas size; passWheel(event) gives a turn of the wheel to the graph.
+ * An editor. write({text, canvas}) stores JSON text and canvas size; passWheel(event) gives a turn of the wheel to the
+ * graph; presetNames() lists the bundled poses.
  *
  * Returns {element, session, tracing, dispose()}: what to show, the session to feed, the picture to trace.
  */
-export function createPoseEditor({ write, passWheel }) {
+export function createPoseEditor({ write, passWheel, presetNames }) {
   const host = element('div', { class: 'cfld-pose-editor', 'data-capture-wheel': 'true' })
   // The page's undo looks at the focused element and leaves text areas alone. What it sees is this element, whatever
   // has the focus in the shadow tree below.
@@ -104,10 +105,11 @@ export function createPoseEditor({ write, passWheel }) {
     const isSame = sheet?.dataset.sheet === name
     if (sheet) closeSheet()
     if (isSame) return
-    sheet = SHEETS[name]({ session, tracing, clipboard, close: closeSheet, report: refresh })
+    sheet = SHEETS[name]({ session, tracing, clipboard, presetNames, close: closeSheet, report: refresh })
     sheet.dataset.sheet = name
     body.append(sheet)
-    sheet.querySelector('textarea, button, input')?.focus()
+    const first = sheet.querySelector('textarea, div button') ?? sheet.querySelector('button')
+    first.focus()
   }
 
   function closeSheet() {
@@ -130,6 +132,7 @@ export function createPoseEditor({ write, passWheel }) {
   }
 
   function returnToNode() {
+    if (root.parentNode !== dialog) return
     shadow.append(root)
     home.replaceChildren(host)
     stage.camera.reset()
@@ -157,10 +160,9 @@ export function createPoseEditor({ write, passWheel }) {
     session,
     tracing,
     dispose() {
-      dialog.removeEventListener('close', returnToNode)
       dialog.close()
+      returnToNode()
       host.remove()
-      stage.dispose()
       tracing.dispose()
     }
   }
