@@ -19,12 +19,15 @@ class CFLDApplyHGA(io.ComfyNode):
             "person's appearance in the cross-attention queries, and the three-branch guidance under any sampler.",
             search_aliases=["pose transfer", "hybrid-granularity attention", "appearance", "apply cfld"],
             inputs=[
-                io.Model.Input("model", tooltip="Any Stable Diffusion 1.5 model, with LoRA or other patches as you like."),
+                io.Model.Input(
+                    "model", tooltip="Any Stable Diffusion 1.5 model, with LoRA or other patches as you like."
+                ),
                 cfld_input(),
                 AppearanceType.Input("appearance", tooltip="The source person, from PRD Prompt Encoder."),
                 io.Float.Input(
                     "strength", default=1.0, min=0.0, max=10.0, step=0.01,
-                    tooltip="Weight of the appearance in the queries; 1.0 is the trained one, 0 leaves the model as it is.",
+                    tooltip="Weight of the appearance in the queries; 1.0 is the trained one, 0 leaves the model as it "
+                    "is.",
                 ),
                 io.Float.Input(
                     "pose_guidance", default=2.0, min=0.0, max=100.0, step=0.1, round=0.01,

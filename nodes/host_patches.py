@@ -356,7 +356,7 @@ def _predict_rows(
     calculate: Callable[[list[list[dict]], dict], Sequence[torch.Tensor]], weights: Mapping[str, float], cfg: float,
     positive: list[dict], negative: list[dict], model_options: dict,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """All rows in one batch, as the (cond, uncond) pair for which the host's cfg formula gives the guided prediction."""
+    """All rows in one batch, as the (cond, uncond) pair from which the host's cfg makes the guided prediction."""
     names = sorted(weights, key=lambda name: not ROWS[name].prompt)
     options = comfy.model_patcher.create_model_options_clone(model_options)
     add_wrapper_with_key(
@@ -370,7 +370,7 @@ def _predict_rows(
 
 
 class _CondOrUncond:
-    """Wrapper of apply_model: other packs know two kinds of rows, so a row without the prompt is an unconditional one."""
+    """Wrapper of apply_model: other packs know two kinds of rows; one without the prompt is an unconditional one."""
 
     def __init__(self, kinds: list[int]) -> None:
         self.kinds = kinds

@@ -23,8 +23,8 @@ class CFLDPoseEditor(io.ComfyNode):
             inputs=[
                 io.String.Input(
                     "pose_json", multiline=True, default="",
-                    tooltip="OpenPose JSON: what the editor drew, or your own. Several frames are several poses. Empty: "
-                    "the connected pose is passed on.",
+                    tooltip="OpenPose JSON: what the editor drew, or your own. Several frames are several poses. "
+                    "Empty: the connected pose is passed on.",
                 ),
                 io.Int.Input("width", default=352, min=16, max=16384, tooltip="Width of the canvas in pixels."),
                 io.Int.Input("height", default=512, min=16, max=16384, tooltip="Height of the canvas in pixels."),

@@ -22,8 +22,8 @@ class CFLDRetargetPose(io.ComfyNode):
             inputs=[
                 PoseType.Input("pose", tooltip="The pose to take: the directions of the limbs come from here."),
                 PoseType.Input(
-                    "reference", tooltip="Key points of the source person, e.g. from Detect Pose: lengths, widths, head "
-                    "size, floor, place and canvas come from here. One for all poses, or one a pose.",
+                    "reference", tooltip="Key points of the source person, e.g. from Detect Pose: lengths, widths, "
+                    "head size, floor, place and canvas come from here. One for all poses, or one a pose.",
                 ),
             ],
             outputs=[PoseType.Output("pose", tooltip="The pose, on the reference's body and canvas.")],

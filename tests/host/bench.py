@@ -130,7 +130,8 @@ def main() -> None:
                 for name in order:
                     times[name].append(seconds_a_step(name, kinds[name], rows, size))
             ratios = {
-                name: statistics.median(a / b for a, b in zip(times[name], times["plain"], strict=True)) for name in kinds
+                name: statistics.median(a / b for a, b in zip(times[name], times["plain"], strict=True))
+                for name in kinds
             }
             parts = "".join(f"{ratios[name]:>{width}.3f}" if name in ratios else " " * (width - 1) + "-"
                             for name, width in (("pose alone", 13), ("appearance alone", 18), ("CFLD", 15)))
