@@ -29,7 +29,7 @@ host: venv
 	@if python=$$($(VENV) tests/host/host.py); then \
 	  $$python -m pip list --format freeze 2>/dev/null | grep -i '^torch' > .venv/host-constraints.txt; \
 	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt --requirement requirements.txt && \
-	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt pytest websocket-client && \
+	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt pytest websocket-client controlnet_aux && \
 	  $$python -m pytest tests/host; \
 	else echo "HOST TESTS SKIPPED (reason above)"; fi
 

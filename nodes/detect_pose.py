@@ -3,7 +3,6 @@
 import logging
 
 import comfy.model_management
-import comfy.model_patcher
 import comfy.utils
 import folder_paths
 import torch
@@ -19,6 +18,7 @@ from ..cfld_modules.detection import (
     load_body_network,
     people_frame,
 )
+from .host_patches import in_host_care, on_device
 from .types import CATEGORY, PoseType, picture_array
 
 NODE = "Detect Pose"
@@ -47,15 +47,14 @@ class CFLDDetectPose(io.ComfyNode):
     @classmethod
     def execute(cls, image: torch.Tensor) -> io.NodeOutput:
         try:
-            patcher = _in_host_care(load_body_network(_weights_path()))
+            network = on_device(in_host_care(load_body_network(_weights_path())))
         except DetectionError as error:
             raise ValueError(f"{NODE}: {error}") from error
-        comfy.model_management.load_models_gpu([patcher])
         progress = comfy.utils.ProgressBar(len(image))
         frames = []
         for number, picture in enumerate(image, 1):
             comfy.model_management.throw_exception_if_processing_interrupted()
-            people = detect_people(patcher.model, picture_array(picture))
+            people = detect_people(network, picture_array(picture))
             if not people:
                 logging.getLogger("cfld").warning(f"{NODE}: nobody was found in image {number} of {len(image)}")
             frames.append(people_frame(people, width=picture.shape[1], height=picture.shape[0]))
@@ -71,9 +70,3 @@ def _weights_path() -> str:
             f"https://huggingface.co/{WEIGHTS_REPOSITORY}, or {OTHER_DETECTORS}"
         )
     return path
-
-
-def _in_host_care(network: torch.nn.Module) -> comfy.model_patcher.ModelPatcher:
-    return comfy.model_patcher.ModelPatcher(
-        network, comfy.model_management.get_torch_device(), comfy.model_management.text_encoder_offload_device()
-    )

@@ -37,23 +37,28 @@ POSE_BLOCKS = (2, 5, 8)  # the U-Net's input blocks whose output the pose is add
 Percents = tuple[float, float]
 
 
-# --- CFLD's own networks ----------------------------------------------------------------------------------------------
+# --- The pack's own networks ------------------------------------------------------------------------------------------
 
 
-def host_networks(networks: CFLD) -> comfy.model_patcher.ModelPatcher:
-    """CFLD's networks in the host's care: its device, offloading and attention function."""
-    set_attention_function(networks, lambda q, k, v, heads: optimized_attention(q, k, v, heads))
+def in_host_care(networks: torch.nn.Module) -> comfy.model_patcher.ModelPatcher:
+    """Networks on the host's device, offloaded when it says so."""
     holder = torch.nn.Module()  # the host writes attributes such as `device` on what it is given
-    holder.cfld = networks
+    holder.networks = networks
     return comfy.model_patcher.ModelPatcher(
         holder, comfy.model_management.get_torch_device(), comfy.model_management.text_encoder_offload_device()
     )
 
 
-def on_device(networks: comfy.model_patcher.ModelPatcher) -> CFLD:
-    """The networks, loaded where the host computes."""
-    comfy.model_management.load_models_gpu([networks])
-    return networks.model.cfld
+def host_networks(networks: CFLD) -> comfy.model_patcher.ModelPatcher:
+    """CFLD's networks in the host's care, and with its attention function."""
+    set_attention_function(networks, lambda q, k, v, heads: optimized_attention(q, k, v, heads))
+    return in_host_care(networks)
+
+
+def on_device(patcher: comfy.model_patcher.ModelPatcher) -> Any:
+    """The networks of `in_host_care`, loaded where the host computes."""
+    comfy.model_management.load_models_gpu([patcher])
+    return patcher.model.networks
 
 
 # --- Conditioning -----------------------------------------------------------------------------------------------------

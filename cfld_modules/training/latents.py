@@ -20,7 +20,7 @@ def square_picture(picture: np.ndarray, fit: Fit, size: int) -> torch.Tensor:
 
 
 def encode_posteriors(vae: Vae, pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures (B, 3, S, S) in [-1, 1] -> mean and log variance (B, 8, S/8, S/8), or a tiny autoencoder's (B, 4, ...)."""
+    """Pictures (B, 3, S, S) in [-1, 1] -> mean and log variance (B, 8, S/8, S/8), or tiny latents (B, 4, ...)."""
     encoded = vae.encode(pictures)
     return encoded.latents if isinstance(vae, AutoencoderTiny) else encoded.latent_dist.parameters
 
@@ -34,10 +34,10 @@ def sample_latents(vae: Vae, posteriors: torch.Tensor, noise: torch.Tensor) -> t
 
 
 @torch.no_grad()
-def encode_photographs(vae: Vae, pairs: Pairs, size: int) -> torch.Tensor:
+def encode_photographs(vae: Vae, pairs: Pairs, size: int, quiet: bool = False) -> torch.Tensor:
     """Posteriors (N, C, size/8, size/8) of all N photographs, on the CPU."""
     posteriors = []
-    for first in tqdm(range(0, len(pairs.photographs), BATCH), desc="latents", unit="batch"):
+    for first in tqdm(range(0, len(pairs.photographs), BATCH), desc="latents", unit="batch", disable=quiet):
         batch = pairs.photographs[first : first + BATCH]
         pictures = torch.stack([square_picture(photograph.picture(), pairs.fit, size) for photograph in batch])
         posteriors.append(encode_posteriors(vae, pictures.to(vae.device)).cpu())

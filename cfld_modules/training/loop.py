@@ -70,15 +70,14 @@ class TrainingData(Protocol):
 
 
 class Task(Protocol):
-    """What is trained.
+    """What is trained, on what."""
 
-    Attributes:
-        model: called with a batch, gives scalars by name, of which `loss` is minimised; its parameters that require a
-            gradient are trained.
-    """
+    @property
+    def model(self) -> nn.Module:
+        """Called with a batch, gives scalars by name, of which `loss` is minimised; trained where gradients are on."""
 
-    model: nn.Module
-    data: TrainingData
+    @property
+    def data(self) -> TrainingData: ...
 
     def sheet(self) -> tuple[Image.Image, dict[str, float]]:
         """A picture of samples, and held-out scores by name; called without gradients and in evaluation mode."""

@@ -46,7 +46,8 @@ def checkpoint_only(accelerator: Accelerator, trained: Mapping[str, torch.nn.Par
     def save(models: list, weights: list, folder: str) -> None:
         weights.clear()
         if accelerator.is_main_process:
-            save_file({name: parameter.detach().contiguous() for name, parameter in trained.items()}, f"{folder}/{TRAINED}")
+            tensors = {name: parameter.detach().contiguous() for name, parameter in trained.items()}
+            save_file(tensors, f"{folder}/{TRAINED}")
 
     def load(models: list, folder: str) -> None:
         models.clear()

@@ -69,7 +69,8 @@ def _value(content: Any, kind: Any, key: str) -> Any:
 
 def _union(content: Any, options: tuple, key: str) -> Any:
     if types.NoneType in options:
-        return None if content is None else _value(content, Union[tuple(set(options) - {types.NoneType})], key)
+        kind = next(option for option in options if option is not types.NoneType)
+        return None if content is None else _value(content, kind, key)
     formats = {typing.get_args(typing.get_type_hints(option)["format"])[0]: option for option in options}
     format_name = content.get("format") if isinstance(content, Mapping) else None
     if format_name not in formats:

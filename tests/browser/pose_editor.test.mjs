@@ -109,6 +109,9 @@ describe('pose editor', { skip: missing || false, timeout: 240_000 }, () => {
         await press(page, 'Delete')
         assertPoses(await promptPoses(page, id), [STANDING.pose.with(R_WRIST, null)], 0)
         await press(page, 'Backspace', 'Control+b', 'Control+m', 'h')
+        for (const sidebarKey of ['w', 'q', 'm', 'n', 'a']) await press(page, sidebarKey)
+        assert.equal(await page.evaluate(() => window.app.extensionManager.sidebarTab.activeSidebarTabId), null)
+        await press(page, 'Control+z', 'Control+z', 'Control+z')
         assert.deepEqual(await nodeIds(page), [String(id)])
         assert.equal(await page.evaluate((node) => window.app.graph.getNodeById(node).mode, id), 0)
         await page.evaluate((node) => (window.sameNode = window.app.graph.getNodeById(node)), id)
@@ -136,6 +139,10 @@ describe('pose editor', { skip: missing || false, timeout: 240_000 }, () => {
 
       test('copy and paste of OpenPose JSON stay in the editor', async () => {
         await fresh()
+        await page.evaluate((node) => {
+          const { app } = window
+          app.canvas.copyToClipboard([app.graph.getNodeById(node)]) // what a leaked Ctrl+V would paste
+        }, id)
         await drag(page, STANDING.pose[R_WRIST], TARGET)
         const { pose_json: copied } = await promptInputs(page, id)
         await press(page, 'Control+c', 'Shift+q')

@@ -7,7 +7,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const PACK = process.env.CFLD_TEST_PACK ?? fileURLToPath(new URL('../..', import.meta.url))
+const PACK = fileURLToPath(new URL('../..', import.meta.url))
 const HOST = process.env.COMFYUI_PATH ?? join(homedir(), 'comfy', 'ComfyUI')
 const PYTHON = process.env.COMFYUI_PYTHON ?? join(HOST, '.venv', 'bin', 'python')
 /** Further command line arguments of the host, such as --front-end-root for another version of the page. */

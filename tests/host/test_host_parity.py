@@ -118,7 +118,7 @@ def test_euler_reproduces_the_authors_ddim(model, encoded):
 def test_ddpm_with_ddim_uniform_is_the_papers_sampler(model, encoded, monkeypatch):
     """The same ancestral noises in both; the pipeline starts at sqrt(1+sigma^2), the host at sigma."""
     steps, drawn = 10, [golden.input_tensor(f"ddpm.noise.{step}", noise().shape) for step in range(10)]
-    networks = encoded.cfld.networks.model.cfld
+    networks = encoded.cfld.networks.model.networks
     unet = tiny_host.unet_patch.patch_unet(golden.tiny_unet(), encoded.cfld.key_values)
     pipeline = tiny_host.pipelines.CFLDPipeline(unet, None, tiny_host.pipelines.published_scheduler(), networks)
     import diffusers.schedulers.scheduling_ddpm as ddpm

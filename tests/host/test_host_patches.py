@@ -282,7 +282,7 @@ def test_a_controlnet_meant_for_both_stays_on_both(model, encoded):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_networks(encoded, dtype):
     cfld = tiny_host.tiny_cfld()
-    cfld.networks.model.cfld.to(dtype)
+    cfld.networks.model.networks.to(dtype)
     prompt, _, _ = nodes.CFLDPromptEncoder.execute(cfld, tiny_host.source_pictures(), "stretch").result
     difference = (prompt[0][0] - encoded.prompt[0][0]).abs().mean() / encoded.prompt[0][0].std()
     assert prompt[0][0].dtype == torch.float32 and difference < 0.1

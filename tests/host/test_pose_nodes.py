@@ -17,7 +17,7 @@ pose_files = importlib.import_module("cfld_pack.nodes.pose_files")
 pose_drawing = importlib.import_module("cfld_pack.cfld_modules.pose_drawing")
 pose_maps = importlib.import_module("cfld_pack.cfld_modules.pose_maps")
 
-BUNDLED = sorted(path.stem for path in (host.PACK / "web" / "poses").glob("*.json") if path.stem != "index")
+BUNDLED = sorted(path.stem for path in (host.PACK / "web" / "poses").glob("*.json"))
 NOT_KEY_POINTS = torch.zeros(1, 8, 8, 3)
 
 
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_pose_is_named(input_folder, content):
         load("bad.json")
 
 
-@pytest.mark.parametrize("name", ["gone.json", "gone", "../outside.json", "index"])
+@pytest.mark.parametrize("name", ["gone.json", "gone", "../outside.json"])
 def test_an_unknown_pose_is_refused_before_anything_runs(input_folder, name):
     (input_folder.parent / "outside.json").write_text("[]")
     message = nodes.CFLDLoadPose.validate_inputs(name)

@@ -138,7 +138,7 @@ def pipeline_latents(
 
 @lru_cache
 def _second_opinion(cfld: node_types.LoadedCFLD) -> tuple:
-    networks = cfld.networks.model.cfld
+    networks = cfld.networks.model.networks
     unet = unet_patch.patch_unet(golden.tiny_unet(), cfld.key_values)
     pipeline = pipelines.CFLDPipeline(unet, None, pipelines.published_scheduler("ddim"), networks)
     appearance = networks.encode_source(golden.as_cond(golden.golden()["in.img_cond_u8"]))

@@ -1,0 +1,1 @@
+"""Measuring pose transfer: the paper's metrics, and mannequins with ground truth."""

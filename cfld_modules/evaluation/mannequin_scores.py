@@ -1,0 +1,141 @@
+"""Scores that only mannequins allow, since any of them can be drawn in any pose.
+
+Pose: how well the person's outline in the result is the exact one. Identity: whether, of all people under test
+drawn in the very pose that was asked for, the one whose clothes are most like the result's is the right one. Face and
+build do not count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy import ndimage
+from skimage.color import rgb2lab
+
+from ..data.drawn_pairs import MannequinPhotograph
+from ..keypoints import Pose
+
+# Distance in CIELAB from the bare studio from which on a pixel is the person's. Less takes in the shadow at the feet and
+# the edges of a blurred person, more loses white clothes.
+SILHOUETTE_THRESHOLD = 16.0
+
+# Parts of the clothes: a strip from one joint (or the middle of two) to another, with its half width, as a share of
+# the picture's height.
+LIMB_WIDTH, CHEST_WIDTH = 0.03, 0.08
+STRIPS: tuple[tuple[tuple[int, ...], tuple[int, ...], float], ...] = (
+    ((2, 5), (8, 11), CHEST_WIDTH),
+    ((2,), (3,), LIMB_WIDTH), ((3,), (4,), LIMB_WIDTH), ((5,), (6,), LIMB_WIDTH), ((6,), (7,), LIMB_WIDTH),
+    ((8,), (9,), LIMB_WIDTH), ((9,), (10,), LIMB_WIDTH), ((11,), (12,), LIMB_WIDTH), ((12,), (13,), LIMB_WIDTH),
+)  # fmt: skip
+STRIP_SAMPLES = (24, 12)  # along and across
+COLOUR_BINS = np.linspace(-100, 100, 33)
+ORIENTATION_BINS = 6
+# What a unit of CIELAB of gradient counts beside a unit of earth mover's distance between colours.
+TEXTURE_WEIGHT = 3.0
+
+
+@dataclass(frozen=True)
+class MannequinScores:
+    """Of one result.
+
+    silhouette_iou: of the outline found in the result and the exact one, 0 to 1.
+    silhouette_iou_of_truth: the same of the truth, the best that can be had: white clothes are hard to find on a wall.
+    nearest: identity seed of whoever's clothes are most like the result's; `retrieved` if it is the right one.
+    """
+
+    silhouette_iou: float
+    silhouette_iou_of_truth: float
+    nearest: int
+    retrieved: bool
+
+
+def score_mannequin(
+    result: np.ndarray, truth: np.ndarray, target: MannequinPhotograph, people: Sequence[int]
+) -> MannequinScores:
+    """Scores of a result RGB uint8 (H, W, 3) whose truth, of the same size, shows `target`'s whole frame.
+
+    Args:
+        people: identity seeds to tell the target from, its own among them.
+    """
+    exact = target.draw(truth.shape[1], truth.shape[0]).silhouette
+    nearest = retrieve_identity(result, target, people)
+    return MannequinScores(
+        intersection_over_union(find_silhouette(result, truth), exact),
+        intersection_over_union(find_silhouette(truth, truth), exact),
+        nearest, nearest == target.identity_seed,
+    )
+
+
+def find_silhouette(picture: np.ndarray, studio: np.ndarray) -> np.ndarray:
+    """(H, W) bool: where a picture differs from the bare studio, which is what `studio` shows at its left border."""
+    difference = rgb2lab(picture) - rgb2lab(studio[:, :1])
+    return ndimage.binary_fill_holes(np.linalg.norm(difference, axis=2) > SILHOUETTE_THRESHOLD)
+
+
+def intersection_over_union(first: np.ndarray, second: np.ndarray) -> float:
+    """Of two masks, 0 to 1; 0 if both are empty."""
+    return float((first & second).sum() / max((first | second).sum(), 1))
+
+
+def clothes_features(picture: np.ndarray, pose: Pose) -> np.ndarray:
+    """(strips, features): colour and texture of each part of the clothes; NaN where a key point is missing.
+
+    Colour: cumulative histograms of the three channels of CIELAB, so that the difference of two is the earth mover's
+    distance. Texture: mean gradient of lightness in each of six directions to the strip.
+    """
+    height, width = picture.shape[:2]
+    lab = rgb2lab(picture).astype(np.float32)
+    points = pose.points * (width, height) / (pose.width, pose.height)
+    return np.stack([
+        _strip_features(_strip(lab, points[list(start)].mean(axis=0), points[list(end)].mean(axis=0), share * height))
+        for start, end, share in STRIPS
+    ])
+
+
+def clothes_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean absolute difference of two people's features over the parts that both show; infinite if there is none."""
+    both = ~np.isnan(first + second).any(axis=1)
+    return float(np.abs(first[both] - second[both]).mean()) if both.any() else np.inf
+
+
+def retrieve_identity(result: np.ndarray, target: MannequinPhotograph, people: Sequence[int]) -> int:
+    """The identity seed, of `people`, whose clothes in the target's pose are most like the result's.
+
+    Args:
+        result: RGB uint8 (H, W, 3) of the target's whole frame.
+    """
+    height, width = result.shape[:2]
+    features = clothes_features(result, target.draw(width, height).pose)
+
+    def distance(identity_seed: int) -> float:
+        drawn = target.as_person(identity_seed).draw(width, height)
+        return clothes_distance(features, clothes_features(drawn.image, drawn.pose))
+
+    return min(people, key=distance)
+
+
+def _strip(lab: np.ndarray, start: np.ndarray, end: np.ndarray, half_width: float) -> np.ndarray | None:
+    """(along, across, 3) of a picture in CIELAB, upright along the body part; None if an end is missing or both meet."""
+    along = end - start
+    length = float(np.linalg.norm(along))
+    if not length > 1:
+        return None
+    across = np.array([-along[1], along[0]]) / length * half_width
+    rows = np.linspace(0, 1, STRIP_SAMPLES[0])[:, None, None]
+    columns = np.linspace(-1, 1, STRIP_SAMPLES[1])[None, :, None]
+    places = (start + rows * along + columns * across).astype(np.float32)
+    return cv2.remap(lab, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _strip_features(strip: np.ndarray | None) -> np.ndarray:
+    if strip is None:
+        return np.full(3 * (len(COLOUR_BINS) - 1) + ORIENTATION_BINS, np.nan)
+    pixels = strip.reshape(-1, 3)
+    histograms = np.stack([np.histogram(channel, COLOUR_BINS)[0] for channel in pixels.T]) / len(pixels)
+    down, right = np.gradient(strip[..., 0])
+    strength, direction = np.hypot(down, right), np.arctan2(down, right) % np.pi
+    bins = np.minimum((direction / np.pi * ORIENTATION_BINS).astype(int), ORIENTATION_BINS - 1)
+    texture = np.bincount(bins.ravel(), strength.ravel(), ORIENTATION_BINS) / strength.size
+    bin_width = COLOUR_BINS[1] - COLOUR_BINS[0]
+    return np.concatenate([histograms.cumsum(axis=1).ravel() * bin_width, TEXTURE_WEIGHT * texture])

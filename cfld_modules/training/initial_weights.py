@@ -1,0 +1,119 @@
+"""What training starts from: Stable Diffusion 1.5 or a U-Net from scratch, and a pretrained Swin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as functional
+from diffusers import AutoencoderTiny, UNet2DConditionModel
+
+from ..base_model import Vae, load_base_model, sd15_unet_config
+from ..config import CFLDConfig, CheckpointError, read_config
+from ..model import CFLD
+from ..swin import SourceEncoder
+from .settings import SettingsError
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What is trained; the defaults are the paper's.
+
+    Attributes:
+        base: Stable Diffusion 1.5, a diffusers folder or one file, whose U-Net and VAE are used; or else
+        unet_widths, autoencoder: a U-Net of SD 1.5's layout from scratch, and what `train-autoencoder` made.
+        train_unet: the 18 key and value matrices that CFLD trains, or all of the U-Net.
+        backbone: pretrained Swin as its authors publish it (the paper: swin_base_patch4_window12_384_22kto1k.pth).
+        cfld: sizes, and the paper's ablations.
+    """
+
+    base: Path | None = None
+    unet_widths: tuple[int, ...] | None = None
+    autoencoder: Path | None = None
+    train_unet: Literal["key_values", "all"] = "key_values"
+    gradient_checkpointing: bool = True
+    backbone: Path | None = None
+    cfld: CFLDConfig = field(default_factory=CFLDConfig)
+
+
+def build_models(settings: ModelSettings) -> tuple[CFLD, UNet2DConditionModel, Vae]:
+    """The networks before training.
+
+    Raises:
+        SettingsError: when settings contradict each other, or a checkpoint of these sizes could not be read back.
+        CheckpointError: when a file cannot be used.
+    """
+    unet, vae = _base_model(settings)
+    config = settings.cfld
+    widths = tuple(unet.config.block_out_channels[:3])
+    for key, value, expected in (
+        ("appearance.output_widths", config.appearance.output_widths, widths),
+        ("pose.widths", config.pose.widths, widths),
+        ("decoder.width", config.decoder.width, unet.config.cross_attention_dim),
+    ):
+        if value != expected:
+            raise SettingsError(f"model.cfld.{key}: {value} does not fit the U-Net, which needs {expected}")
+    cfld = CFLD(config)
+    if config.hga and config.context == "prd":
+        _check_readable(cfld)
+    if settings.backbone:
+        load_backbone(cfld.backbone, settings.backbone)
+    if settings.gradient_checkpointing:
+        unet.enable_gradient_checkpointing()
+    return cfld, unet, vae
+
+
+def load_backbone(backbone: SourceEncoder, file: Path) -> None:
+    """Put a published Swin in, its tables of relative positions resized to the windows here (facts sheet, section 1).
+
+    Raises:
+        CheckpointError: when the file is no Swin of these sizes.
+    """
+    content = torch.load(file, map_location="cpu", weights_only=True)
+    state: Mapping[str, torch.Tensor] = content.get("model", content)
+    own = backbone.state_dict()
+    if missing := own.keys() - state.keys():
+        raise CheckpointError(f"'{file}' is no Swin of these sizes: it has no tensor '{min(missing)}'")
+    fitted = {name: _resized_table(state[name], tensor) for name, tensor in own.items()}
+    try:
+        backbone.load_state_dict(fitted, strict=False)
+    except RuntimeError as error:
+        raise CheckpointError(f"'{file}' is no Swin of these sizes: {error}") from error
+
+
+def _base_model(settings: ModelSettings) -> tuple[UNet2DConditionModel, Vae]:
+    if settings.base:
+        if settings.unet_widths or settings.autoencoder:
+            raise SettingsError("model: base already has a U-Net and a VAE; leave out unet_widths and autoencoder")
+        return load_base_model(settings.base)
+    if not (settings.unet_widths and settings.autoencoder):
+        raise SettingsError("model: give base (Stable Diffusion 1.5), or unet_widths and autoencoder")
+    if settings.train_unet != "all":
+        raise SettingsError("model.train_unet: a U-Net from scratch must be trained whole; set it to all")
+    if not (settings.autoencoder / "config.json").is_file():
+        raise SettingsError(f"model.autoencoder: '{settings.autoencoder}' is none; train-autoencoder makes one")
+    unet = UNet2DConditionModel(**sd15_unet_config(settings.unet_widths, settings.cfld.decoder.width))
+    return unet, AutoencoderTiny.from_pretrained(settings.autoencoder, local_files_only=True)
+
+
+def _check_readable(cfld: CFLD) -> None:
+    """A checkpoint's sizes are read from its shapes, which do not tell every number of heads."""
+    config = cfld.config
+    read = read_config({name: tuple(tensor.shape) for name, tensor in cfld.state_dict().items()})
+    read = replace(read, source=replace(read.source, drop_path=config.source.drop_path))
+    for part in ("source", "appearance", "decoder", "pose"):
+        if getattr(read, part) != getattr(config, part):
+            raise SettingsError(
+                f"model.cfld.{part}: {getattr(config, part)} would be read back from a checkpoint's shapes as "
+                f"{getattr(read, part)}; choose the latter's heads and windows"
+            )
+
+
+def _resized_table(tensor: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """A table of relative positions (n^2, heads), resized to as many as `own` has; any other tensor as it is."""
+    if tensor.shape == own.shape or tensor.ndim != 2 or tensor.shape[1] != own.shape[1]:
+        return tensor
+    before, after = (round(table.shape[0] ** 0.5) for table in (tensor, own))
+    picture = tensor.T.reshape(1, -1, before, before)
+    return functional.interpolate(picture, size=(after, after), mode="bicubic").flatten(2)[0].T

@@ -1,0 +1,134 @@
+"""`train`: CFLD from pairs, by the paper's recipe (facts sheet, section 11), or a small one wholly from scratch."""
+
+import copy
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from PIL import Image
+from torch import nn
+from torch.utils.data import default_collate
+
+from ..base_model import Vae
+from ..checkpoints import KEY_VALUE_NAMES, Checkpoint, save_checkpoint
+from ..data.formats import DataSet
+from ..data.pairs import Pairs
+from ..evaluation.generate import generate_pictures, truth_picture
+from ..evaluation.sheet import contact_sheet
+from ..framing import FRAME_ASPECT
+from ..pipeline import CFLDPipeline
+from ..pose_drawing import draw_pose_in_style
+from ..schedulers import published_scheduler
+from .denoiser import Denoiser
+from .initial_weights import ModelSettings, build_models
+from .latents import encode_photographs
+from .loop import LoopSettings, run_training
+from .run_settings import keep_settings
+from .samples import Augmentation, PairSamples
+
+SHEET_PAIRS, SHEET_STEPS = 6, 20
+HELD_OUT_SAMPLES, HELD_OUT_BATCH = 64, 8
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A configuration file of `train`.
+
+    Attributes:
+        output: folder of the run; training goes on from the last checkpoint in it.
+        cache_latents: encode every photograph once, before training; worth it for small pictures.
+        export_dtype: precision of the files written in the end.
+    """
+
+    output: Path
+    data: DataSet
+    training: LoopSettings
+    model: ModelSettings = field(default_factory=ModelSettings)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    cache_latents: bool = False
+    export_dtype: Literal["fp32", "fp16"] = "fp32"
+
+
+def train(settings: TrainSettings) -> None:
+    """Run a configuration to its end. Writes, beside what the loop does: `config.yaml`, and in the end the export.
+
+    The export: `cfld.safetensors`, and where the whole U-Net was trained `base/`, a diffusers folder of it and the
+    autoencoder. Of an ablation, `cfld.safetensors` is for `evaluate` alone.
+
+    Raises:
+        SettingsError, DataError, CheckpointError: about settings, data set and given files.
+        DivergedError: see `loop.run_training`.
+    """
+    if PartialState().is_main_process:
+        keep_settings(settings, settings.output)
+    torch.manual_seed(settings.training.seed)
+    run_training(settings.training, settings.output, DenoisingTask(settings))
+
+
+class DenoisingTask:
+    """See `loop.Task`."""
+
+    def __init__(self, settings: TrainSettings) -> None:
+        self.settings = settings
+        cfld, unet, vae = build_models(settings.model)
+        self.model = Denoiser(cfld, unet, vae, settings.model.train_unet == "all")
+        size, seed = cfld.config.source.image_size, settings.training.seed
+        pairs = settings.data.pairs("train")
+        self.held_out = settings.data.pairs("test")
+        posteriors = _encode_photographs(vae, pairs, 2 * size) if settings.cache_latents else None
+        self.data = PairSamples(pairs, size, seed, settings.augmentation, posteriors)
+        self.held_out_data = PairSamples(self.held_out, size, seed, settings.augmentation)
+
+    def sheet(self) -> tuple[Image.Image, dict[str, float]]:
+        """Source, pose, result and truth of held-out pairs; the loss on others."""
+        numbers = np.linspace(0, len(self.held_out), SHEET_PAIRS, endpoint=False).astype(int)
+        pairs = [self.held_out[number] for number in numbers]
+        height = 2 * self.data.size
+        width = round(height * FRAME_ASPECT)
+        pipeline = CFLDPipeline(self.model.unet, self.model.vae, published_scheduler("ddim"), self.model.cfld)
+        results = generate_pictures(pipeline, pairs, self.held_out.fit, width, height, steps=SHEET_STEPS, seed=0)
+        rows = [
+            [
+                truth_picture(source, self.held_out.fit, width, height),
+                draw_pose_in_style(target.pose(), width, height, "cfld"),
+                result,
+                truth_picture(target, self.held_out.fit, width, height),
+            ]
+            for (source, target), result in zip(pairs, results, strict=True)
+        ]
+        return contact_sheet(rows, ("source", "pose", "result", "truth")), {"held-out loss": self._held_out_loss()}
+
+    def export(self) -> None:
+        settings, model = self.settings, self.model
+        dtype = DTYPES[settings.export_dtype]
+        networks = {name: tensor.detach().cpu() for name, tensor in model.cfld.state_dict().items()}
+        key_values = {name: model.unet.get_parameter(name).detach().cpu() for name in KEY_VALUE_NAMES}
+        checkpoint = Checkpoint(model.cfld.config, networks, key_values)
+        save_checkpoint(settings.output / "cfld.safetensors", checkpoint, dtype)
+        if settings.model.train_unet == "all":
+            unfinished, base = settings.output / "base.part", settings.output / "base"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            for part, module in (("unet", model.unet), ("vae", model.vae)):
+                exported = copy.deepcopy(module)
+                nn.Module.to(exported, dtype)  # diffusers' own `to` warns about every cast
+                exported.save_pretrained(unfinished / part)
+            shutil.rmtree(base, ignore_errors=True)
+            unfinished.rename(base)
+
+    def _held_out_loss(self) -> float:
+        losses = []
+        for first in range(0, HELD_OUT_SAMPLES, HELD_OUT_BATCH):
+            batch = default_collate([self.held_out_data[number] for number in range(first, first + HELD_OUT_BATCH)])
+            device = self.model.cfld.device
+            losses.append(self.model({name: tensor.to(device) for name, tensor in batch.items()})["loss"].item())
+        return float(np.mean(losses))
+
+
+def _encode_photographs(vae: Vae, pairs: Pairs, size: int) -> torch.Tensor:
+    state = PartialState()
+    return encode_photographs(vae.to(state.device), pairs, size, quiet=not state.is_main_process)

@@ -1,0 +1,77 @@
+/** The page shows each node's help with its pictures, and the nodes in the user's language. */
+import assert from 'node:assert/strict'
+import { readFileSync, readdirSync } from 'node:fs'
+import { after, before, describe, test } from 'node:test'
+
+import { missingBrowser, openEmptyGraph, openPage, startBrowser } from './page.mjs'
+import { missingHost, saveSettings, startServer } from './server.mjs'
+
+const ROOT = new URL('../../', import.meta.url)
+const NODES = readdirSync(new URL('web/docs/', ROOT)).filter((name) => name.endsWith('.md')).map((name) => name.slice(0, -3))
+const translations = (language) => JSON.parse(readFileSync(new URL(`locales/${language}/nodeDefs.json`, ROOT), 'utf8'))
+
+const missing = missingHost() || (await missingBrowser())
+let server, browser
+
+/** What the page calls the node and its slots and widgets. */
+const addNode = (page, type) =>
+  page.evaluate((type) => {
+    const node = window.LiteGraph.createNode(type)
+    node.pos = [200, 200]
+    window.app.graph.add(node)
+    window.app.canvas.selectNode(node)
+    return {
+      title: node.title,
+      inputs: Object.fromEntries(node.inputs.map((input) => [input.name, input.localized_name])),
+      outputs: node.outputs.map((output) => output.localized_name),
+      widgets: Object.fromEntries(node.widgets?.map((widget) => [widget.name, widget.label]) ?? [])
+    }
+  }, type)
+
+describe('texts of the nodes', { skip: missing || false, timeout: 240_000 }, () => {
+  before(async () => {
+    server = await startServer()
+    browser = await startBrowser()
+  })
+  after(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+
+  test('every node has its help, with pictures', async () => {
+    const { page } = await openPage(browser, server)
+    for (const type of NODES) {
+      await openEmptyGraph(page)
+      const { title } = await addNode(page, type)
+      await page.locator('[data-testid="info-button"]').click()
+      const help = page.locator('.node-help-content')
+      await help.locator('h1', { hasText: title }).waitFor()
+      const pictures = help.locator('img')
+      assert.ok((await pictures.count()) > 0, `${type} has no picture`)
+      for (const picture of await pictures.all()) {
+        await picture.evaluate((image) => image.decode())
+        assert.ok((await picture.getAttribute('src')).startsWith(`/extensions/${server.packName}/docs/images/`))
+      }
+    }
+    await page.context().close()
+  })
+
+  for (const language of ['en', 'zh']) {
+    test(`nodes, slots and widgets in ${language}`, async () => {
+      await saveSettings(server.address, { 'Comfy.Locale': language })
+      const { page } = await openPage(browser, server)
+      for (const [type, texts] of Object.entries(translations(language))) {
+        const node = await addNode(page, type)
+        assert.equal(node.title, texts.display_name)
+        for (const [name, label] of Object.entries({ ...node.inputs, ...node.widgets })) {
+          assert.equal(label, texts.inputs[name.replaceAll('.', '_')]?.name, `${type}.${name}`)
+        }
+        const core = ['GUIDER'] // named as their type, which the page translates by itself
+        node.outputs.forEach((label, index) => {
+          if (!core.includes(translations('en')[type].outputs[index].name)) assert.equal(label, texts.outputs[index].name)
+        })
+      }
+      await page.context().close()
+    })
+  }
+})

@@ -1,0 +1,59 @@
+"""What locales/<language>/nodeDefs.json says of each node, from the live schemas.
+
+The host merges these files into the page's translations. Run under the host's Python, this file writes the English one.
+"""
+
+import asyncio
+import importlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import host
+
+LOCALES = host.PACK / "locales"
+
+
+def schemas() -> dict[str, Any]:
+    """{node id: schema} of every node that the pack registers."""
+    pack = host.import_by_path("cfld_pack", host.PACK / "__init__.py")
+    extension = asyncio.run(pack.comfy_entrypoint())
+    return {node.define_schema().node_id: node.define_schema() for node in asyncio.run(extension.get_node_list())}
+
+
+def inputs_of(schema: Any) -> Iterator[tuple[str, Any]]:
+    """(key in the translations, input); the inputs of a DynamicCombo's options too, which the page calls mode.scale."""
+    dynamic = importlib.import_module("comfy_api.latest").io.DynamicCombo.Input
+    for one in schema.inputs:
+        yield one.id, one
+        if isinstance(one, dynamic):
+            nested = {inner.id: inner for option in one.options for inner in option.inputs}
+            yield from ((f"{one.id}_{name}", inner) for name, inner in nested.items())
+
+
+def english() -> dict[str, Any]:
+    """The contents of locales/en/nodeDefs.json."""
+    return {
+        name: {
+            "display_name": schema.display_name,
+            "description": schema.description,
+            "inputs": {
+                key: {"name": one.display_name or one.id, "tooltip": one.tooltip} for key, one in inputs_of(schema)
+            },
+            "outputs": {
+                str(number): {"name": one.display_name or one.id or one.io_type, "tooltip": one.tooltip}
+                for number, one in enumerate(schema.outputs)
+            },
+        }
+        for name, schema in schemas().items()
+    }
+
+
+def read(language: str) -> dict[str, Any]:
+    return json.loads((LOCALES / language / "nodeDefs.json").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    host.import_host(host.find_host())
+    text = json.dumps(english(), indent=2, ensure_ascii=False)
+    (LOCALES / "en" / "nodeDefs.json").write_text(f"{text}\n", encoding="utf-8")

@@ -1,0 +1,95 @@
+"""Every node explains itself: tooltips, search aliases, a help page, both languages; checked against the schemas."""
+
+import re
+
+import host
+import node_definitions
+import pytest
+
+SCHEMAS = node_definitions.schemas()
+DOCS = host.PACK / "web" / "docs"
+LANGUAGES = ("en", "zh")
+each_node = pytest.mark.parametrize("node", SCHEMAS)
+
+
+def shape(definition):
+    """The keys, without the texts."""
+    return {
+        part: {key: sorted(texts) for key, texts in value.items()} if isinstance(value, dict) else None
+        for part, value in definition.items()
+    }
+
+
+def texts(definition):
+    for value in definition.values():
+        yield from texts(value) if isinstance(value, dict) else [value]
+
+
+def help_page(node):
+    return (DOCS / f"{node}.md").read_text(encoding="utf-8")
+
+
+@each_node
+def test_english_is_what_the_schema_says(node):
+    """If it is not: run tests/host/node_definitions.py with ComfyUI's Python, and translate what has changed."""
+    assert node_definitions.read("en").get(node) == node_definitions.english()[node]
+
+
+@each_node
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everything_is_translated(node, language):
+    definition = node_definitions.read(language)[node]
+    assert shape(definition) == shape(node_definitions.english()[node])
+    for text in texts(definition):
+        assert text.strip() == text != ""
+        assert not re.search(r"[{}@|]", text), "characters with a meaning in the page's message format"
+
+
+@each_node
+def test_chinese_is_chinese(node):
+    definition = node_definitions.read("zh")[node]
+    tooltips = [slot["tooltip"] for part in ("inputs", "outputs") for slot in definition[part].values()]
+    for text in (definition["display_name"], definition["description"], *tooltips):
+        assert re.search("[一-鿿]", text), text
+
+
+@each_node
+def test_every_slot_has_a_tooltip(node):
+    schema = SCHEMAS[node]
+    for slot in (*(one for _, one in node_definitions.inputs_of(schema)), *schema.outputs):
+        assert slot.tooltip, slot.id
+
+
+@each_node
+def test_it_is_found_and_described(node):
+    schema = SCHEMAS[node]
+    assert schema.category == "CFLD" and schema.description
+    assert len(schema.search_aliases) >= 3
+    assert schema.display_name.lower() not in schema.search_aliases, "an alias is another name"
+
+
+@each_node
+def test_its_help_page_names_every_slot(node):
+    page = help_page(node)
+    schema = SCHEMAS[node]
+    assert page.startswith(f"# {schema.display_name}\n")
+    inputs, outputs = page.split("\n## Inputs\n")[1].split("\n## Outputs\n")
+    for _, one in node_definitions.inputs_of(schema):
+        assert f"`{one.id}`" in inputs, f"input {one.id}"
+    for one in schema.outputs:
+        assert f"`{one.display_name or one.id or one.io_type}`" in outputs, f"output {one.id}"
+    assert "\n## Common mistakes\n" in page
+
+
+@each_node
+def test_its_help_page_has_a_picture(node):
+    pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", help_page(node))
+    assert pictures
+    for description, path in pictures:
+        assert description and (DOCS / path).is_file(), path
+        assert (DOCS / path).stat().st_size < 200_000, f"{path} is large for a help page"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_stale_is_left(language):
+    assert node_definitions.read(language).keys() == SCHEMAS.keys()

@@ -1,0 +1,274 @@
+"""The command line does what it promises, and a mistake of the user's ends in one line that helps."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from diffusers import UNet2DConditionModel
+from PIL import Image
+
+from cfld_modules.checkpoints import load_checkpoint
+from cfld_modules.command_line import COMMANDS, main
+from tests import golden
+from tests.ldm_layout import write_ldm_file
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "diffusers", "transformers")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a photograph, pose files, both forms of the base model and both forms of the checkpoint."""
+    folder = tmp_path_factory.mktemp("files")
+    Image.fromarray(skimage.data.astronaut()).save(folder / "astronaut.jpg", quality=95)
+    for count, names in ((1, ["front"]), (2, ["front", "side"]), (3, ["front", "side", "half"])):
+        (folder / f"{count}_poses.json").write_text(json.dumps(golden.pose_keypoints(*names)))
+    golden.write_authors_pair(folder / "authors", unet=golden.key_values())
+    golden.write_base_folder(folder / "sd15")
+    write_ldm_file(folder / "sd15.safetensors", golden.tiny_unet(), golden.tiny_vae())
+    assert main(["convert", str(folder / "authors"), str(folder / "cfld.safetensors")]) == 0
+    return folder
+
+
+def transfer_options(files: Path, out: Path, **changes: object) -> list[str]:
+    """A transfer of two small steps; a change of None leaves the option out, a list gives it several values."""
+    options = {
+        "source": files / "astronaut.jpg", "pose": files / "1_poses.json", "base": files / "sd15",
+        "cfld": files / "cfld.safetensors", "out": out, "steps": 2, "scheduler": "ddim", "size": "88x128",
+        "device": "cpu",
+    } | changes  # fmt: skip
+    arguments = ["transfer"]
+    for name, value in options.items():
+        if value is not None:
+            values = value if isinstance(value, list) else [value]
+            arguments += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return arguments
+
+
+def transfer(files: Path, out: Path, **changes: object) -> int:
+    return main(transfer_options(files, out, **changes))
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.array(Image.open(path)).astype(int)
+
+
+# Transfer
+
+
+def test_a_photograph_through_a_shell_and_both_forms_of_base_and_checkpoint(files: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cfld_modules", *transfer_options(files, tmp_path / "shell.png", size=None)]
+    shell = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert shell.returncode == 0, shell.stderr
+    assert shell.stdout == f"{tmp_path / 'shell.png'}\n"
+    assert "2/2" in shell.stderr, "the progress bar"
+    assert "Traceback" not in shell.stderr and "arning" not in shell.stderr
+    picture = Image.open(tmp_path / "shell.png")
+    assert (picture.format, picture.size, picture.mode) == ("PNG", (352, 512), "RGB")
+    assert np.array(picture).std() > 5
+
+    single = {"base": files / "sd15.safetensors", "cfld": files / "authors", "size": None}
+    assert transfer(files, tmp_path / "single.png", **single) == 0
+    assert abs(pixels(tmp_path / "single.png") - pixels(tmp_path / "shell.png")).max() <= 1
+
+
+def test_many_poses_make_numbered_pictures_that_do_not_depend_on_their_number(files: Path, tmp_path: Path) -> None:
+    assert transfer(files, tmp_path / "many.png", pose=files / "3_poses.json") == 0
+    assert transfer(files, tmp_path / "one.png") == 0
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    assert names == ["many-000.png", "many-001.png", "many-002.png", "one.png"]
+    pictures = [pixels(tmp_path / name) for name in names]
+    assert pictures[0].shape == (128, 88, 3)
+    assert np.array_equal(pictures[0], pictures[3])
+    assert abs(pictures[0] - pictures[1]).max() > 5
+
+
+def test_the_nth_photo_goes_with_the_nth_pose(files: Path, tmp_path: Path) -> None:
+    Image.open(files / "astronaut.jpg").crop((0, 0, 176, 256)).save(tmp_path / "crop.png")
+    sources = [files / "astronaut.jpg", tmp_path / "crop.png"]
+    assert transfer(files, tmp_path / "both.png", source=sources, pose=files / "2_poses.json") == 0
+    assert transfer(files, tmp_path / "first.png") == 0
+    assert np.array_equal(pixels(tmp_path / "both-000.png"), pixels(tmp_path / "first.png"))
+    assert abs(pixels(tmp_path / "both-001.png") - pixels(tmp_path / "both-000.png")).max() > 5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1}, {"scheduler": "dpm++"}, {"guidance_type": "down_full"}, {"full_scale": 4.0}, {"fit": "crop"},
+        {"dtype": "bf16"}, {"steps": 3},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_every_option_is_heeded(files: Path, tmp_path: Path, changes: dict) -> None:
+    assert transfer(files, tmp_path / "plain.png") == 0
+    assert transfer(files, tmp_path / "changed.png", **changes) == 0
+    assert not np.array_equal(pixels(tmp_path / "plain.png"), pixels(tmp_path / "changed.png"))
+
+
+def test_a_phones_photo_is_turned_upright(files: Path, tmp_path: Path) -> None:
+    photo = Image.open(files / "astronaut.jpg").crop((0, 0, 176, 256))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright, its sensor lies on its side
+    photo.save(tmp_path / "upright.png")
+    photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    for name in ("upright", "turned"):
+        assert transfer(files, tmp_path / f"{name}_result.png", source=tmp_path / f"{name}.png") == 0
+    assert np.array_equal(pixels(tmp_path / "upright_result.png"), pixels(tmp_path / "turned_result.png"))
+
+
+# Convert
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_convert(files: Path, tmp_path: Path, dtype: torch.dtype, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "small.safetensors"
+    name = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}[dtype]
+    assert main(["convert", str(files / "authors"), str(out), "--dtype", name]) == 0
+    shown = capfd.readouterr()
+    count = len(golden.networks_state()) + 18
+    assert f"{count}/{count}" in shown.err and "100%" in shown.err, "the progress bar"
+    assert shown.out == f"{out}: {out.stat().st_size / 1e6:.0f} MB\n"
+    checkpoint = load_checkpoint(out)
+    expected = golden.networks_state() | golden.key_values()
+    written = checkpoint.networks | checkpoint.key_values
+    assert written.keys() == expected.keys()
+    assert all(torch.equal(written[key], expected[key].to(dtype)) for key in expected)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+# Mistakes
+
+
+def blame(capfd: pytest.CaptureFixture[str], code: int, *words: str) -> None:
+    """Exit code 2 and a single line that holds the words."""
+    shown = capfd.readouterr().err
+    assert code == 2
+    assert shown.count("\n") == 1 and shown.startswith("python -m cfld_modules "), shown
+    for word in words:
+        assert word in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"source": "none.jpg"}, ["--source", "'none.jpg' does not exist", "give a picture"]),
+        ({"source": "{files}/1_poses.json"}, ["--source", "cannot identify image"]),
+        ({"pose": "none.json"}, ["--pose", "'none.json' does not exist", "JSON"]),
+        ({"pose": "{files}/astronaut.jpg"}, ["--pose", "is no text; give a JSON file"]),
+        ({"pose": "{tmp}/bad.json"}, ["--pose", "no canvas_width", "Add canvas_width"]),
+        ({"base": "none"}, ["--base", "'none' does not exist", "give a diffusers folder"]),
+        ({"base": "{files}/authors"}, ["--base", "unet/config.json"]),
+        ({"base": "{files}/cfld.safetensors"}, ["--base", "give a full SD 1.5 checkpoint"]),
+        ({"base": "{tmp}/other"}, ["--base", "give the Stable Diffusion 1.5 it was trained on"]),
+        ({"cfld": "none.safetensors"}, ["--cfld", "'none.safetensors' does not exist", "convert"]),
+        ({"cfld": "{files}/sd15.safetensors"}, ["--cfld", "not one made by", "choose another"]),
+        ({"out": "{tmp}/none/out.png"}, ["--out", "in a folder that exists"]),
+        ({"out": "{tmp}"}, ["--out", "end it in .png"]),
+        ({"out": "{tmp}/folder.png"}, ["--out", "cannot be written"]),
+        ({"out": "{tmp}/out.psd"}, ["--out", "end it in .png"]),
+        ({"source": ["{files}/astronaut.jpg"] * 2, "pose": "{files}/3_poses.json"}, ["--source, --pose", "2 photos"]),
+        ({"device": "cuda:77"}, ["--device", "'cuda:77' cannot be used", "give cpu"]),
+        ({"device": "gpu"}, ["--device", "'gpu' cannot be used", "give cpu"]),
+        ({"all_scale": 2.0}, ["--all-scale", "--down-scale and --full-scale"]),
+        ({"size": "352"}, ["--size", "352x512"]),
+        ({"size": "0x9"}, ["--size", "352x512"]),
+        ({"steps": 0}, ["--steps", "1 to 1000"]),
+        ({"seed": -1}, ["--seed", "whole number"]),
+        ({"scheduler": "eulre"}, ["--scheduler", "euler"]),
+        ({"guidance_type": "full"}, ["--guidance-type", "uc_down_full"]),
+        ({"pose": None}, ["--pose", "required"]),
+    ],
+    ids=lambda argument: "" if isinstance(argument, list) else "-".join(f"{k} {v}"[:40] for k, v in argument.items()),
+)
+def test_a_wrong_option_is_named_with_its_remedy(
+    files: Path, tmp_path: Path, changes: dict, words: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.json").write_text('[{"people": []}]')
+    (tmp_path / "folder.png").mkdir()
+    if changes == {"base": "{tmp}/other"}:
+        write_other_base(tmp_path / "other")
+
+    def filled(value: object) -> object:
+        if isinstance(value, list):
+            return [filled(part) for part in value]
+        return value.format(files=files, tmp=tmp_path) if isinstance(value, str) else value
+
+    options = {"out": tmp_path / "out.png"} | {name: filled(value) for name, value in changes.items()}
+    before = set(tmp_path.rglob("*"))
+    capfd.readouterr()
+    try:
+        code = transfer(files, **options)
+    except SystemExit as exit:  # argparse's own
+        code = exit.code
+    blame(capfd, code, *words)
+    assert set(tmp_path.rglob("*")) == before, "nothing was written"
+
+
+def write_other_base(folder: Path) -> None:
+    """SD 1.5's layout with another context width, as another generation of Stable Diffusion has."""
+    unet = UNet2DConditionModel(block_out_channels=(32, 32, 32, 32), cross_attention_dim=16, attention_head_dim=8)
+    unet.save_pretrained(folder / "unet")
+    golden.tiny_autoencoder().save_pretrained(folder / "vae")
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "words"),
+    [
+        ("{files}/none", "{tmp}/x.safetensors", ["AUTHORS_FOLDER", "'none' does not exist", "give the folder"]),
+        ("{tmp}", "{tmp}/x.safetensors", ["AUTHORS_FOLDER", "pytorch_model.bin (the encoders) is missing"]),
+        ("{files}/authors", "{tmp}/x.bin", ["OUT", "must end in .safetensors"]),
+        ("{files}/authors", "{tmp}/none/x.safetensors", ["OUT", "in a folder that exists"]),
+        ("{files}/authors", "/proc/x.safetensors", ["OUT"]),
+    ],
+)
+def test_a_wrong_conversion_is_named_with_its_remedy(
+    files: Path, tmp_path: Path, source: str, out: str, words: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
+    code = main(["convert", source.format(files=files, tmp=tmp_path), out.format(tmp=tmp_path)])
+    if out.startswith("/proc"):  # only found when writing, after the progress bar
+        assert code == 2 and "error: OUT" in capfd.readouterr().err.splitlines()[-1]
+    else:
+        blame(capfd, code, *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_ends_without_a_traceback(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cfld_modules.pipeline.CFLDPipeline.__call__", interrupted)
+    assert transfer(files, tmp_path / "out.png") == 130
+
+
+# Help and data sets
+
+
+def test_help_and_wrong_options_need_no_heavy_library() -> None:
+    code = (
+        "import sys; from cfld_modules.command_line import build_parser; build_parser().format_help(); "
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main([command, "--help"])
+    shown = capfd.readouterr().out
+    assert exit.value.code == 0
+    assert f"usage: python -m cfld_modules {command}" in shown and "None" not in shown
+
+
+def test_mannequins(tmp_path: Path) -> None:
+    options = ["--out", str(tmp_path / "set"), "--count", "1", "--test-count", "1", "--pictures", "2"]
+    assert main(["data", "mannequins", *options]) == 0
+    assert len(list((tmp_path / "set").rglob("*.jpg")) + list((tmp_path / "set").rglob("*.png"))) >= 4
