@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .commands import CommandError, convert, demo, transfer
+from .commands import CommandError, convert, curves, demo, evaluate, train, train_autoencoder, transfer
 from .data import command_line as data
 
 COMMANDS = {
@@ -16,6 +16,10 @@ COMMANDS = {
     "convert": (convert, "make one small .safetensors from the authors' two .bin files"),
     "demo": (demo, "show a transfer with nothing downloaded (random weights)"),
     "data": (data, "make data sets"),
+    "train": (train, "train CFLD on pairs of pictures"),
+    "train-autoencoder": (train_autoencoder, "train the small autoencoder of a model from scratch"),
+    "curves": (curves, "draw the losses of a training run"),
+    "evaluate": (evaluate, "measure results on a data set's test pairs"),
 }
 
 

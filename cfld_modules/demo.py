@@ -43,7 +43,7 @@ def random_pipeline(seed: int = 0) -> CFLDPipeline:
 
 def make_demo(out: Path, steps: int = 20) -> None:
     """Write a sheet of source, target pose and result to `out`."""
-    source = Image.open(PACK / "examples" / "source_person.png").convert("RGB")
+    source = Image.open(PACK / "docs" / "source_person.png").convert("RGB")
     pose = parse_pose_json((PACK / "web" / "poses" / "walking_front.json").read_text())[0]
     generator = torch.Generator().manual_seed(3407)
     result = random_pipeline()([source], [pose], steps=steps, generator=generator, width=WIDTH, height=HEIGHT)[0]

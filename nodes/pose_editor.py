@@ -1,5 +1,8 @@
 """Pose Editor: key points drawn in the page's widget, typed or sent by API."""
 
+import json
+
+import numpy as np
 import torch
 from comfy_api.latest import io
 
@@ -55,13 +58,18 @@ class CFLDPoseEditor(io.ComfyNode):
                 f"{NODE}: input 'pose_json' is empty; draw a pose, paste OpenPose JSON, or connect the input 'pose'"
             )
         poses = [_on_canvas(one, width, height) for one in poses]
+        frames = write_pose_keypoints(poses)
         drawings = image_batch([draw_pose(one, width, height) for one in poses])
-        return io.NodeOutput(write_pose_keypoints(poses), _over(background, drawings))
+        # The widget offers a connected pose, once it is known, as the figure to start from.
+        starting_point = {} if pose_json.strip() else {"ui": {"pose_json": [json.dumps(frames)]}}
+        return io.NodeOutput(frames, _over(background, drawings), **starting_point)
 
 
 def _on_canvas(pose: Pose, width: int, height: int) -> Pose:
-    """The pose scaled to another canvas size."""
-    return Pose(pose.points * (width / pose.width, height / pose.height), width, height)
+    """The pose on another canvas, scaled as a whole and centred, as the widget shows it."""
+    scale = min(width / pose.width, height / pose.height)
+    margin = (np.array([width, height]) - scale * np.array([pose.width, pose.height])) / 2
+    return Pose(pose.points * scale + margin, width, height)
 
 
 def _over(background: torch.Tensor | None, drawings: torch.Tensor) -> torch.Tensor:

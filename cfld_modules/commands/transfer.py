@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps
 
 from ..framing import FITS
-from ..guidance import GUIDANCE_TYPES, SCALES_OF
 from ..keypoints import Pose, PoseError, parse_pose_json
-from ..schedulers import SCHEDULERS
 from . import DTYPES, CommandError, option, torch_dtype
+from .sampling import add_sampling_arguments, given_scales, size_of_text
 
 if TYPE_CHECKING:
     from ..pipeline import CFLDPipeline
-
-SCALES = ("full", "down", "all", "guidance")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,20 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     frame = parser.add_argument_group("frame")
     frame.add_argument("--fit", choices=FITS, default="pad", help="how photo and pose come to 176:256 (%(default)s)")
     frame.add_argument(
-        "--size", type=_size, default="352x512", metavar="WxH", help="of the result in pixels (%(default)s)"
+        "--size", type=size_of_text, default="352x512", metavar="WxH", help="of the result in pixels (%(default)s)"
     )
-    sampling = parser.add_argument_group("sampling")
-    sampling.add_argument("--steps", type=_steps, default=50, help="1 to 1000 (%(default)s)")
-    sampling.add_argument("--scheduler", choices=tuple(SCHEDULERS), default="ddpm", help="(%(default)s, the paper's)")
-    sampling.add_argument("--seed", type=_seed, default=3407, help="of the noise all pictures share (%(default)s)")
-    sampling.add_argument(
-        "--guidance-type", choices=GUIDANCE_TYPES, default=GUIDANCE_TYPES[0], help="(%(default)s, the paper's)"
-    )
-    for scale in SCALES:
-        types = ", ".join(kind for kind in GUIDANCE_TYPES if scale in SCALES_OF[kind])
-        sampling.add_argument(
-            f"--{scale}-scale", type=float, metavar="W", help=f"(2.0, the paper's) read by {types}"
-        )
+    add_sampling_arguments(parser)
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", help="cpu, cuda, cuda:1, mps, ...; where not given, a GPU if there is one")
     machine.add_argument("--dtype", choices=tuple(DTYPES), default="fp32", help="to compute in (%(default)s)")
@@ -64,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     pairs = _pair([_read_photo(path) for path in arguments.source], _read_poses(arguments.pose))
     results = _result_paths(arguments.out, len(pairs))
-    scales = _scales(arguments)
+    scales = given_scales(arguments)
 
     import torch
 
@@ -143,34 +129,3 @@ def _result_paths(out: Path, count: int) -> list[Path]:
     if count == 1:
         return [out]
     return [out.with_name(f"{out.stem}-{number:03d}{out.suffix}") for number in range(count)]
-
-
-def _scales(arguments: argparse.Namespace) -> dict[str, float]:
-    """The scales that were given, by name."""
-    values = {scale: getattr(arguments, f"{scale}_scale") for scale in SCALES}
-    given = {scale: value for scale, value in values.items() if value is not None}
-    read = SCALES_OF[arguments.guidance_type]
-    for scale in given:
-        if scale not in read:
-            options = " and ".join(f"--{name}-scale" for name in read)
-            raise CommandError(f"--{scale}-scale: {arguments.guidance_type} does not read it; it reads {options}")
-    return given
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, separator, height = text.partition("x")
-    if not (separator and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"'{text}' is no size; write width and height, as in 352x512")
-    return int(width), int(height)
-
-
-def _steps(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= 1000):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of steps; give 1 to 1000")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not (text.isdecimal() and int(text) < 2**63):
-        raise argparse.ArgumentTypeError(f"'{text}' is no seed; give a whole number from 0 to 2^63 - 1")
-    return int(text)

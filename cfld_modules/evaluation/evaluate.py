@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,19 +17,21 @@ from tqdm import tqdm
 
 from ..data.drawn_pairs import MannequinPhotograph, parse_mannequin_name
 from ..data.pairs import Pairs, Photograph
+from ..framing import ASPECT_TOLERANCE, FRAME_ASPECT
 from ..pipeline import CFLDPipeline
 from ..pose_drawing import draw_pose_in_style
 from .generate import generate_pictures, truth_picture
 from .mannequin_scores import score_mannequin
-from .metrics import PAIR_METRICS, MissingWeightsError, load_fid, load_lpips, ssim, unit_tensor
+from .metrics import PAIR_METRICS, SSIM_WINDOW, MissingWeightsError, load_fid, load_lpips, ssim, unit_tensor
 from .sheet import contact_sheet
-
-if TYPE_CHECKING:
-    from torchmetrics.image import FrechetInceptionDistance
 
 SHEET_PAIRS = 12
 
 logger = logging.getLogger("cfld")
+
+
+class EvaluationError(ValueError):
+    """Results of this size cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class EvaluationSettings:
 
 
 def evaluate(
-    pipeline: CFLDPipeline, pairs: Pairs, training_photographs: Sequence[Photograph], out: Path,
+    pipeline: CFLDPipeline, pairs: Pairs, real_photographs: Callable[[], Sequence[Photograph]], out: Path,
     settings: EvaluationSettings,
 ) -> dict[str, Any]:
     """Make the results of all pairs, over as many processes as accelerate has, and measure them.
@@ -63,12 +65,20 @@ def evaluate(
     Writes below `out`: `images/<number>.png`, `pairs.csv` with a row a pair, `summary.json`, and `sheet.png`.
 
     Args:
-        training_photographs: what the Fréchet distance takes as real, as in the paper.
+        real_photographs: called if there is a Fréchet distance; gives what it takes as real, in the paper all of the
+            training pictures.
 
     Returns:
         The summary: `scores`, the means over all pairs (and the one `fid`), `missing`, {metric: why there is none}, and
         the settings. Mannequins, told by their names, have scores of their own (see `mannequin_scores`).
+
+    Raises:
+        EvaluationError: for a size that cannot be measured.
+        DataError: when `real_photographs` raises it.
     """
+    if min(settings.width, settings.height) < SSIM_WINDOW:
+        size = f"{settings.width}x{settings.height}"
+        raise EvaluationError(f"results of {size} are too small: SSIM looks at {SSIM_WINDOW}x{SSIM_WINDOW} pixels")
     accelerator = Accelerator()
     pipeline.to(accelerator.device)
     (out / "images").mkdir(parents=True, exist_ok=True)
@@ -80,22 +90,24 @@ def evaluate(
     batches = [numbers[first : first + settings.batch_size] for first in numbers[:: settings.batch_size]]
     measure = PairMeasure(settings, pairs, numbers, lpips)
     rows: list[dict[str, Any]] = []
-    with accelerator.split_between_processes(batches) as own_batches:
-        for batch in tqdm(own_batches, desc="evaluate", unit="batch", disable=not accelerator.is_main_process):
-            results = generate_pictures(
-                pipeline, [pairs[number] for number in batch], pairs.fit, settings.width, settings.height,
-                steps=settings.steps, seed=settings.seed + batch[0], guidance_type=settings.guidance_type,
-                scales=settings.scales,
-            )
-            for number, result in zip(batch, results, strict=True):
-                Image.fromarray(result).save(out / "images" / f"{number:06d}.png")
-                rows.append(measure(number, result))
-            if fid is not None:
-                fid.update(_stack(results).to(accelerator.device), real=False)
-    with accelerator.split_between_processes(list(training_photographs) if fid is not None else []) as own_photographs:
+    # Sliced by hand: accelerate's own split would give processes without work the last batch once more.
+    own_batches = batches[accelerator.process_index :: accelerator.num_processes]
+    for batch in tqdm(own_batches, desc="evaluate", unit="batch", disable=not accelerator.is_main_process):
+        results = generate_pictures(
+            pipeline, [pairs[number] for number in batch], pairs.fit, settings.width, settings.height,
+            steps=settings.steps, seed=settings.seed + batch[0], guidance_type=settings.guidance_type,
+            scales=settings.scales,
+        )
+        for number, result in zip(batch, results, strict=True):
+            Image.fromarray(result).save(out / "images" / f"{number:06d}.png")
+            rows.append(measure(number, result))
+        if fid is not None:
+            fid.update(_stack(results).to(accelerator.device), real=False)
+    if fid is not None:
+        own_photographs = real_photographs()[accelerator.process_index :: accelerator.num_processes]
         for photograph in tqdm(own_photographs, desc="real pictures", disable=not accelerator.is_main_process):
             picture = truth_picture(photograph, pairs.fit, settings.width, settings.height)
-            fid.update(_stack([picture]).to(accelerator.device), real=True)  # type: ignore[union-attr]
+            fid.update(_stack([picture]).to(accelerator.device), real=True)
 
     rows = sorted(gather_object(rows), key=lambda row: row["number"])
     scores = _means(rows)
@@ -123,6 +135,8 @@ class PairMeasure:
         self.mannequins: dict[int, MannequinPhotograph] = {}
         if all(targets.values()):
             self.mannequins = {number: target for number, target in targets.items() if target}
+            if abs(settings.width / settings.height / FRAME_ASPECT - 1) > ASPECT_TOLERANCE:
+                raise EvaluationError(f"mannequins are 176x256, and results must have that aspect, not {self.size}")
         self.people = sorted({target.identity_seed for target in self.mannequins.values()})
 
     def __call__(self, number: int, result: np.ndarray) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from skimage.color import rgb2lab
 from ..data.drawn_pairs import MannequinPhotograph
 from ..keypoints import Pose
 
-# Distance in CIELAB from the bare studio from which on a pixel is the person's. Less takes in the shadow at the feet and
-# the edges of a blurred person, more loses white clothes.
+# Distance in CIELAB from the bare studio from which on a pixel is the person's. Less takes in the shadow at the feet
+# and the edges of a blurred person, more loses white clothes.
 SILHOUETTE_THRESHOLD = 16.0
 
 # Parts of the clothes: a strip from one joint (or the middle of two) to another, with its half width, as a share of
@@ -116,7 +116,7 @@ def retrieve_identity(result: np.ndarray, target: MannequinPhotograph, people: S
 
 
 def _strip(lab: np.ndarray, start: np.ndarray, end: np.ndarray, half_width: float) -> np.ndarray | None:
-    """(along, across, 3) of a picture in CIELAB, upright along the body part; None if an end is missing or both meet."""
+    """(along, across, 3) of a picture in CIELAB, upright along the body part; None if an end is missing."""
     along = end - start
     length = float(np.linalg.norm(along))
     if not length > 1:

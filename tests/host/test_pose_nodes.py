@@ -143,6 +143,11 @@ def test_the_editor_gives_what_is_drawn_on_its_canvas():
     assert again == pose
 
 
+def test_another_aspect_is_centred_and_never_squashed():
+    pose, _ = result(nodes.CFLDPoseEditor, json.dumps(load("a_pose")), 1024, 512)
+    np.testing.assert_allclose(points(pose), np.array(points(load("a_pose"))) + [(1024 - 352) / 2, 0], atol=1e-9)
+
+
 @pytest.mark.parametrize("empty", ["", " \n\t"])
 def test_the_connected_pose_is_used_while_nothing_is_drawn(empty):
     pose, image = result(nodes.CFLDPoseEditor, empty, 352, 512, pose=load("sitting_on_chair_front"))

@@ -118,11 +118,11 @@ test('frames: new, duplicate, switch, delete; the last one stays', () => {
 test('poses of another canvas are shown as the node scales them, and stored so only when edited', () => {
   const text = encodePoses([STANDING.pose], { width: 704, height: 512 })
   const { session, written, stored } = startSession(text)
-  assert.deepEqual(session.pose[1], [88, 132])
+  assert.deepEqual(session.pose[1], [88, 194])
   assert.deepEqual(written, [])
   session.nudge([1, 0], 'figure')
   assert.equal(decodePoses(written.at(-1))[0].width, 352)
-  assert.deepEqual(stored()[0][1], [89, 132])
+  assert.deepEqual(stored()[0][1], [89, 194])
 })
 
 test('when the canvas is resized the figure keeps its proportions, and finds back through all steps', () => {

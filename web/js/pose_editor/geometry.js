@@ -79,11 +79,6 @@ export function fitPose(pose, from, to) {
   return changePoints(pose, ([x, y]) => [left + x * scale, top + y * scale])
 }
 
-/** A pose of one canvas on another, each axis scaled by itself: what the node makes of another canvas. */
-export function stretchPose(pose, from, to) {
-  return changePoints(pose, ([x, y]) => [x * (to.width / from.width), y * (to.height / from.height)])
-}
-
 /**
  * Where a hidden joint would be: hung on the rest of the figure as in the standing figure, at the figure's own size
  * and facing its way.

@@ -293,7 +293,7 @@ export class PoseSession {
   }
 
   #shown(text) {
-    return decodePoses(text).map((frame) => geometry.stretchPose(frame.pose, frame, this.canvas))
+    return decodePoses(text).map((frame) => geometry.fitPose(frame.pose, frame, this.canvas))
   }
 }
 

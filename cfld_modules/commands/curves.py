@@ -1,0 +1,19 @@
+"""`curves`: the losses of a training run as a picture."""
+
+import argparse
+from pathlib import Path
+
+from .train import missing_requirement
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="the output folder of 'train' or 'train-autoencoder'")
+    parser.add_argument("out", type=Path, metavar="OUT.png", help="the picture to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    try:
+        from ..training.curves import draw_curves
+    except ModuleNotFoundError as error:
+        raise missing_requirement(error) from error
+    draw_curves(arguments.run, arguments.out)

@@ -1,0 +1,69 @@
+"""`evaluate`: results of a data set's test pairs, and how good they are. Also under `accelerate launch`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from . import option
+from .sampling import add_sampling_arguments, given_scales, size_of_text
+from .train import missing_requirement, show_log
+
+FORMATS = ("deepfashion", "market1501", "folder")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--base", type=Path, required=True, metavar="SD15", help="Stable Diffusion 1.5, or the base/ that 'train' wrote"
+    )
+    parser.add_argument(
+        "--cfld", type=Path, required=True, metavar="CFLD",
+        help=".safetensors made by 'train' or 'convert', or the authors' folder",
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the data set")
+    parser.add_argument(
+        "--format", choices=FORMATS, default=FORMATS[0],
+        help="of the data set (%(default)s, in which 'data mannequins' writes, too)",
+    )
+    parser.add_argument(
+        "--skip-bad-rows", action="store_true", help="leave rows out that cannot be used, instead of stopping"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for pictures, table and summary")
+    parser.add_argument(
+        "--size", type=size_of_text, default="176x256", metavar="WxH", help="of the results in pixels (%(default)s)"
+    )
+    parser.add_argument("--batch", type=int, default=16, help="pairs at a time (%(default)s)")
+    parser.add_argument("--limit", type=int, metavar="N", help="evaluate the first N pairs only")
+    add_sampling_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    scales = given_scales(arguments)
+    try:
+        from accelerate import PartialState
+
+        from ..evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
+        from ..evaluation.models import load_pipeline
+    except ModuleNotFoundError as error:
+        raise missing_requirement(error) from error
+    from ..config import CheckpointError
+    from ..data.deepfashion import DeepFashionData
+    from ..data.folder import FolderData
+    from ..data.market1501 import MarketData
+    from ..data.pairs import DataError
+
+    show_log()
+    data_set = {"deepfashion": DeepFashionData, "market1501": MarketData, "folder": FolderData}[arguments.format]
+    data = data_set(arguments.format, arguments.data, bad_rows="skip" if arguments.skip_bad_rows else "error")
+    width, height = arguments.size
+    settings = EvaluationSettings(
+        width, height, steps=arguments.steps, guidance_type=arguments.guidance_type, scales=scales,
+        batch_size=arguments.batch, seed=arguments.seed, limit=arguments.limit,
+    )
+    with option("--base or --cfld", CheckpointError):
+        pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler)
+    with option("--data", DataError), option("--size", EvaluationError):
+        pairs = data.pairs("test")
+        summary = evaluate(pipeline, pairs, lambda: data.pairs("train").photographs, arguments.out, settings)
+    if PartialState().is_main_process:
+        sys.stdout.write(json.dumps(summary["scores"] | {"missing": summary["missing"]}, indent=2) + "\n")

@@ -1,0 +1,60 @@
+"""How to sample: the options that `transfer` and `evaluate` share."""
+
+import argparse
+
+from ..guidance import GUIDANCE_TYPES, SCALES_OF
+from ..schedulers import SCHEDULERS
+from . import CommandError
+
+SCALES = ("full", "down", "all", "guidance")
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    sampling = parser.add_argument_group("sampling")
+    sampling.add_argument("--steps", type=_steps, default=50, help="1 to 1000 (%(default)s)")
+    sampling.add_argument("--scheduler", choices=tuple(SCHEDULERS), default="ddpm", help="(%(default)s, the paper's)")
+    sampling.add_argument("--seed", type=_seed, default=3407, help="of the noise all pictures share (%(default)s)")
+    sampling.add_argument(
+        "--guidance-type", choices=GUIDANCE_TYPES, default=GUIDANCE_TYPES[0], help="(%(default)s, the paper's)"
+    )
+    for scale in SCALES:
+        types = ", ".join(kind for kind in GUIDANCE_TYPES if scale in SCALES_OF[kind])
+        sampling.add_argument(
+            f"--{scale}-scale", type=float, metavar="W", help=f"(2.0, the paper's) read by {types}"
+        )
+
+
+def given_scales(arguments: argparse.Namespace) -> dict[str, float]:
+    """The guidance scales that were given, by name.
+
+    Raises:
+        CommandError: for a scale that the guidance type does not read.
+    """
+    values = {scale: getattr(arguments, f"{scale}_scale") for scale in SCALES}
+    given = {scale: value for scale, value in values.items() if value is not None}
+    read = SCALES_OF[arguments.guidance_type]
+    for scale in given:
+        if scale not in read:
+            options = " and ".join(f"--{name}-scale" for name in read)
+            raise CommandError(f"--{scale}-scale: {arguments.guidance_type} does not read it; it reads {options}")
+    return given
+
+
+def size_of_text(text: str) -> tuple[int, int]:
+    """'352x512' -> (352, 512)."""
+    width, separator, height = text.partition("x")
+    if not (separator and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size; write width and height, as in 352x512")
+    return int(width), int(height)
+
+
+def _steps(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of steps; give 1 to 1000")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"'{text}' is no seed; give a whole number from 0 to 2^63 - 1")
+    return int(text)

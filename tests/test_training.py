@@ -1,0 +1,391 @@
+"""Training on a micro configuration: a U-Net of width 32 on 8x8 latents, mannequins, an untrained autoencoder."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tests.golden import tiny_autoencoder
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cfld_modules.base_model import sd15_unet_config
+from cfld_modules.checkpoints import KEY_VALUE_NAMES, load_checkpoint
+from cfld_modules.config import CFLDConfig, CheckpointError
+from cfld_modules.data.drawn_pairs import MannequinData
+from cfld_modules.data.mannequins import write_mannequins
+from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.pipeline import CFLDPipeline
+from cfld_modules.schedulers import published_scheduler
+from cfld_modules.training import run_checkpoints
+from cfld_modules.training.autoencoder import AutoencoderSettings, taesd_state, train_autoencoder
+from cfld_modules.training.denoiser import Denoiser
+from cfld_modules.training.initial_weights import build_models, load_backbone
+from cfld_modules.training.latents import encode_photographs
+from cfld_modules.training.loop import DivergedError, LoopSettings, learning_rate_factor, run_training
+from cfld_modules.training.samples import Augmentation, PairSamples, cubic_timesteps
+from cfld_modules.training.settings import SettingsError, parse_settings, plain_settings, read_settings
+from cfld_modules.training.train import DenoisingTask, TrainSettings, train
+
+ROOT = Path(__file__).parent.parent
+STEPS, SAVED = 16, 6
+MICRO_CFLD = {
+    "source": {"image_size": 32, "width": 8, "depths": [1] * 4, "heads": [1, 2, 4, 8], "window": 4, "drop_path": 0.1},
+    "appearance": {"inner_widths": [16] * 3, "output_widths": [32] * 3, "depth": 1},
+    "decoder": {"queries": 4, "width": 32, "depth": 1, "heads": 4},
+    "pose": {"widths": [32] * 3},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """With `mannequins/` and `autoencoder/`."""
+    folder = tmp_path_factory.mktemp("training")
+    write_mannequins(folder / "mannequins", count=3, test_count=1, pictures=2)
+    tiny_autoencoder().save_pretrained(folder / "autoencoder")
+    return folder
+
+
+def configuration(folder, output, training=None, **others):
+    """A configuration file's content; `training` and `others` replace what is in it."""
+    return {
+        "output": str(output),
+        "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
+        "training": {
+            "steps": STEPS, "batch_size": 2, "learning_rate": 2e-3, "warmup_steps": 2, "checkpoint_every": SAVED,
+            "keep_checkpoints": 2, "sheet_every": 0,
+        } | (training or {}),
+        "model": {
+            "unet_widths": [32] * 4, "autoencoder": str(folder / "autoencoder"), "train_unet": "all",
+            "gradient_checkpointing": False, "cfld": MICRO_CFLD,
+        },
+    } | others  # fmt: skip
+
+
+def parsed(*arguments, **options):
+    return parse_settings(configuration(*arguments, **options), TrainSettings)
+
+
+def losses(output):
+    """{step: loss}; of a step made twice the latter."""
+    events = EventAccumulator(str(output / "tensorboard")).Reload()
+    return {event.step: event.value for event in events.Scalars("loss")}
+
+
+@pytest.fixture(scope="module")
+def whole_run(folder):
+    """An uninterrupted run's settings."""
+    settings = parsed(folder, folder / "whole")
+    train(settings)
+    return settings
+
+
+def test_the_loss_falls(whole_run):
+    values = list(losses(whole_run.output).values())
+    assert len(values) == STEPS
+    assert np.mean(values[-4:]) < 0.8 * np.mean(values[:2])
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(folder, whole_run, monkeypatch):
+    """Broken off in step 9, so from the checkpoint of step 6 on."""
+    settings = parsed(folder, folder / "broken")
+    reading = PairSamples.__getitem__
+
+    def break_off(samples, number):
+        if number >= 2 * 8:
+            raise KeyboardInterrupt
+        return reading(samples, number)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(PairSamples, "__getitem__", break_off)
+        train(settings)
+    assert max(losses(settings.output)) in (7, 8)
+    longer = dataclasses.replace(settings.training, steps=12)
+    train(dataclasses.replace(settings, training=longer))
+    expected = losses(whole_run.output)
+    for step, loss in losses(settings.output).items():
+        assert loss == pytest.approx(expected[step], abs=1e-5), f"step {step}"
+    assert max(losses(settings.output)) == 12
+
+
+def test_only_the_latest_checkpoints_stay(whole_run):
+    names = [path.name for path in sorted((whole_run.output / "checkpoints").iterdir())]
+    assert names == ["step-00000012", "step-00000016"]
+
+
+def test_an_interrupted_write_leaves_the_previous_checkpoint_whole(folder, whole_run, monkeypatch):
+    settings = parsed(folder, folder / "torn", {"steps": 2, "checkpoint_every": 1})
+    writing, calls = run_checkpoints.save_file, []
+
+    def tear(tensors, file):
+        calls.append(file)
+        writing(tensors, file)
+        if len(calls) == 2:
+            content = Path(file).read_bytes()
+            Path(file).write_bytes(content[: len(content) // 2])
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_checkpoints, "save_file", tear)
+        train(settings)
+    checkpoints = run_checkpoints.RunCheckpoints(settings.output / "checkpoints", 2)
+    assert [path.name for path in checkpoints.finished()] == ["step-00000001"]
+    train(settings)
+    assert [path.name for path in checkpoints.finished()] == ["step-00000001", "step-00000002"]
+    assert not list(checkpoints.folder.glob("*.part"))
+    assert losses(settings.output)[2] == pytest.approx(losses(whole_run.output)[2], abs=1e-5)
+
+
+def test_the_export_gives_the_same_latents(folder):
+    settings = parsed(folder, folder / "exported", {"steps": 1, "ema_decay": 0.5, "sheet_every": 1})
+    task = DenoisingTask(settings)
+    run_training(settings.training, settings.output, task)
+    with torch.no_grad():  # the export is of the running mean; make it of what is in memory
+        task.model.cfld.learnable_vector.add_(0.1)
+    task.export()
+    trained = CFLDPipeline(
+        task.model.unet.eval(), task.model.vae.eval(), published_scheduler("ddim"), task.model.cfld.eval()
+    )
+    exported = load_pipeline(settings.output / "base", settings.output / "cfld.safetensors", "ddim")
+    read_back = load_checkpoint(settings.output / "cfld.safetensors").config
+    assert dataclasses.replace(read_back, source=settings.model.cfld.source) == settings.model.cfld
+    latents = [sample_latents(pipeline, task) for pipeline in (trained, exported)]
+    assert torch.equal(*latents)
+    assert latents[0].std() > 0.1
+    assert (settings.output / "sheets" / "step-00000001.png").is_file()
+
+
+def sample_latents(pipeline, task):
+    sample = task.data[0]
+    with torch.no_grad():
+        appearance = pipeline.cfld.encode_source(sample["source"][None])
+        pose = pipeline.cfld.encode_pose(sample["pose_maps"][1:])
+    return pipeline.denoise(sample["noise"][:1], appearance, pose, steps=2)
+
+
+@pytest.mark.parametrize("train_unet", ["key_values", "all"])
+def test_what_is_trained_and_what_is_frozen(folder, train_unet):
+    settings = parsed(folder, folder / "unused").model
+    cfld, unet, vae = build_models(settings)
+    model = Denoiser(cfld, unet, vae, train_unet == "all").train()
+    pairs = MannequinData("mannequins", people=1, pictures=2).pairs("train")
+    sample = PairSamples(pairs, 32, 0, Augmentation())[0]
+    model({name: tensor[None] for name, tensor in sample.items()})["loss"].backward()
+    with_gradient = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    expected = {f"cfld.{name}" for name, _ in cfld.named_parameters()}
+    if train_unet == "all":
+        expected |= {f"unet.{name}" for name, _ in unet.named_parameters()}
+    else:
+        expected |= {f"unet.{name}" for name in KEY_VALUE_NAMES}
+    assert with_gradient == expected
+
+
+GRADIENTS = """
+import sys
+from pathlib import Path
+from cfld_modules.training.settings import read_settings
+from cfld_modules.training.train import TrainSettings, train
+train(read_settings(Path(sys.argv[1]), TrainSettings))
+"""
+
+
+def test_two_processes_give_the_gradients_of_the_doubled_batch(folder):
+    """After two steps without a change of weights, Adam's first moment is a fixed combination of two gradients."""
+    no_drop = {"cfld": MICRO_CFLD | {"source": MICRO_CFLD["source"] | {"drop_path": 0.0}}}
+    moments, values = [], []
+    (folder / "script.py").write_text(GRADIENTS)
+    for processes, batch_size in ((2, 1), (1, 2)):
+        output = folder / f"processes{processes}"
+        content = configuration(
+            folder, output, {"steps": 2, "batch_size": batch_size, "learning_rate": 1e-12}
+        )
+        content["model"] |= no_drop
+        file = folder / f"processes{processes}.yaml"
+        file.write_text(yaml.safe_dump(content))
+        launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
+        launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+        subprocess.run(
+            [sys.executable, *launch, str(folder / "script.py"), str(file)], check=True, capture_output=True,
+            env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"},
+        )
+        state = torch.load(output / "checkpoints" / "step-00000002" / "optimizer.bin", weights_only=True)["state"]
+        moments.append(torch.cat([entry["exp_avg"].flatten() for entry in state.values()]))
+        values.append(losses(output))
+    assert moments[0].abs().max() > 1e-3
+    assert (moments[0] - moments[1]).abs().max() < 1e-5 * moments[1].abs().max()
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch(folder, whole_run):
+    accumulated = parsed(folder, folder / "accumulated", {"steps": 2, "batch_size": 1, "gradient_accumulation": 2})
+    train(accumulated)
+    once = losses(whole_run.output)
+    # Stochastic depth differs; it is a tenth of a share of a network that is only about to be noticed.
+    assert losses(accumulated.output) == pytest.approx({step: once[step] for step in (1, 2)}, abs=1e-3)
+
+
+def test_a_run_that_diverges_stops(folder):
+    settings = parsed(folder, folder / "diverged", {"learning_rate": 1e30, "steps": 8})
+    with pytest.raises(DivergedError, match="lower the learning rate"):
+        train(settings)
+    assert not (settings.output / "cfld.safetensors").exists()
+
+
+@pytest.mark.parametrize(("ablation", "tokens"), [({"context": "swin"}, 1), ({"hga": False}, 4)])
+def test_ablations_train_and_are_evaluated_but_are_no_checkpoints(folder, ablation, tokens):
+    content = configuration(folder, folder / str(ablation), {"steps": 1})
+    content["model"] |= {"cfld": MICRO_CFLD | ablation}
+    settings = parse_settings(content, TrainSettings)
+    train(settings)
+    file = settings.output / "cfld.safetensors"
+    with pytest.raises(CheckpointError):
+        load_checkpoint(file)
+    pipeline = load_pipeline(settings.output / "base", file)
+    appearance = pipeline.cfld.encode_source(torch.zeros(1, 3, 32, 32))
+    assert appearance.prompt.shape == (1, tokens, 32)
+    assert bool(appearance.residuals) == settings.model.cfld.hga
+
+
+def test_a_run_is_continued_only_as_it_was_begun(folder, whole_run):
+    changed = parsed(folder, whole_run.output, {"learning_rate": 1e-5})
+    with pytest.raises(SettingsError, match="another training.learning_rate;"):
+        train(changed)
+
+
+def test_the_learning_rate_of_the_paper():
+    settings = LoopSettings(steps=100, warmup_steps=1000, drop_at=5000)
+    factors = [learning_rate_factor(step, settings) for step in (0, 499, 999, 1000, 4999, 5000, 9000)]
+    assert factors == pytest.approx([0.1009, 0.55, 1.0, 1.0, 1.0, 0.1, 0.1])
+
+
+def test_timesteps_are_cubic():
+    assert cubic_timesteps(np.array([0.0, 0.5, 0.9999])).tolist() == [999, 875, 0]
+
+
+@pytest.fixture(scope="module")
+def drawn_pairs():
+    return MannequinData("mannequins", people=2, pictures=2).pairs("train")
+
+
+def test_a_sample_depends_on_its_number_alone(drawn_pairs):
+    first, second = (PairSamples(drawn_pairs, 32, 7, Augmentation()) for _ in range(2))
+    for number in (5, 0, 3):
+        second[number]
+    assert all(torch.equal(first[5][name], second[5][name]) for name in first[5])
+    assert not torch.equal(first[5]["noise"], first[6]["noise"])
+    epoch = {first._pair(number) for number in range(len(drawn_pairs))}
+    assert epoch == set(range(len(drawn_pairs)))
+
+
+def test_only_the_picture_for_the_encoder_is_mirrored(drawn_pairs):
+    plain, mirrored = (PairSamples(drawn_pairs, 32, 7, Augmentation(flip=flip))[0] for flip in (0.0, 1.0))
+    assert torch.equal(plain["source"].flip(-1), mirrored["source"])
+    assert not torch.equal(plain["source"], mirrored["source"])
+    assert all(torch.equal(plain[name], mirrored[name]) for name in ("pictures", "pose_maps"))
+
+
+def test_contexts_and_sources_are_drawn_as_often_as_the_paper_says(drawn_pairs):
+    samples = [PairSamples(drawn_pairs, 32, 7, Augmentation())[number] for number in range(300)]
+    dropped = torch.stack([sample["dropped"] for sample in samples]).float().mean(dim=0)
+    assert dropped.tolist() == pytest.approx([0.2, 0.2], abs=0.08)
+
+
+def test_latents_encoded_before_are_those_encoded_meanwhile(folder, drawn_pairs):
+    cfld, unet, vae = build_models(parsed(folder, folder / "unused").model)
+    model = Denoiser(cfld, unet, vae, True).eval()
+    posteriors = encode_photographs(vae, drawn_pairs, 64)
+    both = [PairSamples(drawn_pairs, 32, 7, Augmentation(), given)[2] for given in (None, posteriors)]
+    with torch.no_grad():
+        values = [model({name: tensor[None] for name, tensor in sample.items()})["loss"].item() for sample in both]
+    assert "pictures" not in both[1]
+    assert values[0] == pytest.approx(values[1], abs=1e-6)
+
+
+def test_a_published_swin_is_put_in_with_its_tables_resized(folder, tmp_path):
+    cfld, _, _ = build_models(parsed(folder, folder / "unused").model)
+    state = {name: torch.randn_like(tensor) for name, tensor in cfld.backbone.state_dict().items()}
+    table = "layers.0.blocks.0.attn.relative_position_bias_table"
+    small = torch.arange(9.0).reshape(9, 1)  # 3x3 offsets, a plane that bicubic resizing keeps in its middle
+    torch.save({"model": state | {table: small, "head.weight": torch.zeros(2)}}, tmp_path / "swin.pth")
+    load_backbone(cfld.backbone, tmp_path / "swin.pth")
+    own = cfld.backbone.state_dict()
+    assert own[table].shape == (49, 1)
+    assert own[table][24].item() == pytest.approx(4.0)
+    name = "layers.1.blocks.0.mlp.fc1.weight"
+    assert torch.equal(own[name], state[name])
+    torch.save({"model": {}}, tmp_path / "swin.pth")
+    with pytest.raises(CheckpointError, match="is no Swin of these sizes"):
+        load_backbone(cfld.backbone, tmp_path / "swin.pth")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trainning": {}}, "trainning: no such setting; is training meant"),
+        ({"training": {"steps": "many"}}, "training.steps: expected a whole number, got 'many'"),
+        ({"training": {}}, "training.steps: this setting is missing"),
+        ({"data": {"format": "imagenet"}}, "data.format: 'imagenet' is none of deepfashion"),
+        ({"export_dtype": "fp8"}, "export_dtype: 'fp8' is none of 'fp32', 'fp16'"),
+        ({"model": {"cfld": {"source": {"depths": [1, "2"]}}}}, r"model.cfld.source.depths\[1\]: expected a whole"),
+    ],
+)
+def test_a_mistake_in_the_settings_names_the_key(folder, change, message):
+    with pytest.raises(SettingsError, match=message):
+        parse_settings(configuration(folder, "unused") | change, TrainSettings)
+
+
+def test_settings_survive_yaml(folder):
+    settings = parsed(folder, folder / "unused")
+    assert parse_settings(yaml.safe_load(yaml.safe_dump(plain_settings(settings))), TrainSettings) == settings
+    assert parse_settings(yaml.safe_load("{steps: 3, learning_rate: 1e-4}"), LoopSettings).learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"unet_widths": [32, 64, 64, 64]}, "appearance.output_widths: .* does not fit the U-Net"),
+        ({"train_unet": "key_values"}, "must be trained whole"),
+        ({"autoencoder": "nowhere"}, "'nowhere' is none"),
+        ({"base": "somewhere"}, "leave out unet_widths"),
+        ({"cfld": MICRO_CFLD | {"decoder": MICRO_CFLD["decoder"] | {"heads": 8}}}, "would be read back"),
+    ],
+)
+def test_models_that_do_not_fit_together(folder, change, message):
+    content = configuration(folder, "unused")
+    content["model"] |= change
+    with pytest.raises(SettingsError, match=message):
+        build_models(parse_settings(content, TrainSettings).model)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
+def test_the_configurations_that_come_along_are_valid(file):
+    read_settings(file, AutoencoderSettings if "autoencoder" in file.name else TrainSettings)
+
+
+def test_the_paper_s_configuration_is_the_default():
+    settings = read_settings(ROOT / "configs" / "deepfashion.yaml", TrainSettings)
+    assert settings.model.cfld == CFLDConfig()
+    assert sd15_unet_config()["block_out_channels"][:3] == settings.model.cfld.pose.widths
+
+
+def test_an_autoencoder_is_trained_and_written_for_the_host(folder):
+    content = {
+        "output": str(folder / "trained autoencoder"), "size": 32,
+        "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
+        "training": {"steps": 2, "batch_size": 2, "sheet_every": 2},
+    }
+    train_autoencoder(parse_settings(content, AutoencoderSettings))
+    output = folder / "trained autoencoder"
+    assert (output / "sheets" / "step-00000002.png").is_file()
+    assert (output / "taesd.safetensors").stat().st_size < 5e6
+    assert (output / "autoencoder" / "config.json").is_file()
+
+
+def test_taesd_names():
+    names = set(taesd_state(tiny_autoencoder()))
+    assert {"taesd_encoder.0.weight", "taesd_encoder.1.conv.0.weight", "taesd_encoder.14.bias"} <= names
+    assert {"taesd_decoder.1.weight", "taesd_decoder.3.conv.4.bias", "taesd_decoder.18.conv.0.weight"} <= names
+    assert len(names) == len(tiny_autoencoder().state_dict()) + 2
