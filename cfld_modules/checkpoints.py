@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from .config import APPEARANCE_BLOCKS, CFLDConfig, CheckpointError, read_config
 from .model import CFLD
-from .swin import BUFFERS, SourceEncoder
+from .swin import BUFFERS
 from .tensor_files import PICKLED, read_tensors
 
 FORMAT = "cfld"
@@ -69,7 +69,6 @@ def build_networks(checkpoint: Checkpoint) -> CFLD:
     """The networks with the checkpoint's tensors put in as they are (no copy; dtype is the file's)."""
     with torch.device("meta"):
         networks = CFLD(checkpoint.config)
-    networks.backbone = SourceEncoder(checkpoint.config.source)  # computes index buffers, which no checkpoint need hold
     try:
         networks.load_state_dict(checkpoint.networks, strict=True, assign=True)
     except RuntimeError as error:

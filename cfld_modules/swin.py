@@ -40,15 +40,18 @@ class SourceEncoder(nn.Module):
             image_size=config.image_size, embed_dim=config.width, depths=list(config.depths),
             num_heads=list(config.heads), window_size=config.window, drop_path_rate=config.drop_path,
         )
-        self.swin = SwinModel(library_config, add_pooling_layer=False)
-        self.swin.layernorm = nn.Identity()  # LAST_NORM is off in the published model
-        # The published model sizes the bias table by the clamped window, the library by the configured one.
-        for stage, grid, width, heads in zip(
-            self.swin.encoder.layers, config.grids, config.widths, config.heads, strict=True
-        ):
-            if grid < config.window:
-                for block in stage.blocks:
-                    block.attention = SwinAttention(library_config, width, heads, grid)
+        # Always on the CPU, also under the meta device: index buffers, which no checkpoint need hold, get their values,
+        # and transformers 4 reads numbers off tensors while it builds.
+        with torch.device("cpu"):
+            self.swin = SwinModel(library_config, add_pooling_layer=False)
+            self.swin.layernorm = nn.Identity()  # LAST_NORM is off in the published model
+            # The published model sizes the bias table by the clamped window, the library by the configured one.
+            for stage, grid, width, heads in zip(
+                self.swin.encoder.layers, config.grids, config.widths, config.heads, strict=True
+            ):
+                if grid < config.window:
+                    for block in stage.blocks:
+                        block.attention = SwinAttention(library_config, width, heads, grid)
         self._library_names = _library_names(self.swin, config.depths)
         self.register_state_dict_post_hook(_write_published_names)
         self.register_load_state_dict_pre_hook(_read_published_names)

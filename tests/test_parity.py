@@ -454,7 +454,7 @@ def transposed_position_bias(networks: CFLD, patch: Patch) -> None:
         index = getattr(module, "relative_position_index", None)
         if index is not None:
             side = math.isqrt(index.numel())
-            patch.setattr(module, "relative_position_index", index.view(side, side).T.reshape(index.shape))
+            patch.setattr(module, "relative_position_index", index.view(side, side).T.contiguous().view(index.shape))
 
 
 def without_shift_mask(networks: CFLD, patch: Patch) -> None:

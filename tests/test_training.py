@@ -1,6 +1,7 @@
 """Training on a micro configuration: a U-Net of width 32 on 8x8 latents, mannequins, an untrained autoencoder."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tests.golden import tiny_autoencoder
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cfld_modules.base_model import sd15_unet_config
@@ -25,10 +25,17 @@ from cfld_modules.training.autoencoder import AutoencoderSettings, taesd_state, 
 from cfld_modules.training.denoiser import Denoiser
 from cfld_modules.training.initial_weights import build_models, load_backbone
 from cfld_modules.training.latents import encode_photographs
-from cfld_modules.training.loop import DivergedError, LoopSettings, learning_rate_factor, run_training
+from cfld_modules.training.loop import (
+    DivergedError,
+    LoopSettings,
+    build_accelerator,
+    learning_rate_factor,
+    run_training,
+)
 from cfld_modules.training.samples import Augmentation, PairSamples, cubic_timesteps
 from cfld_modules.training.settings import SettingsError, parse_settings, plain_settings, read_settings
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
+from tests.golden import tiny_autoencoder
 
 ROOT = Path(__file__).parent.parent
 STEPS, SAVED = 16, 6
@@ -141,8 +148,9 @@ def test_an_interrupted_write_leaves_the_previous_checkpoint_whole(folder, whole
 
 def test_the_export_gives_the_same_latents(folder):
     settings = parsed(folder, folder / "exported", {"steps": 1, "ema_decay": 0.5, "sheet_every": 1})
-    task = DenoisingTask(settings)
-    run_training(settings.training, settings.output, task)
+    accelerator = build_accelerator(settings.training, settings.output)
+    task = DenoisingTask(settings, accelerator)
+    run_training(accelerator, settings.training, settings.output, task)
     with torch.no_grad():  # the export is of the running mean; make it of what is in memory
         task.model.cfld.learnable_vector.add_(0.1)
     task.export()
@@ -153,7 +161,7 @@ def test_the_export_gives_the_same_latents(folder):
     read_back = load_checkpoint(settings.output / "cfld.safetensors").config
     assert dataclasses.replace(read_back, source=settings.model.cfld.source) == settings.model.cfld
     latents = [sample_latents(pipeline, task) for pipeline in (trained, exported)]
-    assert torch.equal(*latents)
+    assert (latents[0] - latents[1]).abs().max() < 1e-4  # equal weights, but not at the same places in memory
     assert latents[0].std() > 0.1
     assert (settings.output / "sheets" / "step-00000001.png").is_file()
 
@@ -183,40 +191,38 @@ def test_what_is_trained_and_what_is_frozen(folder, train_unet):
     assert with_gradient == expected
 
 
-GRADIENTS = """
-import sys
-from pathlib import Path
-from cfld_modules.training.settings import read_settings
-from cfld_modules.training.train import TrainSettings, train
-train(read_settings(Path(sys.argv[1]), TrainSettings))
-"""
-
-
 def test_two_processes_give_the_gradients_of_the_doubled_batch(folder):
-    """After two steps without a change of weights, Adam's first moment is a fixed combination of two gradients."""
-    no_drop = {"cfld": MICRO_CFLD | {"source": MICRO_CFLD["source"] | {"drop_path": 0.0}}}
+    """After two steps without a change of weights, Adam's first moment is a fixed combination of two gradients.
+
+    Started by torchrun: `accelerate launch --cpu --num_processes 2` starts a single process (seen with 1.15).
+    """
     moments, values = [], []
-    (folder / "script.py").write_text(GRADIENTS)
     for processes, batch_size in ((2, 1), (1, 2)):
         output = folder / f"processes{processes}"
-        content = configuration(
-            folder, output, {"steps": 2, "batch_size": batch_size, "learning_rate": 1e-12}
-        )
-        content["model"] |= no_drop
-        file = folder / f"processes{processes}.yaml"
-        file.write_text(yaml.safe_dump(content))
-        launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
-        launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-        subprocess.run(
-            [sys.executable, *launch, str(folder / "script.py"), str(file)], check=True, capture_output=True,
-            env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"},
-        )
-        state = torch.load(output / "checkpoints" / "step-00000002" / "optimizer.bin", weights_only=True)["state"]
+        content = configuration(folder, output, {"steps": 2, "batch_size": batch_size, "learning_rate": 1e-12})
+        content["model"]["cfld"] = MICRO_CFLD | {"source": MICRO_CFLD["source"] | {"drop_path": 0.0}}
+        if processes == 1:
+            train(parse_settings(content, TrainSettings))
+        else:
+            launch_training(content, folder / "two.yaml", processes)
+        checkpoint = output / "checkpoints" / "step-00000002"
+        assert len(list(checkpoint.glob("random_states_*.pkl"))) == processes  # one from each
+        state = torch.load(checkpoint / "optimizer.bin", weights_only=True)["state"]
         moments.append(torch.cat([entry["exp_avg"].flatten() for entry in state.values()]))
         values.append(losses(output))
     assert moments[0].abs().max() > 1e-3
     assert (moments[0] - moments[1]).abs().max() < 1e-5 * moments[1].abs().max()
     assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def launch_training(content, file, processes):
+    file.write_text(yaml.safe_dump(content))
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    finished = subprocess.run(
+        [sys.executable, *launch, "-m", "cfld_modules", "train", str(file)], capture_output=True, text=True,
+        cwd=ROOT, env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch(folder, whole_run):

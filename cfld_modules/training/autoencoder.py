@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from accelerate import PartialState
 from diffusers import AutoencoderTiny
 from PIL import Image
 from safetensors.torch import save_file
@@ -21,7 +20,7 @@ from ..data.formats import DataSet
 from ..data.pairs import Pairs
 from ..evaluation.sheet import contact_sheet
 from .latents import square_picture
-from .loop import LoopSettings, run_training
+from .loop import LoopSettings, build_accelerator, run_training
 from .run_settings import keep_settings
 
 SD15_SCALE = 0.18215  # by which ComfyUI multiplies latents on the way in, and which its TAESD class takes back
@@ -56,10 +55,11 @@ def train_autoencoder(settings: AutoencoderSettings) -> None:
     Raises:
         SettingsError, DataError, DivergedError: see `train.train`.
     """
-    if PartialState().is_main_process:
+    accelerator = build_accelerator(settings.training, settings.output)
+    if accelerator.is_main_process:
         keep_settings(settings, settings.output)
     torch.manual_seed(settings.training.seed)
-    run_training(settings.training, settings.output, AutoencoderTask(settings))
+    run_training(accelerator, settings.training, settings.output, AutoencoderTask(settings))
 
 
 def taesd_state(autoencoder: AutoencoderTiny) -> dict[str, torch.Tensor]:

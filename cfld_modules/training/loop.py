@@ -111,7 +111,17 @@ def learning_rate_factor(step: int, settings: LoopSettings) -> float:
     return min(1.0, WARMUP_START + (1 - WARMUP_START) * (step + 1) / max(settings.warmup_steps, 1))
 
 
-def run_training(settings: LoopSettings, output: Path, task: Task) -> None:
+def build_accelerator(settings: LoopSettings, output: Path) -> Accelerator:
+    """Made before anything asks which process this is: accelerate's other ways to ask settle it without the launcher's
+    choice of CPUs, and each process would then be the only one.
+    """
+    return Accelerator(
+        mixed_precision=settings.mixed_precision, gradient_accumulation_steps=settings.gradient_accumulation,
+        log_with="tensorboard", project_dir=output,
+    )
+
+
+def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path, task: Task) -> None:
     """Train from the latest checkpoint in `output`, or from the start; ends with a checkpoint and the export.
 
     Writes `checkpoints/step-<number>/`, `tensorboard/` and `sheets/step-<number>.png` below `output`.
@@ -119,10 +129,6 @@ def run_training(settings: LoopSettings, output: Path, task: Task) -> None:
     Raises:
         DivergedError: when the loss becomes NaN or infinite.
     """
-    accelerator = Accelerator(
-        mixed_precision=settings.mixed_precision, gradient_accumulation_steps=settings.gradient_accumulation,
-        log_with="tensorboard", project_dir=output,
-    )
     task.model.to(accelerator.device)
     trained = {name: parameter for name, parameter in task.model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate)

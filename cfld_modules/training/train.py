@@ -8,15 +8,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator
 from PIL import Image
 from torch import nn
 from torch.utils.data import default_collate
 
-from ..base_model import Vae
 from ..checkpoints import KEY_VALUE_NAMES, Checkpoint, save_checkpoint
 from ..data.formats import DataSet
-from ..data.pairs import Pairs
 from ..evaluation.generate import generate_pictures, truth_picture
 from ..evaluation.sheet import contact_sheet
 from ..framing import FRAME_ASPECT
@@ -26,7 +24,7 @@ from ..schedulers import published_scheduler
 from .denoiser import Denoiser
 from .initial_weights import ModelSettings, build_models
 from .latents import encode_photographs
-from .loop import LoopSettings, run_training
+from .loop import LoopSettings, build_accelerator, run_training
 from .run_settings import keep_settings
 from .samples import Augmentation, PairSamples
 
@@ -64,23 +62,27 @@ def train(settings: TrainSettings) -> None:
         SettingsError, DataError, CheckpointError: about settings, data set and given files.
         DivergedError: see `loop.run_training`.
     """
-    if PartialState().is_main_process:
+    accelerator = build_accelerator(settings.training, settings.output)
+    if accelerator.is_main_process:
         keep_settings(settings, settings.output)
     torch.manual_seed(settings.training.seed)
-    run_training(settings.training, settings.output, DenoisingTask(settings))
+    run_training(accelerator, settings.training, settings.output, DenoisingTask(settings, accelerator))
 
 
 class DenoisingTask:
     """See `loop.Task`."""
 
-    def __init__(self, settings: TrainSettings) -> None:
+    def __init__(self, settings: TrainSettings, accelerator: Accelerator) -> None:
         self.settings = settings
         cfld, unet, vae = build_models(settings.model)
         self.model = Denoiser(cfld, unet, vae, settings.model.train_unet == "all")
         size, seed = cfld.config.source.image_size, settings.training.seed
         pairs = settings.data.pairs("train")
         self.held_out = settings.data.pairs("test")
-        posteriors = _encode_photographs(vae, pairs, 2 * size) if settings.cache_latents else None
+        posteriors = None
+        if settings.cache_latents:
+            vae.to(accelerator.device)
+            posteriors = encode_photographs(vae, pairs, 2 * size, quiet=not accelerator.is_main_process)
         self.data = PairSamples(pairs, size, seed, settings.augmentation, posteriors)
         self.held_out_data = PairSamples(self.held_out, size, seed, settings.augmentation)
 
@@ -127,8 +129,3 @@ class DenoisingTask:
             device = self.model.cfld.device
             losses.append(self.model({name: tensor.to(device) for name, tensor in batch.items()})["loss"].item())
         return float(np.mean(losses))
-
-
-def _encode_photographs(vae: Vae, pairs: Pairs, size: int) -> torch.Tensor:
-    state = PartialState()
-    return encode_photographs(vae.to(state.device), pairs, size, quiet=not state.is_main_process)

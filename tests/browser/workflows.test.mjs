@@ -1,0 +1,104 @@
+/** Every shipped workflow, opened from the page's template browser: nothing missing, nothing red, and its API twin. */
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+
+import { missingBrowser, openEmptyGraph, openPage, startBrowser } from './page.mjs'
+import { missingHost, putInput, saveSettings, startServer } from './server.mjs'
+
+const WORKFLOWS = new URL('../../workflows/', import.meta.url)
+const PHOTO = readFileSync(new URL('../data/astronaut.jpg', import.meta.url))
+const NAMES = readdirSync(WORKFLOWS).filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -5))
+/** The files the workflows name. The page lists them; nothing here reads the models. */
+const MODELS = [
+  'checkpoints/v1-5-pruned-emaonly-fp16.safetensors', 'cfld/cfld.safetensors', 'loras/example_style_lora.safetensors',
+  'controlnet/control_v11p_sd15_openpose_fp16.safetensors', 'upscale_models/RealESRGAN_x4plus.safetensors'
+]
+const PICTURES = ['source_person.png', 'scene.png', 'target_pose.png']
+
+const missing = missingHost() || (await missingBrowser())
+const read = (path) => JSON.parse(readFileSync(new URL(path, WORKFLOWS)))
+let server, browser
+
+/** Opens a workflow as a user does: Templates, the pack, the card. */
+async function openTemplate(page, name) {
+  await page.evaluate(() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates'))
+  await page.getByText(server.packName, { exact: true }).click()
+  const card = page.locator(`[data-testid="template-workflow-${name}"]`)
+  await card.scrollIntoViewIfNeeded()
+  await card.locator('img').first().evaluate((picture) => picture.decode())
+  await card.click()
+  const { id, nodes } = read(`${name}.json`)
+  await page.waitForFunction(([id, count]) => window.app.graph.id === id && window.app.graph.nodes.length === count, [
+    id, nodes.length
+  ])
+  await page.waitForTimeout(1500) // the page looks for missing models and pictures after it has opened a workflow
+}
+
+/** What the page finds wrong with the open workflow, in words. */
+const complaints = (page) =>
+  page.evaluate(() => {
+    const { app, LiteGraph } = window
+    const found = []
+    for (const node of app.graph.nodes) {
+      if (!(node.type in LiteGraph.registered_node_types)) found.push(`${node.type}: missing node`)
+      if (node.has_errors) found.push(`${node.type}: red`)
+      for (const input of node.inputs ?? []) if (input.hasErrors) found.push(`${node.type}, ${input.name}: red input`)
+      for (const { name, type, value, options } of node.widgets ?? []) {
+        const values = typeof options?.values === 'function' ? options.values() : options?.values
+        if (type === 'combo' && !values.includes(value)) found.push(`${node.type}, ${name}: no choice '${value}'`)
+      }
+    }
+    const shown = document.querySelectorAll('[role=dialog], [data-testid=error-overlay], .p-toast-message')
+    return found.concat([...shown].map((message) => message.innerText))
+  })
+
+describe('workflows', { skip: missing || false, timeout: 240_000 }, () => {
+  before(async () => {
+    server = await startServer()
+    for (const path of MODELS) {
+      mkdirSync(join(server.folder, 'models', path, '..'), { recursive: true })
+      writeFileSync(join(server.folder, 'models', path), '')
+    }
+    for (const name of PICTURES) await putInput(server, name, PHOTO)
+    browser = await startBrowser()
+  })
+  after(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+
+  test('each has an API twin, and the other way round', () => {
+    assert.deepEqual(
+      NAMES, readdirSync(new URL('api/', WORKFLOWS)).filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -5))
+    )
+  })
+
+  for (const [renderer, isVue] of [['classic canvas', false], ['Nodes 2.0', true]]) {
+    describe(renderer, () => {
+      let page, errors
+
+      before(async () => {
+        await saveSettings(server.address, { 'Comfy.VueNodes.Enabled': isVue })
+        ;({ page, errors } = await openPage(browser, server))
+        page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+      })
+      after(() => page?.context().close())
+
+      for (const name of NAMES) {
+        test(`${name} opens without a complaint and is its API twin`, async () => {
+          await openEmptyGraph(page)
+          errors.length = 0
+          await openTemplate(page, name)
+          assert.deepEqual(await complaints(page), [])
+          const { output } = await page.evaluate(() => window.app.graphToPrompt())
+          const bare = (prompt) =>
+            Object.fromEntries(Object.entries(prompt).map(([id, { class_type, inputs }]) => [id, { class_type, inputs }]))
+          assert.deepEqual(bare(output), bare(read(`api/${name}.json`)))
+          assert.deepEqual(errors, [])
+        })
+      }
+    })
+  }
+})

@@ -1,0 +1,172 @@
+"""Reading data sets: layouts, spellings, splits, and rows that cannot be used."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cfld_modules.data.deepfashion import DeepFashionData
+from cfld_modules.data.drawn_pairs import MannequinData, parse_mannequin_name
+from cfld_modules.data.folder import FolderData
+from cfld_modules.data.mannequins import write_mannequins
+from cfld_modules.data.market1501 import MarketData
+from cfld_modules.data.pairs import DataError
+from cfld_modules.keypoints import Pose, write_pose_keypoints
+
+ROWS, COLUMNS = [30 + joint for joint in range(18)], [50 + joint for joint in range(18)]
+
+
+def write_picture(file, width=176, height=256, shade=0):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height), (shade, 100, 200)).save(file)
+
+
+def annotation(name, rows=ROWS, columns=COLUMNS):
+    return f"{name}:{rows}:{columns}"
+
+
+@pytest.fixture
+def fashion(tmp_path):
+    """A DeepFashion folder with pictures a, b, c and the pairs a-b, b-a, b-c."""
+    for shade, name in enumerate(("a.jpg", "b.jpg", "c.jpg")):
+        write_picture(tmp_path / "train_highres" / name, 750, 1101, shade)
+    lines = ["name:keypoints_y:keypoints_x", *(annotation(name) for name in ("a.jpg", "b.jpg", "c.jpg"))]
+    (tmp_path / "fasion-resize-annotation-train.csv").write_text("\n".join(lines))
+    (tmp_path / "fasion-resize-pairs-train.csv").write_text("from,to\na.jpg,b.jpg\nb.jpg,a.jpg\nb.jpg,c.jpg\n")
+    return tmp_path
+
+
+def append(file, line):
+    file.write_text(file.read_text().rstrip("\n") + f"\n{line}\n")
+
+
+@pytest.mark.parametrize("spelling", ["fashion", "fasion"])
+def test_deepfashion(fashion, spelling):
+    for file in list(fashion.glob("*.csv")):
+        file.rename(fashion / file.name.replace("fasion", spelling))
+    pairs = DeepFashionData("deepfashion", fashion).pairs("train")
+    assert [(source.name, target.name) for source, target in pairs] == [
+        ("a.jpg", "b.jpg"), ("b.jpg", "a.jpg"), ("b.jpg", "c.jpg"),
+    ]  # fmt: skip
+    source, _ = pairs[0]
+    assert source.picture().shape == (1101, 750, 3)
+    pose = source.pose()
+    assert (pose.width, pose.height) == (176, 256)
+    assert pose.points[0].tolist() == [50, 30]
+    assert pairs.fit == "stretch"
+
+
+def test_a_point_is_missing_where_either_coordinate_is(fashion):
+    append(fashion / "fasion-resize-annotation-train.csv", annotation("a.jpg", [-1, *ROWS[1:]]))
+    source, _ = DeepFashionData("deepfashion", fashion).pairs("train")[0]
+    assert source.pose().visible.tolist() == [False] + [True] * 17
+
+
+BAD_ANNOTATIONS = [
+    (annotation("missing.jpg"), "there is no picture 'missing.jpg'"),
+    ("c.jpg:[1, 2]:[3, 4]", "must be a list of 18 numbers"),
+    ("c.jpg:[1, 2", "not as many fields"),
+    ("c.jpg:[1, 2:[3, 4]", "no JSON list"),
+    (annotation("c.jpg") + ":9", "not as many fields"),
+    (annotation("c.jpg", [-1] * 18), "nobody"),
+]
+
+
+@pytest.mark.parametrize(("row", "message"), BAD_ANNOTATIONS)
+def test_a_bad_annotation_names_file_and_line(fashion, row, message, caplog):
+    append(fashion / "fasion-resize-annotation-train.csv", row)
+    place = "fasion-resize-annotation-train.csv', line 5"
+    with pytest.raises(DataError, match=message) as raised:
+        DeepFashionData("deepfashion", fashion, bad_rows="error").pairs("train")
+    assert place in str(raised.value)
+    with caplog.at_level(logging.WARNING, "cfld"):
+        assert len(DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")) == 3
+    assert place in caplog.text
+
+
+def test_a_bad_pair_names_file_and_line(fashion, caplog):
+    append(fashion / "fasion-resize-pairs-train.csv", "a.jpg,nobody.jpg")
+    with pytest.raises(DataError, match="pairs-train.csv', line 5: 'nobody.jpg' has no"):
+        DeepFashionData("deepfashion", fashion).pairs("train")
+    with caplog.at_level(logging.WARNING, "cfld"):
+        assert len(DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")) == 3
+    assert "line 5 is left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda root: (root / "fasion-resize-pairs-train.csv").unlink(), "has no fashion-resize-pairs-train.csv or"),
+        (lambda root: (root / "fasion-resize-pairs-train.csv").write_text("a,b\n"), "line 1: no column from, to"),
+        (lambda root: (root / "fasion-resize-pairs-train.csv").write_text("from,to\n"), "gives no pair"),
+        (lambda root: (root / "train_highres").rename(root / "elsewhere"), "is no folder"),
+    ],
+)
+def test_what_is_missing_is_named_even_where_bad_rows_are_skipped(fashion, break_it, message):
+    break_it(fashion)
+    with pytest.raises(DataError, match=message):
+        DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")
+
+
+def test_market_key_points_are_in_its_small_pictures(tmp_path):
+    for name in ("0002_c1.jpg", "0002_c2.jpg"):
+        write_picture(tmp_path / "bounding_box_test" / name, 64, 128)
+    lines = ["name:keypoints_y:keypoints_x", annotation("0002_c1.jpg"), annotation("0002_c2.jpg")]
+    (tmp_path / "market-annotation-test.csv").write_text("\n".join(lines))
+    (tmp_path / "market-pairs-test.csv").write_text("from,to\n0002_c1.jpg,0002_c2.jpg\n")
+    source, target = MarketData("market1501", tmp_path).pairs("test")[0]
+    assert (source.pose().width, source.pose().height) == (64, 128)
+    assert target.picture().shape == (128, 64, 3)
+
+
+def write_person(file, width=300, height=200):
+    write_picture(file, width, height)
+    pose = Pose(np.stack([COLUMNS, ROWS], axis=1).astype(float), width, height)
+    file.with_suffix(".json").write_text(json.dumps(write_pose_keypoints([pose])))
+
+
+def test_a_folder_tells_people_by_subfolder_or_prefix_and_keeps_every_tenth(tmp_path):
+    for person in range(11):
+        for number in range(2):
+            subfolder = tmp_path / f"p{person:02d}" / f"{number}.png"
+            write_person(subfolder if person % 2 else tmp_path / f"p{person:02d}_{number}.jpg")
+    train, test = (FolderData("folder", tmp_path).pairs(split) for split in ("train", "test"))
+    people = [{name[:3] for pair in pairs for name in (pair[0].name, pair[1].name)} for pairs in (train, test)]
+    assert people == [{f"p{person:02d}" for person in range(1, 10)}, {"p00", "p10"}]
+    assert len(train) == 9 * 2 and len(test) == 2 * 2
+    assert all(source.name[:3] == target.name[:3] and source.name != target.name for source, target in train)
+    assert train.fit == "pad"
+
+
+def test_a_picture_without_key_points_is_a_bad_row(tmp_path, caplog):
+    for name in ("a_1.jpg", "a_2.jpg", "b_1.jpg", "b_2.jpg"):
+        write_person(tmp_path / name)
+    write_picture(tmp_path / "b_3.jpg")
+    with pytest.raises(DataError, match="b_3.jpg': its key points are missing; put them into b_3.json"):
+        FolderData("folder", tmp_path).pairs("train")
+    with caplog.at_level(logging.WARNING, "cfld"):
+        assert len(FolderData("folder", tmp_path, bad_rows="skip").pairs("train")) == 2
+    assert "b_3.jpg' is left out" in caplog.text
+
+
+def test_a_folder_of_single_pictures_has_no_pairs(tmp_path):
+    for name in ("a_1.jpg", "b_1.jpg"):
+        write_person(tmp_path / name)
+    with pytest.raises(DataError, match="nobody with two usable pictures"):
+        FolderData("folder", tmp_path).pairs("train")
+
+
+def test_drawn_mannequins_are_those_in_files(tmp_path):
+    write_mannequins(tmp_path, count=1, test_count=1, pictures=2)
+    for split in ("train", "test"):
+        files = DeepFashionData("deepfashion", tmp_path).pairs(split)
+        drawn = MannequinData("mannequins", people=1, pictures=2).pairs(split)
+        assert {photograph.name for photograph in files.photographs} == {p.name for p in drawn.photographs}
+        for photograph in files.photographs:
+            twin = parse_mannequin_name(photograph.name)
+            assert twin in drawn.photographs
+            assert np.array_equal(twin.picture(), photograph.picture())
+            assert np.array_equal(twin.pose().visible, photograph.pose().visible)
+    assert parse_mannequin_name("fashionWOMENDressesid0000000202_1front.jpg") is None

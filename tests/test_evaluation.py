@@ -1,0 +1,242 @@
+"""Metrics against values known otherwise, mannequin scores against people known to be right or wrong, the files."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter, uniform_filter
+
+from cfld_modules.base_model import load_base_model
+from cfld_modules.checkpoints import Checkpoint, save_checkpoint
+from cfld_modules.config import read_config
+from cfld_modules.data.deepfashion import DeepFashionData
+from cfld_modules.data.drawn_pairs import MannequinData
+from cfld_modules.data.mannequins import write_mannequins
+from cfld_modules.evaluation import metrics
+from cfld_modules.evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
+from cfld_modules.evaluation.generate import truth_picture
+from cfld_modules.evaluation.mannequin_scores import (
+    clothes_distance,
+    clothes_features,
+    find_silhouette,
+    intersection_over_union,
+    score_mannequin,
+)
+from cfld_modules.evaluation.models import load_pipeline
+from tests.golden import key_values, networks_state, tiny_autoencoder, write_base_folder
+
+ROOT = Path(__file__).parent.parent
+WIDTH, HEIGHT = 88, 128
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """Two test people in three poses each."""
+    return MannequinData("mannequins", people=2, pictures=3).pairs("test")
+
+
+@pytest.fixture(scope="module")
+def result_and_truth(photographs):
+    return tuple(truth_picture(photograph, "stretch", WIDTH, HEIGHT) for photograph in photographs[0])
+
+
+def reference_ssim(first, second, smooth, data_range, unbiased, border):
+    """Structural similarity from its definition (Wang et al. 2004), for each channel of float64 pictures."""
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    values = []
+    for x, y in zip(np.moveaxis(first, 2, 0), np.moveaxis(second, 2, 0), strict=True):
+        mx, my = smooth(x), smooth(y)
+        vx, vy, vxy = (unbiased * (smooth(a * b) - ma * mb) for a, b, ma, mb in (
+            (x, x, mx, mx), (y, y, my, my), (x, y, mx, my)))  # fmt: skip
+        similarity = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+        values.append(similarity[border:-border, border:-border].mean())
+    return float(np.mean(values))
+
+
+def test_ssim_has_the_papers_uniform_window(result_and_truth):
+    result, truth = (picture / 255 for picture in result_and_truth)
+    count = 51 * 51
+    expected = reference_ssim(result, truth, lambda x: uniform_filter(x, 51), 1.0, count / (count - 1), 25)
+    assert metrics.ssim(*result_and_truth) == pytest.approx(expected, abs=1e-6)
+
+
+def test_ssim_256_has_a_gaussian_window_and_the_results_range(result_and_truth):
+    dull = (result_and_truth[0] // 2 + 30).astype(np.uint8)
+    truth = result_and_truth[1]
+    data_range = float(dull.max()) - float(dull.min())
+    expected = reference_ssim(
+        dull.astype(float), truth.astype(float), lambda x: gaussian_filter(x, 1.5, truncate=3.5), data_range, 1.0, 5
+    )
+    assert metrics.ssim_256(dull, truth) == pytest.approx(expected, abs=1e-6)
+
+
+def test_psnr(result_and_truth):
+    result, truth = result_and_truth
+    error = ((result / 255 - truth / 255) ** 2).mean()
+    assert metrics.psnr(result, truth) == pytest.approx(-10 * np.log10(error))
+    assert metrics.psnr(truth, truth) == np.inf
+
+
+def test_inception_gets_what_the_authors_give_it():
+    class Recorder(torch.nn.Module):
+        def forward(self, pictures):
+            self.seen = pictures
+            return torch.zeros(len(pictures), 2048)
+
+    recorder = Recorder()
+    board = (np.indices((256, 176)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    pictures = metrics.unit_tensor(np.stack([board] * 3, axis=2))[None]
+    assert metrics.InceptionFeatures(recorder)(pictures).shape == (1, 2048)
+    assert recorder.seen.shape == (1, 3, 299, 299)
+    assert recorder.seen.min() < 0.1 and recorder.seen.max() > 0.9  # in [0, 1], and no antialias has greyed it
+
+
+def test_the_frechet_distance_of_known_normal_distributions():
+    """In one dimension: squared differences of means and of deviations."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    class Mean(torch.nn.Module):
+        num_features = 1
+
+        def forward(self, pictures):
+            return pictures.mean(dim=(1, 2, 3))[:, None]
+
+    distance = FrechetInceptionDistance(feature=Mean())
+    real, fake = (torch.tensor(values)[:, None, None, None] for values in ([0.0, 2.0], [3.0, 9.0]))
+    distance.update(real, real=True)
+    distance.update(fake, real=False)
+    deviations = 2**0.5, 18**0.5
+    assert distance.compute().item() == pytest.approx(5.0**2 + (deviations[1] - deviations[0]) ** 2, rel=1e-4)
+
+
+def test_a_mannequin_is_told_from_others_in_its_pose(photographs):
+    _, target = photographs[0]
+    people = [photograph.identity_seed + n for n in range(8) for photograph in [target]]
+    truth = target.draw(WIDTH, HEIGHT).image
+    other = target.as_person(people[3]).draw(WIDTH, HEIGHT).image
+    blurred = cv2.GaussianBlur(truth, (0, 0), 1.5)
+    assert score_mannequin(truth, truth, target, people).retrieved
+    assert score_mannequin(blurred, truth, target, people).retrieved
+    wrong = score_mannequin(other, truth, target, people)
+    assert not wrong.retrieved and wrong.nearest == people[3]
+
+
+def test_an_outline_is_found_and_another_pose_is_not_that_outline(photographs):
+    scores = []
+    for source, target in photographs:
+        drawn = target.draw(WIDTH, HEIGHT)
+        of_truth, of_source = (
+            intersection_over_union(find_silhouette(picture, drawn.image), drawn.silhouette)
+            for picture in (drawn.image, source.draw(WIDTH, HEIGHT).image)
+        )
+        scores.append((of_truth, of_source))
+    best, unchanged = np.mean(scores, axis=0)
+    assert best > 0.9 and unchanged < 0.75
+    empty = np.zeros((HEIGHT, WIDTH), bool)
+    assert intersection_over_union(empty, empty) == 0
+
+
+def test_features_of_hidden_parts_do_not_count(photographs):
+    drawn = photographs.photographs[0].draw(WIDTH, HEIGHT)
+    features = clothes_features(drawn.image, drawn.pose)
+    seen = features.copy()
+    seen[1:] = np.nan
+    assert clothes_distance(features, seen) == 0
+    assert clothes_distance(features, np.full_like(features, np.nan)) == np.inf
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """(base, cfld): the goldens' tiny networks as files."""
+    folder = tmp_path_factory.mktemp("model")
+    write_base_folder(folder / "base", tiny_autoencoder())
+    shapes = {name: tuple(tensor.shape) for name, tensor in networks_state().items()}
+    save_checkpoint(folder / "cfld.safetensors", Checkpoint(read_config(shapes), networks_state(), key_values()))
+    return folder / "base", folder / "cfld.safetensors"
+
+
+SETTINGS = EvaluationSettings(width=WIDTH, height=HEIGHT, steps=1, batch_size=2, limit=3)
+
+
+def test_evaluation_writes_pictures_table_and_summary(model, photographs, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
+
+    def no_real_pictures():
+        raise AssertionError("read without a Fréchet distance")
+
+    summary = evaluate(load_pipeline(*model, "ddim"), photographs, no_real_pictures, tmp_path / "out", SETTINGS)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+    assert set(summary["missing"]) == {"lpips", "fid"}
+    assert all("torchvision" in reason or "is missing" in reason for reason in summary["missing"].values())
+    rows = table(tmp_path / "out" / "pairs.csv")
+    assert [row["number"] for row in rows] == ["0", "1", "2"]
+    assert [(row["from"], row["to"]) for row in rows] == [
+        tuple(photograph.name for photograph in photographs[number]) for number in range(3)
+    ]
+    for row in rows:
+        source, target = photographs[int(row["number"])]
+        result = cv2.imread(str(tmp_path / "out" / "images" / f"{int(row['number']):06d}.png"))[..., ::-1]
+        truth, unchanged = (truth_picture(photograph, "stretch", WIDTH, HEIGHT) for photograph in (target, source))
+        assert float(row["ssim"]) == pytest.approx(metrics.ssim(result, truth))
+        assert float(row["psnr"]) == pytest.approx(metrics.psnr(result, truth))
+        assert float(row["ssim_of_source_unchanged"]) == pytest.approx(metrics.ssim(unchanged, truth))
+    for name in ("ssim", "silhouette_iou", "ssim_of_source_unchanged"):
+        assert summary["scores"][name] == pytest.approx(np.mean([float(row[name]) for row in rows]))
+    assert summary["pairs"] == 3
+    assert (tmp_path / "out" / "sheet.png").is_file()
+
+
+def test_two_processes_measure_the_same_pairs_once_each(model, tmp_path):
+    """Three pairs in batches of two, so that the second process has fewer. Started by torchrun, see test_training."""
+    write_mannequins(tmp_path / "data", count=1, test_count=1, pictures=4)
+    options = {
+        "--base": model[0], "--cfld": model[1], "--data": tmp_path / "data", "--out": tmp_path / "two",
+        "--size": f"{WIDTH}x{HEIGHT}", "--steps": 1, "--scheduler": "ddim", "--batch": 2,
+    }  # fmt: skip
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "cfld_modules", "evaluate"]
+    finished = subprocess.run(
+        [sys.executable, *launch, *(str(word) for option in options.items() for word in option)],
+        capture_output=True, text=True, cwd=ROOT,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    assert "0/1 [" in finished.stderr  # the main process has one of the two batches
+    assert json.loads(finished.stdout)["ssim"]
+    data = DeepFashionData("deepfashion", tmp_path / "data")
+    settings = EvaluationSettings(width=WIDTH, height=HEIGHT, steps=1, batch_size=2)
+    evaluate(load_pipeline(*model, "ddim"), data.pairs("test"), lambda: [], tmp_path / "one", settings)
+    one, two = (table(tmp_path / out / "pairs.csv") for out in ("one", "two"))
+    assert [row["to"] for row in one] == [target.name for _, target in data.pairs("test")]
+    assert [(row["number"], row["from"], row["to"]) for row in two] == [
+        (row["number"], row["from"], row["to"]) for row in one
+    ]
+    for first, second in zip(one, two, strict=True):
+        for name in ("ssim", "psnr", "silhouette_iou"):
+            assert float(second[name]) == pytest.approx(float(first[name]), abs=0.01)
+
+
+def table(file):
+    with open(file, newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.mark.parametrize(("width", "height", "message"), [(40, 128, "too small"), (128, 128, "must have that aspect")])
+def test_sizes_that_cannot_be_measured(model, photographs, tmp_path, width, height, message):
+    settings = EvaluationSettings(width=width, height=height, steps=1)
+    with pytest.raises(EvaluationError, match=message):
+        evaluate(load_pipeline(*model), photographs, lambda: [], tmp_path, settings)
+
+
+def test_the_base_model_gets_the_trained_matrices(model):
+    pipeline = load_pipeline(*model)
+    plain, _ = load_base_model(model[0])
+    for name, matrix in key_values().items():
+        assert torch.equal(pipeline.unet.get_parameter(name), matrix)
+    assert plain.conv_in.weight.shape == pipeline.unet.conv_in.weight.shape
