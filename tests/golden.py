@@ -107,7 +107,6 @@ class Golden:
         with safe_open(DATA / "tiny.safetensors", framework="pt") as file:
             self.tensors = {name: file.get_tensor(name) for name in file.keys()}
             self.shapes: dict[str, list[int]] = json.loads(file.metadata()["shapes"])
-            self.float32_noise: dict[str, float] = json.loads(file.metadata()["float32_noise"])
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """A tensor that is stored whole."""

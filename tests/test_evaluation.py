@@ -91,7 +91,7 @@ def test_inception_gets_what_the_authors_give_it():
             return torch.zeros(len(pictures), 2048)
 
     recorder = Recorder()
-    board = (np.indices((256, 176)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    board = (np.indices((512, 352)).sum(axis=0) % 2 * 255).astype(np.uint8)
     pictures = metrics.unit_tensor(np.stack([board] * 3, axis=2))[None]
     assert metrics.InceptionFeatures(recorder)(pictures).shape == (1, 2048)
     assert recorder.seen.shape == (1, 3, 299, 299)

@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import default_collate
 
 from cfld_modules.base_model import sd15_unet_config
 from cfld_modules.checkpoints import KEY_VALUE_NAMES, load_checkpoint
@@ -19,12 +20,13 @@ from cfld_modules.data.drawn_pairs import MannequinData
 from cfld_modules.data.mannequins import write_mannequins
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.pipeline import CFLDPipeline
+from cfld_modules.pose_maps import pose_maps
 from cfld_modules.schedulers import published_scheduler
 from cfld_modules.training import run_checkpoints
 from cfld_modules.training.autoencoder import AutoencoderSettings, taesd_state, train_autoencoder
 from cfld_modules.training.denoiser import Denoiser
 from cfld_modules.training.initial_weights import build_models, load_backbone
-from cfld_modules.training.latents import encode_photographs
+from cfld_modules.training.latents import encode_photographs, square_picture
 from cfld_modules.training.loop import (
     DivergedError,
     LoopSettings,
@@ -267,6 +269,17 @@ def test_the_learning_rate_of_the_paper():
     assert factors == pytest.approx([0.1009, 0.55, 1.0, 1.0, 1.0, 0.1, 0.1])
 
 
+def test_the_first_step_is_as_long_as_the_warm_up_lets_it_be(folder):
+    """Adam's first step moves every parameter that has a gradient by the learning rate."""
+    settings = parsed(folder, folder / "warm", {"steps": 1, "learning_rate": 1e-3, "warmup_steps": 10})
+    accelerator = build_accelerator(settings.training, settings.output)
+    task = DenoisingTask(settings, accelerator)
+    before = task.model.unet.conv_in.weight.detach().clone()
+    run_training(accelerator, settings.training, settings.output, task)
+    moved = (task.model.unet.conv_in.weight - before).abs()
+    assert moved.median().item() == pytest.approx(0.19e-3, rel=0.01)
+
+
 def test_timesteps_are_cubic():
     assert cubic_timesteps(np.array([0.0, 0.5, 0.9999])).tolist() == [999, 875, 0]
 
@@ -284,6 +297,28 @@ def test_a_sample_depends_on_its_number_alone(drawn_pairs):
     assert not torch.equal(first[5]["noise"], first[6]["noise"])
     epoch = {first._pair(number) for number in range(len(drawn_pairs))}
     assert epoch == set(range(len(drawn_pairs)))
+
+
+def test_a_sample_shows_source_and_target_and_their_poses(drawn_pairs):
+    samples = PairSamples(drawn_pairs, 32, 7, Augmentation(flip=0.0))
+    sample, pair = samples[1], drawn_pairs[samples._pair(1)]
+    for place, photograph in enumerate(pair):
+        assert torch.equal(sample["pictures"][place], square_picture(photograph.picture(), "stretch", 64))
+        assert torch.equal(sample["pose_maps"][place], pose_maps([photograph.pose()], 32)[0])
+    assert torch.equal(sample["source"], square_picture(pair[0].picture(), "stretch", 32))
+
+
+def test_each_pair_of_a_batch_has_its_own_condition(folder, drawn_pairs):
+    """A batch's loss is the mean of its pairs' losses."""
+    cfld, unet, vae = build_models(parsed(folder, folder / "unused").model)
+    model = Denoiser(cfld, unet, vae, True).eval()
+    with torch.no_grad():
+        for parameter in cfld.appearance_encoder.parameters():  # the zero convolutions would hide a mix-up
+            parameter.add_(torch.randn_like(parameter))
+        samples = [PairSamples(drawn_pairs, 32, 7, Augmentation())[number] for number in range(3)]
+        apart = [model(default_collate([sample]))["loss"].item() for sample in samples]
+        together = model(default_collate(samples))["loss"].item()
+    assert together == pytest.approx(np.mean(apart), rel=1e-5)
 
 
 def test_only_the_picture_for_the_encoder_is_mirrored(drawn_pairs):
