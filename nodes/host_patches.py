@@ -110,6 +110,15 @@ def pose_conditioning(
     return carry("positive", positive, poses), carry("negative", negative, torch.zeros_like(poses))
 
 
+def _check_batch(node: str, what: str, count: int, rows: int, transformer_options: dict) -> None:
+    """The host would leave out the rest in silence. A context window is a part of the batch by intention."""
+    batch = rows // len(transformer_options["cond_or_uncond"])
+    if batch < count and "context_window" not in transformer_options:
+        raise ValueError(
+            f"{node}: {count} {what} for a latent batch of {batch}; set the latent's batch_size to {count}"
+        )
+
+
 def _pose_control(control: comfy.controlnet.ControlBase | None) -> "PoseControl | None":
     while control is not None and not isinstance(control, PoseControl):
         control = control.previous_controlnet
@@ -145,6 +154,7 @@ class PoseControl(comfy.controlnet.ControlBase):
         start, end = self.timestep_range
         if POSE_ROW not in cond or t[0] > start or t[0] < end:
             return previous
+        _check_batch("Pose Conditioning", "poses", len(self.features[0]), len(x_noisy), transformer_options)
         rows = cond[POSE_ROW].to(x_noisy.device)
         additions: list[torch.Tensor | None] = [None] * INPUT_BLOCKS
         for level, block in enumerate(POSE_BLOCKS):
@@ -275,16 +285,21 @@ class AppearanceQueries:
         self.mask = mask
         self.prepared: dict[Any, torch.Tensor] = {}
 
-    def apply_model(self, executor: Any, x: torch.Tensor, t: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def apply_model(
+        self, executor: Any, x: torch.Tensor, t: torch.Tensor, c_concat: Any, c_crossattn: Any, control: Any,
+        transformer_options: dict, **kwargs: Any,
+    ) -> torch.Tensor:
         """Wrapper of the host's apply_model: notes which rows of this call get an appearance."""
         sampling = executor.class_obj.model_sampling
         start, end = (sampling.percent_to_sigma(percent) for percent in self.percents)
         rows = kwargs.get(APPEARANCE_ROW)
         if rows is None or t[0] > start or t[0] < end:
-            return executor(x, t, *args, **kwargs)
+            return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+        people = len(self.appearance.prompt)
+        _check_batch("HGA Apply", "source people", people, len(x), transformer_options)
         token = _calls.set(_calls.get() | {self: Call(rows.to(x.device), tuple(x.shape[2:]))})
         try:
-            return executor(x, t, *args, **kwargs)
+            return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
         finally:
             _calls.reset(token)
 
@@ -380,10 +395,12 @@ class _CondOrUncond:
     def __init__(self, kinds: list[int]) -> None:
         self.kinds = kinds
 
-    def __call__(self, executor: Any, x: Any, t: Any, c_concat: Any = None, c_crossattn: Any = None,
-                 control: Any = None, transformer_options: dict | None = None, **kwargs: Any) -> torch.Tensor:
-        options = dict(transformer_options or {})
-        options["cond_or_uncond"] = [self.kinds[index] for index in options["cond_or_uncond"]]
+    def __call__(
+        self, executor: Any, x: torch.Tensor, t: torch.Tensor, c_concat: Any, c_crossattn: Any, control: Any,
+        transformer_options: dict, **kwargs: Any,
+    ) -> torch.Tensor:
+        kinds = [self.kinds[index] for index in transformer_options["cond_or_uncond"]]
+        options = transformer_options | {"cond_or_uncond": kinds}
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
 

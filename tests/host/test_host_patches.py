@@ -200,6 +200,18 @@ def test_numbers_that_do_not_pair_up_are_an_error(encoded):
         encoded.posed(encoded.prompt, encoded.learnt, pose=golden.pose_keypoints("side", "front", "half"))
 
 
+def test_a_latent_batch_that_would_drop_some_is_an_error(model, encoded):
+    pose = golden.pose_keypoints("side", "front", "half")
+    prompt, learnt, appearance = nodes.CFLDPromptEncoder.execute(
+        encoded.cfld, tiny_host.source_pictures()[:1], "stretch"
+    ).result
+    patched = nodes.CFLDApplyHGA.execute(model, encoded.cfld, appearance, 1.0, 2.0, 0.0, 1.0).result[0]
+    with pytest.raises(ValueError, match="Pose Conditioning: 3 poses for a latent batch of 2; .* batch_size to 3"):
+        ksample(patched, *encoded.posed(prompt, learnt, pose=pose))
+    with pytest.raises(ValueError, match="HGA Apply: 2 source people for a latent batch of 1"):
+        ksample(encoded.patched(model), encoded.prompt, encoded.learnt, start=noise()[:1])
+
+
 def test_a_second_pose_is_an_error_and_the_same_one_is_not_added_twice(encoded):
     with pytest.raises(ValueError, match="input 'positive' already carries another pose"):
         encoded.posed(encoded.positive, encoded.negative, pose=golden.pose_keypoints("half", "half"))

@@ -248,11 +248,11 @@ def test_a_prompt_that_cannot_run_is_refused(server, class_type, inputs, words):
 def test_wrong_input_is_named_with_its_remedy_and_the_server_goes_on(server, name, changed, inputs, failing, words):
     prompt = set_input(workflow(name), changed, **inputs)
     run = server.run(prompt)
+    assert not (server.folder / "code_ran").exists()
     assert run.error is not None, "the prompt ran"
     message = run.error["exception_message"]
     assert run.error["node_id"] == the_node(prompt, failing), message
     assert [word for word in words if word not in message] == [], message
-    assert not (server.folder / "code_ran").exists()
     assert_serves(server)
 
 
