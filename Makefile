@@ -1,5 +1,6 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
+PYTEST := -m pytest --numprocesses 2 --dist loadfile
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: venv demo test lint unit host js browser bench clean
@@ -22,15 +23,15 @@ lint: venv
 	$(VENV) -m mypy
 
 unit: venv
-	$(VENV) -m pytest tests --ignore tests/host
+	$(VENV) $(PYTEST) tests --ignore tests/host
 
 # Under the host's own Python, which gets the pack's requirements as the Manager would give them.
 host: venv
 	@if python=$$($(VENV) tests/host/host.py); then \
 	  $$python -m pip list --format freeze 2>/dev/null | grep -i '^torch' > .venv/host-constraints.txt; \
 	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt --requirement requirements.txt && \
-	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt pytest websocket-client controlnet_aux && \
-	  $$python -m pytest tests/host; \
+	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt pytest pytest-xdist websocket-client controlnet_aux && \
+	  $$python $(PYTEST) tests/host; \
 	else echo "HOST TESTS SKIPPED (reason above)"; fi
 
 js:

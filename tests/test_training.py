@@ -23,7 +23,7 @@ from cfld_modules.pipeline import CFLDPipeline
 from cfld_modules.pose_maps import pose_maps
 from cfld_modules.schedulers import published_scheduler
 from cfld_modules.training import run_checkpoints
-from cfld_modules.training.autoencoder import AutoencoderSettings, taesd_state, train_autoencoder
+from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSamples, taesd_state, train_autoencoder
 from cfld_modules.training.denoiser import Denoiser
 from cfld_modules.training.initial_weights import build_models, load_backbone
 from cfld_modules.training.latents import encode_photographs, square_picture
@@ -414,7 +414,7 @@ def test_the_paper_s_configuration_is_the_default():
 
 def test_an_autoencoder_is_trained_and_written_for_the_host(folder):
     content = {
-        "output": str(folder / "trained autoencoder"), "size": 32,
+        "output": str(folder / "trained autoencoder"), "size": 64, "crop": 32,
         "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
         "training": {"steps": 2, "batch_size": 2, "sheet_every": 2},
     }
@@ -423,6 +423,12 @@ def test_an_autoencoder_is_trained_and_written_for_the_host(folder):
     assert (output / "sheets" / "step-00000002.png").is_file()
     assert (output / "taesd.safetensors").stat().st_size < 5e6
     assert (output / "autoencoder" / "config.json").is_file()
+
+
+def test_crops_are_cut_out_of_the_pictures(drawn_pairs):
+    whole, cut = (PictureSamples(drawn_pairs, 64, crop, seed=7)[3]["picture"] for crop in (64, 32))
+    patches = [side.unfold(1, 32, 1).unfold(2, 32, 1) for side in (whole, whole.flip(-1))]  # (3, top, left, 32, 32)
+    assert any((patch == cut[:, None, None]).all(dim=(0, 3, 4)).any() for patch in patches)
 
 
 def test_taesd_names():

@@ -22,6 +22,7 @@ from ..evaluation.sheet import contact_sheet
 from .latents import square_picture
 from .loop import LoopSettings, build_accelerator, run_training
 from .run_settings import keep_settings
+from .settings import SettingsError
 
 SD15_SCALE = 0.18215  # by which ComfyUI multiplies latents on the way in, and which its TAESD class takes back
 SHEET_PICTURES = 8
@@ -33,6 +34,7 @@ class AutoencoderSettings:
 
     Attributes:
         size: of the pictures, squashed to squares, in pixels.
+        crop: train on squares of that many pixels cut out of them, which is cheaper; all of them where it is `size`.
         latent_noise: deviation of what is added to latents before decoding; makes the decoder forgive what a
             denoiser leaves.
         latent_weight: of keeping each latent channel at mean 0 and deviation 1.
@@ -42,6 +44,7 @@ class AutoencoderSettings:
     data: DataSet
     training: LoopSettings
     size: int = 128
+    crop: int = 128
     latent_noise: float = 0.1
     latent_weight: float = 0.1
 
@@ -77,15 +80,17 @@ def taesd_state(autoencoder: AutoencoderTiny) -> dict[str, torch.Tensor]:
 
 
 class PictureSamples(Dataset):
-    """Sample n of an endless run over single pictures: `picture` (3, size, size) in [-1, 1], half of them mirrored."""
+    """Sample n of an endless run over single pictures: `picture` (3, crop, crop) in [-1, 1], half of them mirrored."""
 
-    def __init__(self, pairs: Pairs, size: int, seed: int) -> None:
-        self.pairs, self.size, self.seed = pairs, size, seed
+    def __init__(self, pairs: Pairs, size: int, crop: int, seed: int) -> None:
+        self.pairs, self.size, self.crop, self.seed = pairs, size, crop, seed
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         random = np.random.default_rng([self.seed, number])
         photograph = self.pairs.photographs[int(random.integers(len(self.pairs.photographs)))]
         picture = square_picture(photograph.picture(), self.pairs.fit, self.size)
+        top, left = random.integers(self.size - self.crop + 1, size=2)
+        picture = picture[:, top : top + self.crop, left : left + self.crop]
         return {"picture": picture.flip(-1) if random.random() < 0.5 else picture}
 
 
@@ -118,8 +123,11 @@ class AutoencoderTask:
     def __post_init__(self) -> None:
         settings = self.settings
         self.model = Reconstruction(AutoencoderTiny(), settings.latent_noise, settings.latent_weight)
-        self.data = PictureSamples(settings.data.pairs("train"), settings.size, settings.training.seed)
-        held_out = PictureSamples(settings.data.pairs("test"), settings.size, settings.training.seed)
+        if not 8 <= settings.crop <= settings.size or settings.crop % 8:
+            raise SettingsError(f"crop: must be a multiple of 8, at most the size {settings.size}, got {settings.crop}")
+        seed = settings.training.seed
+        self.data = PictureSamples(settings.data.pairs("train"), settings.size, settings.crop, seed)
+        held_out = PictureSamples(settings.data.pairs("test"), settings.size, settings.size, seed)
         self.held_out = torch.stack([held_out[number]["picture"] for number in range(SHEET_PICTURES)])
 
     def sheet(self) -> tuple[Image.Image, dict[str, float]]:
