@@ -29,3 +29,27 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="session")
 def comfy_path():
     return HOST
+
+
+@pytest.fixture(scope="module")
+def no_gradients():
+    import torch
+
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture(scope="module")
+def model():
+    """The goldens' tiny U-Net as a user's MODEL, not yet CFLD's."""
+    import tiny_host
+
+    return tiny_host.stock_model()
+
+
+@pytest.fixture(scope="module")
+def encoded(no_gradients):
+    """The goldens' people and target poses after the two conditioning nodes."""
+    import tiny_host
+
+    return tiny_host.Encoded(tiny_host.tiny_cfld())

@@ -5,27 +5,11 @@ import pytest
 import tiny_host
 import torch
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG
-from tiny_host import BATCH, Encoded, count_calls, golden, ksample, nodes, noise, pipeline_latents, sigmas_of
+from tiny_host import BATCH, count_calls, golden, ksample, nodes, noise, pipeline_latents, sigmas_of
 
 pytestmark = pytest.mark.usefixtures("no_gradients")
 STEPS = 10
 TOLERANCE = 1e-4 / tiny_host.LATENT_SCALE  # 1e-4 in the U-Net's units; the host's latents are divided by 0.18215
-
-
-@pytest.fixture(scope="module")
-def no_gradients():
-    with torch.no_grad():
-        yield
-
-
-@pytest.fixture(scope="module")
-def model():
-    return tiny_host.stock_model()
-
-
-@pytest.fixture(scope="module")
-def encoded(no_gradients):
-    return Encoded(tiny_host.tiny_cfld())
 
 
 def guide(guider, sigmas):

@@ -6,25 +6,10 @@ import comfy.samplers
 import pytest
 import tiny_host
 import torch
-from tiny_host import BATCH, Encoded, count_calls, golden, ksample, nodes, noise
+from tiny_host import BATCH, count_calls, golden, ksample, nodes, noise
 
+pytestmark = pytest.mark.usefixtures("no_gradients")
 TO_K = "diffusion_model.output_blocks.5.1.transformer_blocks.0.attn2.to_k.weight"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_gradients():
-    with torch.no_grad():
-        yield
-
-
-@pytest.fixture(scope="module")
-def model():
-    return tiny_host.stock_model()
-
-
-@pytest.fixture(scope="module")
-def encoded(no_gradients):
-    return Encoded(tiny_host.tiny_cfld())
 
 
 @pytest.fixture(scope="module")
