@@ -11,11 +11,18 @@ from torch import nn
 # (q, k, v, heads) with q (B, L, heads*d) and k, v (B, S, heads*d) -> (B, L, heads*d)
 AttentionFunction = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], torch.Tensor]
 
+NARROWEST_HEAD = 16
+
 
 def scaled_dot_product_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int) -> torch.Tensor:
     """softmax(q k^T / sqrt(d)) v for each head; shapes as in `AttentionFunction`."""
     q, k, v = (rearrange(tensor, "b l (h d) -> b h l d", h=heads) for tensor in (q, k, v))
-    return rearrange(functional.scaled_dot_product_attention(q, k, v), "b h l d -> b l (h d)")
+    width = q.shape[-1]
+    # PyTorch's CPU kernel is slower with a head narrower than its vectors than with one filled up with zeros.
+    if width < NARROWEST_HEAD and q.device.type == "cpu":
+        q, k, v = (functional.pad(tensor, (0, NARROWEST_HEAD - width)) for tensor in (q, k, v))
+    attended = functional.scaled_dot_product_attention(q, k, v, scale=width**-0.5)
+    return rearrange(attended[..., :width], "b h l d -> b l (h d)")
 
 
 class FunctionProcessor:

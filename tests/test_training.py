@@ -23,10 +23,10 @@ from cfld_modules.pipeline import CFLDPipeline
 from cfld_modules.pose_maps import pose_maps
 from cfld_modules.schedulers import published_scheduler
 from cfld_modules.training import run_checkpoints
-from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSamples, taesd_state, train_autoencoder
+from cfld_modules.training.autoencoder import AutoencoderSettings
 from cfld_modules.training.denoiser import Denoiser
 from cfld_modules.training.initial_weights import build_models, load_backbone
-from cfld_modules.training.latents import encode_photographs, square_picture
+from cfld_modules.training.latents import cached_posteriors, encode_photographs, square_picture
 from cfld_modules.training.loop import (
     DivergedError,
     LoopSettings,
@@ -337,12 +337,24 @@ def test_contexts_and_sources_are_drawn_as_often_as_the_paper_says(drawn_pairs):
 def test_latents_encoded_before_are_those_encoded_meanwhile(folder, drawn_pairs):
     cfld, unet, vae = build_models(parsed(folder, folder / "unused").model)
     model = Denoiser(cfld, unet, vae, True).eval()
-    posteriors = encode_photographs(vae, drawn_pairs, 64)
+    posteriors = encode_photographs(vae, drawn_pairs.photographs, drawn_pairs.fit, 64)
     both = [PairSamples(drawn_pairs, 32, 7, Augmentation(), given)[2] for given in (None, posteriors)]
     with torch.no_grad():
         values = [model({name: tensor[None] for name, tensor in sample.items()})["loss"].item() for sample in both]
     assert "pictures" not in both[1]
     assert values[0] == pytest.approx(values[1], abs=1e-6)
+
+
+def test_latents_are_kept_and_made_anew_for_others(folder, drawn_pairs, tmp_path):
+    accelerator, file = build_accelerator(LoopSettings(1), tmp_path), tmp_path / "latents.safetensors"
+    first, second = (tiny_autoencoder(), tiny_autoencoder())
+    with torch.no_grad():
+        second.encoder.layers[0].bias += 1
+    kept = cached_posteriors(file, accelerator, first, drawn_pairs, 64)
+    written = file.stat().st_mtime_ns
+    assert torch.equal(cached_posteriors(file, accelerator, first, drawn_pairs, 64), kept)
+    assert file.stat().st_mtime_ns == written
+    assert not torch.equal(cached_posteriors(file, accelerator, second, drawn_pairs, 64), kept)
 
 
 def test_a_published_swin_is_put_in_with_its_tables_resized(folder, tmp_path):
@@ -403,36 +415,30 @@ def test_models_that_do_not_fit_together(folder, change, message):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
 def test_the_configurations_that_come_along_are_valid(file):
-    read_settings(file, AutoencoderSettings if "autoencoder" in file.name else TrainSettings)
+    read_settings(file, AutoencoderSettings if "coder" in file.name else TrainSettings)
+
+
+def test_single_settings_are_changed():
+    changes = ["training.steps=7", "model.cfld.hga=false", "output=elsewhere", "augmentation.flip=0"]
+    settings = read_settings(ROOT / "configs" / "demo.yaml", TrainSettings, changes)
+    assert (settings.training.steps, settings.model.cfld.hga, settings.output) == (7, False, Path("elsewhere"))
+    assert settings.augmentation.flip == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("training.steps", "'training.steps' changes no setting"), ("output.steps=1", "'output.steps=1' changes no"),
+        ("training.setps=1", "training.setps: no such setting; is steps meant"), ("training.steps=[", "changes no"),
+        ("training.steps=many", "training.steps: expected a whole number, got 'many'"),
+    ],
+)
+def test_a_change_that_is_none_is_an_error(change, message):
+    with pytest.raises(SettingsError, match=message.replace("[", r"\[")):
+        read_settings(ROOT / "configs" / "demo.yaml", TrainSettings, [change])
 
 
 def test_the_paper_s_configuration_is_the_default():
     settings = read_settings(ROOT / "configs" / "deepfashion.yaml", TrainSettings)
     assert settings.model.cfld == CFLDConfig()
     assert sd15_unet_config()["block_out_channels"][:3] == settings.model.cfld.pose.widths
-
-
-def test_an_autoencoder_is_trained_and_written_for_the_host(folder):
-    content = {
-        "output": str(folder / "trained autoencoder"), "size": 64, "crop": 32,
-        "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
-        "training": {"steps": 2, "batch_size": 2, "sheet_every": 2},
-    }
-    train_autoencoder(parse_settings(content, AutoencoderSettings))
-    output = folder / "trained autoencoder"
-    assert (output / "sheets" / "step-00000002.png").is_file()
-    assert (output / "taesd.safetensors").stat().st_size < 5e6
-    assert (output / "autoencoder" / "config.json").is_file()
-
-
-def test_crops_are_cut_out_of_the_pictures(drawn_pairs):
-    whole, cut = (PictureSamples(drawn_pairs, 64, crop, seed=7)[3]["picture"] for crop in (64, 32))
-    patches = [side.unfold(1, 32, 1).unfold(2, 32, 1) for side in (whole, whole.flip(-1))]  # (3, top, left, 32, 32)
-    assert any((patch == cut[:, None, None]).all(dim=(0, 3, 4)).any() for patch in patches)
-
-
-def test_taesd_names():
-    names = set(taesd_state(tiny_autoencoder()))
-    assert {"taesd_encoder.0.weight", "taesd_encoder.1.conv.0.weight", "taesd_encoder.14.bias"} <= names
-    assert {"taesd_decoder.1.weight", "taesd_decoder.3.conv.4.bias", "taesd_decoder.18.conv.0.weight"} <= names
-    assert len(names) == len(tiny_autoencoder().state_dict()) + 2

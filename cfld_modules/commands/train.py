@@ -7,7 +7,15 @@ from . import CommandError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_configuration(parser)
+
+
+def add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="what and how to train; see configs/")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", dest="changes",
+        help="settings in place of the file's, such as training.steps=100",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -22,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     show_log()
     try:
-        train(read_settings(arguments.config, TrainSettings))
+        train(read_settings(arguments.config, TrainSettings, arguments.changes))
     except (SettingsError, DataError, CheckpointError, DivergedError) as error:
         raise CommandError(f"{arguments.config}: {error}") from error
 

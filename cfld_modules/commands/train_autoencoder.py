@@ -1,14 +1,13 @@
 """`train-autoencoder`: the small autoencoder that a model trained from scratch builds on."""
 
 import argparse
-from pathlib import Path
 
 from . import CommandError
-from .train import missing_requirement, show_log
+from .train import add_configuration, missing_requirement, show_log
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="what and how to train; see configs/")
+    add_configuration(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -22,6 +21,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     show_log()
     try:
-        train_autoencoder(read_settings(arguments.config, AutoencoderSettings))
+        train_autoencoder(read_settings(arguments.config, AutoencoderSettings, arguments.changes))
     except (SettingsError, DataError, DivergedError) as error:
         raise CommandError(f"{arguments.config}: {error}") from error

@@ -1,7 +1,6 @@
 """`train-autoencoder`: a TAESD-sized autoencoder from pictures, for a model that needs nothing of Stable Diffusion."""
 
 import copy
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,13 +18,15 @@ from torch.utils.data import Dataset
 from ..data.formats import DataSet
 from ..data.pairs import Pairs
 from ..evaluation.sheet import contact_sheet
+from ..taesd import taesd_state
 from .latents import square_picture
 from .loop import LoopSettings, build_accelerator, run_training
 from .run_settings import keep_settings
 from .settings import SettingsError
 
-SD15_SCALE = 0.18215  # by which ComfyUI multiplies latents on the way in, and which its TAESD class takes back
 SHEET_PICTURES = 8
+SQUARED_ERROR_WEIGHT = 3.0
+RESIDUAL_BRANCH, UNTRAINED_CHANNELS = 0.1, 0.3  # factors of their initial weights
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class AutoencoderSettings:
         latent_noise: deviation of what is added to latents before decoding; makes the decoder forgive what a
             denoiser leaves.
         latent_weight: of keeping each latent channel at mean 0 and deviation 1.
+        decoder_of: an autoencoder of an earlier run, whose decoder alone is trained further; its latents stay as they
+            are.
     """
 
     output: Path
@@ -47,6 +50,7 @@ class AutoencoderSettings:
     crop: int = 128
     latent_noise: float = 0.1
     latent_weight: float = 0.1
+    decoder_of: Path | None = None
 
 
 def train_autoencoder(settings: AutoencoderSettings) -> None:
@@ -65,20 +69,6 @@ def train_autoencoder(settings: AutoencoderSettings) -> None:
     run_training(accelerator, settings.training, settings.output, AutoencoderTask(settings))
 
 
-def taesd_state(autoencoder: AutoencoderTiny) -> dict[str, torch.Tensor]:
-    """The tensors under the names of ComfyUI's TAESD class, with the scale that SD 1.5's latents have there.
-
-    Its decoder begins with a clamp that diffusers' does outside its list of layers, hence the numbers are one higher.
-    """
-    state = {"vae_scale": torch.tensor(SD15_SCALE), "vae_shift": torch.tensor(0.0)}
-    for name, tensor in autoencoder.state_dict().items():
-        if match := re.fullmatch(r"encoder\.layers\.(.*)", name):
-            state[f"taesd_encoder.{match[1]}"] = tensor
-        elif match := re.fullmatch(r"decoder\.layers\.(\d+)(\..*)", name):
-            state[f"taesd_decoder.{int(match[1]) + 1}{match[2]}"] = tensor
-    return state
-
-
 class PictureSamples(Dataset):
     """Sample n of an endless run over single pictures: `picture` (3, crop, crop) in [-1, 1], half of them mirrored."""
 
@@ -94,8 +84,38 @@ class PictureSamples(Dataset):
         return {"picture": picture.flip(-1) if random.random() < 0.5 else picture}
 
 
+@torch.no_grad()
+def carry_colours(autoencoder: AutoencoderTiny) -> None:
+    """Initial weights with which the first three latents are the red, green and blue of every eighth pixel, and decode
+    to them; residual branches begin weak. From PyTorch's own, colours take thousands of steps to come through.
+    """
+    encoder, decoder = autoencoder.encoder.layers, autoencoder.decoder.layers
+    for name, layer in autoencoder.named_modules():
+        if not isinstance(layer, nn.Conv2d):
+            continue
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+        if ".conv." in name:  # of a residual branch, whose last is number 4
+            if name.endswith(".4"):
+                layer.weight *= RESIDUAL_BRANCH
+            continue
+        if layer is not encoder[0]:
+            layer.weight *= UNTRAINED_CHANNELS
+        layer.weight[:3] = 0
+        layer.weight[[0, 1, 2], [0, 1, 2], 1, 1] = 1
+    # Colours are 0 to 1 inside, and about -2 to 2 as latents.
+    encoder[-1].weight[:3] *= 4
+    encoder[-1].bias[:3] = -2
+    decoder[0].weight[:3] /= 4
+    decoder[0].bias[:3] = 0.5
+
+
 class Reconstruction(nn.Module):
-    """The loss: absolute error, with latents kept standard normal in each channel's mean and deviation."""
+    """The loss: absolute and squared error, with latents kept standard normal in each channel's mean and deviation.
+
+    Without the square a grey person is the first thing learnt, and long the last.
+    """
 
     def __init__(self, autoencoder: AutoencoderTiny, latent_noise: float, latent_weight: float) -> None:
         super().__init__()
@@ -106,10 +126,12 @@ class Reconstruction(nn.Module):
         pictures = batch["picture"]
         latents = self.autoencoder.encode(pictures).latents
         noise = torch.randn_like(latents) * self.latent_noise if self.training else 0.0
-        reconstruction = functional.l1_loss(self.autoencoder.decode(latents + noise).sample, pictures)
+        decoded = self.autoencoder.decode(latents + noise).sample
+        reconstruction = functional.l1_loss(decoded, pictures)
+        error = reconstruction + SQUARED_ERROR_WEIGHT * functional.mse_loss(decoded.float(), pictures)
         deviation, mean = torch.std_mean(latents.float(), dim=(0, 2, 3))
         spread = (mean.square() + (deviation - 1).square()).mean()
-        return {"loss": reconstruction + self.latent_weight * spread, "reconstruction": reconstruction}
+        return {"loss": error + self.latent_weight * spread, "reconstruction": reconstruction}
 
 
 @dataclass
@@ -122,7 +144,7 @@ class AutoencoderTask:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.model = Reconstruction(AutoencoderTiny(), settings.latent_noise, settings.latent_weight)
+        self.model = Reconstruction(_initial_autoencoder(settings), settings.latent_noise, settings.latent_weight)
         if not 8 <= settings.crop <= settings.size or settings.crop % 8:
             raise SettingsError(f"crop: must be a multiple of 8, at most the size {settings.size}, got {settings.crop}")
         seed = settings.training.seed
@@ -147,6 +169,18 @@ class AutoencoderTask:
         half = taesd_state(copy.deepcopy(autoencoder).half().cpu())
         save_file({name: tensor.contiguous() for name, tensor in half.items()}, output / "taesd.safetensors.part")
         (output / "taesd.safetensors.part").replace(output / "taesd.safetensors")
+
+
+def _initial_autoencoder(settings: AutoencoderSettings) -> AutoencoderTiny:
+    if settings.decoder_of is None:
+        autoencoder = AutoencoderTiny()
+        carry_colours(autoencoder)
+        return autoencoder
+    if not (settings.decoder_of / "config.json").is_file():
+        raise SettingsError(f"decoder_of: '{settings.decoder_of}' is no autoencoder that train-autoencoder made")
+    autoencoder = AutoencoderTiny.from_pretrained(settings.decoder_of, local_files_only=True)
+    autoencoder.encoder.requires_grad_(False)
+    return autoencoder
 
 
 def _uint8(picture: torch.Tensor) -> np.ndarray:

@@ -1,13 +1,21 @@
 """Latents of training pictures, with either autoencoder; encoded once and kept, where asked."""
 
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
 from diffusers import AutoencoderTiny
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from safetensors import safe_open
+from safetensors.torch import save_file
 from tqdm import tqdm
 
 from ..base_model import Vae
-from ..data.pairs import Pairs
+from ..data.pairs import Pairs, Photograph
 from ..framing import Fit, fit_box
 from ..pictures import prepare_picture
 
@@ -33,12 +41,47 @@ def sample_latents(vae: Vae, posteriors: torch.Tensor, noise: torch.Tensor) -> t
     return (posterior.mean + posterior.std * noise) * vae.config.scaling_factor
 
 
+def cached_posteriors(file: Path, accelerator: Accelerator, vae: Vae, pairs: Pairs, size: int) -> torch.Tensor:
+    """Posteriors (N, C, size/8, size/8) of all N photographs, read from `file` if it was made of these photographs by
+    this encoder, and else made, shared among all processes, and written there.
+    """
+    made_of = _fingerprint(vae, pairs, size)
+    if file.is_file():
+        with safe_open(file, framework="pt") as stored:
+            if (stored.metadata() or {}).get("made_of") == made_of:
+                return stored.get_tensor("posteriors")
+    accelerator.wait_for_everyone()
+    shares = np.array_split(np.arange(len(pairs.photographs)), accelerator.num_processes)
+    share = [pairs.photographs[number] for number in shares[accelerator.process_index]]
+    with accelerator.autocast():
+        own = encode_photographs(vae, share, pairs.fit, size, quiet=not accelerator.is_main_process)
+    posteriors = torch.cat(gather_object([own]))
+    if accelerator.is_main_process:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_name(f"{file.name}.part")
+        save_file({"posteriors": posteriors}, unfinished, {"made_of": made_of})
+        unfinished.replace(file)
+    accelerator.wait_for_everyone()
+    return posteriors
+
+
 @torch.no_grad()
-def encode_photographs(vae: Vae, pairs: Pairs, size: int, quiet: bool = False) -> torch.Tensor:
-    """Posteriors (N, C, size/8, size/8) of all N photographs, on the CPU."""
+def encode_photographs(
+    vae: Vae, photographs: Sequence[Photograph], fit: Fit, size: int, quiet: bool = False
+) -> torch.Tensor:
+    """Posteriors (N, C, size/8, size/8) of N photographs in float32, on the CPU."""
     posteriors = []
-    for first in tqdm(range(0, len(pairs.photographs), BATCH), desc="latents", unit="batch", disable=quiet):
-        batch = pairs.photographs[first : first + BATCH]
-        pictures = torch.stack([square_picture(photograph.picture(), pairs.fit, size) for photograph in batch])
-        posteriors.append(encode_posteriors(vae, pictures.to(vae.device)).cpu())
+    for first in tqdm(range(0, len(photographs), BATCH), desc="latents", unit="batch", disable=quiet):
+        batch = photographs[first : first + BATCH]
+        pictures = torch.stack([square_picture(photograph.picture(), fit, size) for photograph in batch])
+        posteriors.append(encode_posteriors(vae, pictures.to(vae.device)).float().cpu().contiguous())
     return torch.cat(posteriors)
+
+
+def _fingerprint(vae: Vae, pairs: Pairs, size: int) -> str:
+    names = "\n".join(photograph.name for photograph in pairs.photographs)
+    digest = hashlib.sha256(f"{size} {pairs.fit}\n{names}".encode())
+    for name, tensor in vae.state_dict().items():
+        if not name.startswith("decoder."):
+            digest.update(tensor.float().cpu().numpy().tobytes())
+    return digest.hexdigest()

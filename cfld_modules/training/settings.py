@@ -3,7 +3,7 @@
 import difflib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
@@ -17,10 +17,13 @@ class SettingsError(ValueError):
     """A configuration cannot be used; names the key, the value it got and what may stand there."""
 
 
-def read_settings(file: Path, kind: type[Settings]) -> Settings:
+def read_settings(file: Path, kind: type[Settings], changes: Sequence[str] = ()) -> Settings:
     """The YAML file as a dataclass `kind`, with nested dataclasses, tuples, Literals, paths and numbers.
 
     Where several dataclasses may stand, the key `format` says which.
+
+    Args:
+        changes: of single settings, such as `training.steps=100`, the value as YAML.
 
     Raises:
         SettingsError: for a key that is no setting, is missing, or has a value of the wrong kind.
@@ -29,7 +32,22 @@ def read_settings(file: Path, kind: type[Settings]) -> Settings:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"'{file}' is no YAML: {error}") from error
+    for change in changes:
+        _change(content, change)
     return parse_settings(content, kind)
+
+
+def _change(content: Any, change: str) -> None:
+    key, separator, value = change.partition("=")
+    *parents, name = key.split(".")
+    try:
+        for parent in parents:
+            content = content.setdefault(parent, {})
+        content[name] = yaml.safe_load(value)
+    except (yaml.YAMLError, AttributeError, TypeError):
+        separator = ""
+    if not separator:
+        raise SettingsError(f"'{change}' changes no setting; write it as training.steps=100")
 
 
 def parse_settings(content: object, kind: type[Settings]) -> Settings:

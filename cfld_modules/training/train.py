@@ -23,7 +23,7 @@ from ..pose_drawing import draw_pose_in_style
 from ..schedulers import published_scheduler
 from .denoiser import Denoiser
 from .initial_weights import ModelSettings, build_models
-from .latents import encode_photographs
+from .latents import cached_posteriors
 from .loop import LoopSettings, build_accelerator, run_training
 from .run_settings import keep_settings
 from .samples import Augmentation, PairSamples
@@ -39,7 +39,8 @@ class TrainSettings:
 
     Attributes:
         output: folder of the run; training goes on from the last checkpoint in it.
-        cache_latents: encode every photograph once, before training; worth it for small pictures.
+        latents: a file to keep every photograph's latents in, which are then encoded once, before training; worth it
+            for small pictures. Runs with the same photographs and autoencoder can share it.
         export_dtype: precision of the files written in the end.
     """
 
@@ -48,7 +49,7 @@ class TrainSettings:
     training: LoopSettings
     model: ModelSettings = field(default_factory=ModelSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
-    cache_latents: bool = False
+    latents: Path | None = None
     export_dtype: Literal["fp32", "fp16"] = "fp32"
 
 
@@ -80,9 +81,9 @@ class DenoisingTask:
         pairs = settings.data.pairs("train")
         self.held_out = settings.data.pairs("test")
         posteriors = None
-        if settings.cache_latents:
-            vae.to(accelerator.device)
-            posteriors = encode_photographs(vae, pairs, 2 * size, quiet=not accelerator.is_main_process)
+        if settings.latents:
+            vae.to(accelerator.device, memory_format=torch.channels_last)
+            posteriors = cached_posteriors(settings.latents, accelerator, vae, pairs, 2 * size)
         self.data = PairSamples(pairs, size, seed, settings.augmentation, posteriors)
         self.held_out_data = PairSamples(self.held_out, size, seed, settings.augmentation)
 
