@@ -30,7 +30,7 @@ host: venv
 	@if python=$$($(VENV) tests/host/host.py); then \
 	  $$python -m pip list --format freeze 2>/dev/null | grep -i '^torch' > .venv/host-constraints.txt; \
 	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt --requirement requirements.txt && \
-	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt pytest pytest-xdist websocket-client controlnet_aux && \
+	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt pytest pytest-xdist websocket-client controlnet_aux scikit-image && \
 	  $$python $(PYTEST) tests/host; \
 	else echo "HOST TESTS SKIPPED (reason above)"; fi
 

@@ -14,7 +14,7 @@ from .data import command_line as data
 COMMANDS = {
     "transfer": (transfer, "put the person of a photo into another pose"),
     "convert": (convert, "make one small .safetensors from the authors' two .bin files"),
-    "demo": (demo, "show a transfer with nothing downloaded (random weights)"),
+    "demo": (demo, "move a mannequin into six poses, with nothing downloaded"),
     "data": (data, "make data sets"),
     "train": (train, "train CFLD on pairs of pictures"),
     "train-autoencoder": (train_autoencoder, "train the small autoencoder of a model from scratch"),

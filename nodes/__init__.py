@@ -5,6 +5,7 @@ import os
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
+from .demo_models import CFLDDemoModels, CFLDDemoPerson
 from .detect_pose import WEIGHTS_FOLDER, CFLDDetectPose
 from .encoder import CFLDPromptEncoder
 from .guider import CFLDGuiderNode
@@ -25,5 +26,5 @@ class CFLDExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDLoadPose,
-            CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDRetargetPose,
+            CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDRetargetPose, CFLDDemoModels, CFLDDemoPerson,
         ]

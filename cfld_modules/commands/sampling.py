@@ -11,9 +11,9 @@ SCALES = ("full", "down", "all", "guidance")
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     sampling = parser.add_argument_group("sampling")
-    sampling.add_argument("--steps", type=_steps, default=50, help="1 to 1000 (%(default)s)")
+    sampling.add_argument("--steps", type=steps_of_text, default=50, help="1 to 1000 (%(default)s)")
     sampling.add_argument("--scheduler", choices=tuple(SCHEDULERS), default="ddpm", help="(%(default)s, the paper's)")
-    sampling.add_argument("--seed", type=_seed, default=3407, help="of the noise all pictures share (%(default)s)")
+    sampling.add_argument("--seed", type=seed_of_text, default=3407, help="of the noise pictures share (%(default)s)")
     sampling.add_argument(
         "--guidance-type", choices=GUIDANCE_TYPES, default=GUIDANCE_TYPES[0], help="(%(default)s, the paper's)"
     )
@@ -48,13 +48,15 @@ def size_of_text(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _steps(text: str) -> int:
+def steps_of_text(text: str) -> int:
+    """'50' -> 50."""
     if not (text.isdecimal() and 1 <= int(text) <= 1000):
         raise argparse.ArgumentTypeError(f"'{text}' is no number of steps; give 1 to 1000")
     return int(text)
 
 
-def _seed(text: str) -> int:
+def seed_of_text(text: str) -> int:
+    """'3407' -> 3407."""
     if not (text.isdecimal() and int(text) < 2**63):
         raise argparse.ArgumentTypeError(f"'{text}' is no seed; give a whole number from 0 to 2^63 - 1")
     return int(text)

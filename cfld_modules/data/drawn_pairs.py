@@ -10,7 +10,7 @@ import numpy as np
 
 from ..keypoints import Pose
 from .mannequin_skeleton import View
-from .mannequins import Mannequin, draw_mannequin, sample_identity, sample_pose, split_seeds
+from .mannequins import FIRST_TEST_SEED, Mannequin, draw_mannequin, sample_identity, sample_pose, split_seeds
 from .pairs import Pairs, Split
 
 WIDTH, HEIGHT = 176, 256
@@ -40,6 +40,12 @@ class MannequinPhotograph:
     def as_person(self, identity_seed: int) -> "MannequinPhotograph":
         """Somebody else in the same pose."""
         return MannequinPhotograph(identity_seed, self.pose_seed, self.view)
+
+
+def held_out_photograph(person: int, pose: int) -> MannequinPhotograph:
+    """A mannequin of the test split by the numbers, from 0, of who and of how; pose 0 shows the front."""
+    identity_seed, pose_seed = FIRST_TEST_SEED + person, FIRST_TEST_SEED + pose
+    return MannequinPhotograph(identity_seed, pose_seed, "front" if pose == 0 else sample_pose(pose_seed).view)
 
 
 def parse_mannequin_name(name: str) -> MannequinPhotograph | None:

@@ -125,10 +125,17 @@ def pipeline_latents(
     cfld: node_types.LoadedCFLD, model: object, weights: Mapping[str, float], sigmas: torch.Tensor
 ) -> torch.Tensor:
     """Euler in sigma space with the diffusers pipeline as the model: nothing of the host but its sigmas' timesteps."""
-    pipeline, appearance, pose = _second_opinion(cfld)
+    return euler(*_second_opinion(cfld), weights, model, sigmas, noise())
+
+
+def euler(
+    pipeline: pipelines.CFLDPipeline, appearance: object, pose: object, weights: Mapping[str, float], model: object,
+    sigmas: torch.Tensor, start: torch.Tensor,
+) -> torch.Tensor:
+    """See `pipeline_latents`; `start` is unit noise."""
     sampling = model.get_model_object("model_sampling")
     full_noise = float(sigmas[0]) * (1 + 1e-5) >= float(sampling.sigma_max)
-    x = noise() * (torch.sqrt(1 + sigmas[0] ** 2) if full_noise else sigmas[0])
+    x = start * (torch.sqrt(1 + sigmas[0] ** 2) if full_noise else sigmas[0])
     for sigma, following in zip(sigmas[:-1], sigmas[1:], strict=True):
         timestep = sampling.timestep(sigma)
         epsilon = pipeline.guided_epsilon(x / torch.sqrt(1 + sigma**2), timestep, weights, appearance, pose)

@@ -1,0 +1,97 @@
+"""The demo model: its workflow in a server that has no other model, and the same latents as the pipeline."""
+
+import json
+
+import comfy.sample
+import folder_paths
+import numpy as np
+import pytest
+import tiny_host
+import torch
+from comfy_server import running_server
+from host import PACK
+from PIL import Image
+from tiny_host import nodes, sigmas_of
+
+from cfld_modules.demo import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH, load_demo_pipeline
+from cfld_modules.evaluation.metrics import ssim
+
+WORKFLOW = PACK / "workflows" / "api" / "demo_no_downloads.json"
+SCORES = json.loads((CFLD_FILE.parent / "scores.json").read_text())["scores"]
+STEPS = 10
+PEOPLE = 6
+# Of the mean over a few pairs about the mean over the 200 that the README gives: twice its deviation.
+SPREAD = 0.04
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, comfy_path):
+    with running_server(comfy_path, tmp_path_factory.mktemp("nothing downloaded")) as server:
+        yield server
+
+
+def picture(path):
+    """At the size the README's figures are for."""
+    return np.array(Image.open(path).convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
+
+
+def test_the_workflow_is_as_close_to_the_truth_as_the_readme_says(server):
+    values, unchanged = [], []
+    for person in range(PEOPLE):
+        prompt = json.loads(WORKFLOW.read_text())
+        titles = {node["_meta"]["title"]: number for number, node in prompt.items()}
+        for node in prompt.values():
+            if node["class_type"] == "CFLDDemoPerson":
+                node["inputs"]["person"] += person
+                node["inputs"]["pose"] += 2 * person if node["inputs"]["pose"] else 0
+        run = server.run(prompt)
+        assert run.error is None, run.error["exception_message"]
+        (result,) = server.pictures(run)
+        source, truth = (
+            server.folder / "temp" / run.outputs[titles[title]]["images"][0]["filename"]
+            for title in ("Source", "Truth")
+        )
+        values.append(ssim(picture(result), picture(truth)))
+        unchanged.append(ssim(picture(source), picture(truth)))
+    assert np.mean(values) > SCORES["ssim"] - SPREAD
+    assert np.mean(values) > np.mean(unchanged) + 0.1
+
+
+def test_the_trained_file_in_the_loader_gives_the_pipeline_s_latents(tmp_path, monkeypatch):
+    (tmp_path / CFLD_FILE.name).symlink_to(CFLD_FILE)
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "cfld", ([str(tmp_path)], {".safetensors"}))
+    folder_paths.filename_list_cache.pop("cfld", None)
+    with torch.no_grad():
+        cfld = nodes.CFLDLoader.execute(CFLD_FILE.name, "fp32").result[0]
+        model, vae, _ = nodes.CFLDDemoModels.execute().result
+        source, _ = nodes.CFLDDemoPerson.execute(3, 0, 176, 256).result
+        _, pose = nodes.CFLDDemoPerson.execute(3, 1, 176, 256).result
+        prompt, learnt, appearance = nodes.CFLDPromptEncoder.execute(cfld, source, "pad").result
+        positive, negative = nodes.CFLDPoseConditioning.execute(
+            cfld, prompt, learnt, pose=pose, strength=1.0, start_percent=0.0, end_percent=1.0, fit="pad"
+        ).result
+        patched = nodes.CFLDApplyHGA.execute(
+            model, cfld, appearance, strength=1.0, pose_guidance=2.0, start_percent=0.0, end_percent=1.0
+        ).result[0]
+        start = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(7))
+        latents = comfy.sample.sample(
+            patched, start, STEPS, 2.0, "euler", "ddim_uniform", positive, negative, torch.zeros_like(start), seed=1
+        )
+        pipeline = load_demo_pipeline()
+        photograph = Image.fromarray((source[0].numpy() * 255).round().astype(np.uint8))
+        poses = tiny_host.node_types.read_poses("test", "pose", pose)
+        expected = tiny_host.euler(
+            pipeline, pipeline.encode_sources([photograph], "pad"), pipeline.encode_poses(poses, "pad"),
+            tiny_host.guidance.row_weights("uc_down_full", {"down": 2.0, "full": 2.0}), patched,
+            sigmas_of(patched, STEPS), start,
+        )
+        assert (latents - expected).abs().max() < 1e-4 / tiny_host.LATENT_SCALE
+        decoded = vae.decode(latents)[0]
+        own = pipeline.decode(expected * tiny_host.LATENT_SCALE, 128, 128)[0]
+    assert np.abs(decoded.numpy() * 255 - own).max() < 2
+
+
+def test_the_demo_model_is_small():
+    files = [CFLD_FILE, *BASE_FOLDER.rglob("*.safetensors")]
+    assert len(files) == 3
+    assert sum(file.stat().st_size for file in files) <= 20_000_000

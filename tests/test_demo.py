@@ -1,0 +1,74 @@
+"""The bundled demo model: what it scores, and that the README says so."""
+
+import json
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cfld_modules.command_line import main
+from cfld_modules.data.drawn_pairs import held_out_photograph
+from cfld_modules.demo import FOLDER, HEIGHT, WIDTH, load_demo_pipeline
+from cfld_modules.evaluation.generate import generate_pictures, truth_picture
+from cfld_modules.evaluation.mannequin_scores import score_mannequin
+from cfld_modules.evaluation.metrics import ssim
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+PEOPLE, PICTURES = 50, 5  # of the test split that is scored
+SUMMARY = json.loads((FOLDER / "scores.json").read_text())
+SCORES = SUMMARY["scores"]
+
+
+def test_results_are_closer_to_the_truth_than_the_source():
+    assert SUMMARY["pairs"] == 200
+    assert SCORES["ssim"] > SCORES["ssim_of_source_unchanged"] + 0.10
+
+
+@pytest.mark.xfail(strict=True, reason="the goals; the model is to be trained longer")
+@pytest.mark.parametrize(("name", "goal"), [("silhouette_iou", 0.85), ("retrieved", 0.80)])
+def test_goals_are_reached(name, goal):
+    assert SCORES[name] >= goal
+
+
+@pytest.mark.parametrize("name", ["ssim", "ssim_of_source_unchanged", "psnr", "silhouette_iou", "retrieved"])
+def test_the_readme_says_what_was_recorded(name):
+    row = next(line for line in README.splitlines() if f"`{name}`" in line)
+    figure = float(re.findall(r"[\d.]+", row.rsplit("`", 1)[1])[0])
+    assert figure == pytest.approx(SCORES[name], abs=0.0051 if name != "psnr" else 0.051)
+
+
+def test_the_bundled_model_scores_what_was_recorded():
+    """On every tenth pair of the two hundred."""
+    pairs = []
+    for number in range(0, PEOPLE * (PICTURES - 1), 10):
+        person, target = divmod(number, PICTURES - 1)
+        source = replace(held_out_photograph(person, PICTURES * person), view="front")
+        pairs.append((source, held_out_photograph(person, PICTURES * person + target + 1)))
+    settings = SUMMARY["settings"]
+    results = generate_pictures(
+        load_demo_pipeline(), pairs, "stretch", WIDTH, HEIGHT, steps=settings["steps"], seed=settings["seed"],
+        guidance_type=settings["guidance_type"], scales=settings["scales"],
+    )
+    people = [held_out_photograph(person, 0).identity_seed for person in range(PEOPLE)]
+    truths = [truth_picture(target, "stretch", WIDTH, HEIGHT) for _, target in pairs]
+    scores = [
+        score_mannequin(result, truth, target, people)
+        for result, truth, (_, target) in zip(results, truths, pairs, strict=True)
+    ]
+    values = [ssim(result, truth) for result, truth in zip(results, truths, strict=True)]
+    assert np.mean(values) == pytest.approx(SCORES["ssim"], abs=0.04)
+    assert np.mean([score.silhouette_iou for score in scores]) == pytest.approx(SCORES["silhouette_iou"], abs=0.03)
+    assert np.mean([score.retrieved for score in scores]) == pytest.approx(SCORES["retrieved"], abs=0.15)
+
+
+def test_the_demo_writes_a_sheet_in_time(tmp_path):
+    begun = time.monotonic()
+    assert main(["demo", "--out", str(tmp_path / "new" / "demo.png"), "--person", "3", "--steps", "4"]) == 0
+    assert time.monotonic() - begun < 60
+    sheet = np.array(Image.open(tmp_path / "new" / "demo.png")).astype(int)
+    columns = np.array_split(sheet[20:], 4, axis=1)
+    assert all(column.std() > 10 for column in columns)
