@@ -1,19 +1,15 @@
 """The demo model that comes along: a small CFLD with its own U-Net and autoencoder, trained on mannequins.
 
-`configs/demo.yaml` and `configs/demo_autoencoder.yaml` made it. The README has its scores.
+`configs/demo_autoencoder.yaml`, `demo_decoder.yaml` and `demo.yaml` made it. The README has its scores.
 """
 
 from pathlib import Path
 
-import numpy as np
-
 from .base_model import load_base_model
 from .checkpoints import build_networks, load_checkpoint
 from .data.drawn_pairs import held_out_photograph
-from .evaluation.generate import generate_pictures, truth_picture
-from .evaluation.sheet import contact_sheet
+from .evaluation.generate import generate_pictures, transfer_sheet
 from .pipeline import CFLDPipeline
-from .pose_drawing import draw_pose_in_style
 from .schedulers import published_scheduler
 from .unet_patch import patch_unet
 
@@ -42,13 +38,5 @@ def make_demo(out: Path, person: int, steps: int, seed: int) -> None:
     source = held_out_photograph(person, 0)
     pairs = [(source, held_out_photograph(person, POSES * person + number)) for number in range(1, POSES + 1)]
     results = generate_pictures(load_demo_pipeline(), pairs, "pad", WIDTH, HEIGHT, steps=steps, seed=seed)
-    rows = [
-        [
-            truth_picture(source, "pad", WIDTH, HEIGHT), draw_pose_in_style(target.pose(), WIDTH, HEIGHT, "cfld"),
-            result, truth_picture(target, "pad", WIDTH, HEIGHT),
-        ]
-        for (_, target), result in zip(pairs, results, strict=True)
-    ]
-    enlarged = [[np.kron(cell, np.ones((SHEET_SCALE, SHEET_SCALE, 1), np.uint8)) for cell in row] for row in rows]
     out.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(enlarged, ("source", "pose", "result", "truth")).save(out)
+    transfer_sheet(pairs, results, "pad", WIDTH, HEIGHT, SHEET_SCALE).save(out)

@@ -2,4 +2,18 @@
 
 import os
 
+import pytest
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What training tests train on: `mannequins/` and `autoencoder/`."""
+    from cfld_modules.data.mannequins import write_mannequins
+    from tests.golden import tiny_autoencoder
+
+    folder = tmp_path_factory.mktemp("training")
+    write_mannequins(folder / "mannequins", count=3, test_count=1, pictures=2)
+    tiny_autoencoder().save_pretrained(folder / "autoencoder")
+    return folder

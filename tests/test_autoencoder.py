@@ -6,20 +6,10 @@ import torch
 from diffusers import AutoencoderTiny
 
 from cfld_modules.data.drawn_pairs import MannequinData
-from cfld_modules.data.mannequins import write_mannequins
 from cfld_modules.taesd import taesd_state
 from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSamples, carry_colours, train_autoencoder
 from cfld_modules.training.settings import SettingsError, parse_settings
 from tests.golden import tiny_autoencoder
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """With `mannequins/` and `autoencoder/`."""
-    folder = tmp_path_factory.mktemp("autoencoder")
-    write_mannequins(folder / "mannequins", count=3, test_count=1, pictures=2)
-    tiny_autoencoder().save_pretrained(folder / "autoencoder")
-    return folder
 
 
 def configuration(folder, output, **others):

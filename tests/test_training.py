@@ -17,7 +17,6 @@ from cfld_modules.base_model import sd15_unet_config
 from cfld_modules.checkpoints import KEY_VALUE_NAMES, load_checkpoint
 from cfld_modules.config import CFLDConfig, CheckpointError
 from cfld_modules.data.drawn_pairs import MannequinData
-from cfld_modules.data.mannequins import write_mannequins
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.pipeline import CFLDPipeline
 from cfld_modules.pose_maps import pose_maps
@@ -47,15 +46,6 @@ MICRO_CFLD = {
     "decoder": {"queries": 4, "width": 32, "depth": 1, "heads": 4},
     "pose": {"widths": [32] * 3},
 }
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """With `mannequins/` and `autoencoder/`."""
-    folder = tmp_path_factory.mktemp("training")
-    write_mannequins(folder / "mannequins", count=3, test_count=1, pictures=2)
-    tiny_autoencoder().save_pretrained(folder / "autoencoder")
-    return folder
 
 
 def configuration(folder, output, training=None, **others):

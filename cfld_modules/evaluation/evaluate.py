@@ -19,11 +19,9 @@ from ..data.drawn_pairs import MannequinPhotograph, parse_mannequin_name
 from ..data.pairs import Pairs, Photograph
 from ..framing import ASPECT_TOLERANCE, FRAME_ASPECT
 from ..pipeline import CFLDPipeline
-from ..pose_drawing import draw_pose_in_style
-from .generate import generate_pictures, truth_picture
+from .generate import generate_pictures, transfer_sheet, truth_picture
 from .mannequin_scores import score_mannequin
 from .metrics import PAIR_METRICS, SSIM_WINDOW, MissingWeightsError, load_fid, load_lpips, ssim, unit_tensor
-from .sheet import contact_sheet
 
 SHEET_PAIRS = 12
 
@@ -173,16 +171,12 @@ def _write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _sheet(out: Path, pairs: Pairs, numbers: Sequence[int], settings: EvaluationSettings) -> Image.Image:
-    size = settings.width, settings.height
-    rows = []
-    for place in np.linspace(0, len(numbers), min(SHEET_PAIRS, len(numbers)), endpoint=False).astype(int):
-        source, target = pairs[numbers[place]]
-        with Image.open(out / "images" / f"{numbers[place]:06d}.png") as result:
-            rows.append([
-                truth_picture(source, pairs.fit, *size), draw_pose_in_style(target.pose(), *size, "cfld"),
-                np.array(result), truth_picture(target, pairs.fit, *size),
-            ])
-    return contact_sheet(rows, ("source", "pose", "result", "truth"))
+    places = np.linspace(0, len(numbers), min(SHEET_PAIRS, len(numbers)), endpoint=False).astype(int)
+    shown = [numbers[place] for place in places]
+    results = [np.array(Image.open(out / "images" / f"{number:06d}.png")) for number in shown]
+    return transfer_sheet(
+        [pairs[number] for number in shown], results, pairs.fit, settings.width, settings.height
+    )
 
 
 def _stack(pictures: Sequence[np.ndarray]) -> torch.Tensor:

@@ -9,6 +9,8 @@ from PIL import Image
 from ..data.pairs import Photograph
 from ..framing import Fit, cut_picture, fit_box
 from ..pipeline import CFLDPipeline
+from ..pose_drawing import draw_pose_in_style
+from .sheet import contact_sheet
 
 
 def generate_pictures(
@@ -32,3 +34,24 @@ def truth_picture(photograph: Photograph, fit: Fit, width: int, height: int) -> 
     picture = photograph.picture()
     cut = cut_picture(picture, fit_box(picture.shape[1], picture.shape[0], fit))
     return np.array(Image.fromarray(cut).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def transfer_sheet(
+    pairs: Sequence[tuple[Photograph, Photograph]], results: Sequence[np.ndarray], fit: Fit, width: int, height: int,
+    scale: int = 1,
+) -> Image.Image:
+    """Source, pose, result and truth of each pair in a row.
+
+    Args:
+        results: RGB uint8 (height, width, 3), one a pair.
+        scale: whole number by which the pictures are enlarged, pixel by pixel.
+    """
+    rows = [
+        [
+            truth_picture(source, fit, width, height), draw_pose_in_style(target.pose(), width, height, "cfld"),
+            result, truth_picture(target, fit, width, height),
+        ]
+        for (source, target), result in zip(pairs, results, strict=True)
+    ]
+    enlarged = [[np.kron(picture, np.ones((scale, scale, 1), np.uint8)) for picture in row] for row in rows]
+    return contact_sheet(enlarged, ("source", "pose", "result", "truth"))

@@ -15,11 +15,9 @@ from torch.utils.data import default_collate
 
 from ..checkpoints import KEY_VALUE_NAMES, Checkpoint, save_checkpoint
 from ..data.formats import DataSet
-from ..evaluation.generate import generate_pictures, truth_picture
-from ..evaluation.sheet import contact_sheet
+from ..evaluation.generate import generate_pictures, transfer_sheet
 from ..framing import FRAME_ASPECT
 from ..pipeline import CFLDPipeline
-from ..pose_drawing import draw_pose_in_style
 from ..schedulers import published_scheduler
 from .denoiser import Denoiser
 from .initial_weights import ModelSettings, build_models
@@ -95,16 +93,8 @@ class DenoisingTask:
         width = round(height * FRAME_ASPECT)
         pipeline = CFLDPipeline(self.model.unet, self.model.vae, published_scheduler("ddim"), self.model.cfld)
         results = generate_pictures(pipeline, pairs, self.held_out.fit, width, height, steps=SHEET_STEPS, seed=0)
-        rows = [
-            [
-                truth_picture(source, self.held_out.fit, width, height),
-                draw_pose_in_style(target.pose(), width, height, "cfld"),
-                result,
-                truth_picture(target, self.held_out.fit, width, height),
-            ]
-            for (source, target), result in zip(pairs, results, strict=True)
-        ]
-        return contact_sheet(rows, ("source", "pose", "result", "truth")), {"held-out loss": self._held_out_loss()}
+        sheet = transfer_sheet(pairs, results, self.held_out.fit, width, height)
+        return sheet, {"held-out loss": self._held_out_loss()}
 
     def export(self) -> None:
         settings, model = self.settings, self.model
