@@ -24,7 +24,7 @@ from cfld_modules.schedulers import published_scheduler
 from cfld_modules.training import run_checkpoints
 from cfld_modules.training.autoencoder import AutoencoderSettings
 from cfld_modules.training.denoiser import Denoiser
-from cfld_modules.training.initial_weights import build_models, load_backbone
+from cfld_modules.training.initial_weights import build_models
 from cfld_modules.training.latents import cached_posteriors, encode_photographs, square_picture
 from cfld_modules.training.loop import (
     DivergedError,
@@ -37,36 +37,9 @@ from cfld_modules.training.samples import Augmentation, PairSamples, cubic_times
 from cfld_modules.training.settings import SettingsError, parse_settings, plain_settings, read_settings
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
 from tests.golden import tiny_autoencoder
+from tests.micro_run import MICRO_CFLD, STEPS, configuration, parsed
 
 ROOT = Path(__file__).parent.parent
-STEPS, SAVED = 16, 6
-MICRO_CFLD = {
-    "source": {"image_size": 32, "width": 8, "depths": [1] * 4, "heads": [1, 2, 4, 8], "window": 4, "drop_path": 0.1},
-    "appearance": {"inner_widths": [16] * 3, "output_widths": [32] * 3, "depth": 1},
-    "decoder": {"queries": 4, "width": 32, "depth": 1, "heads": 4},
-    "pose": {"widths": [32] * 3},
-}
-
-
-def configuration(folder, output, training=None, **others):
-    """A configuration file's content; `training` and `others` replace what is in it."""
-    return {
-        "output": str(output),
-        "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
-        "training": {
-            "steps": STEPS, "batch_size": 2, "learning_rate": 2e-3, "warmup_steps": 2, "checkpoint_every": SAVED,
-            "keep_checkpoints": 2, "sheet_every": 0,
-        } | (training or {}),
-        "model": {
-            "unet_widths": [32] * 4, "autoencoder": str(folder / "autoencoder"), "train_unet": "all",
-            "gradient_checkpointing": False, "cfld": MICRO_CFLD,
-        },
-    } | others  # fmt: skip
-
-
-def parsed(*arguments, **options):
-    return parse_settings(configuration(*arguments, **options), TrainSettings)
-
 
 def losses(output):
     """{step: loss}; of a step made twice the latter."""
@@ -347,23 +320,6 @@ def test_latents_are_kept_and_made_anew_for_others(folder, drawn_pairs, tmp_path
     assert not torch.equal(cached_posteriors(file, accelerator, second, drawn_pairs, 64), kept)
 
 
-def test_a_published_swin_is_put_in_with_its_tables_resized(folder, tmp_path):
-    cfld, _, _ = build_models(parsed(folder, folder / "unused").model)
-    state = {name: torch.randn_like(tensor) for name, tensor in cfld.backbone.state_dict().items()}
-    table = "layers.0.blocks.0.attn.relative_position_bias_table"
-    small = torch.arange(9.0).reshape(9, 1)  # 3x3 offsets, a plane that bicubic resizing keeps in its middle
-    torch.save({"model": state | {table: small, "head.weight": torch.zeros(2)}}, tmp_path / "swin.pth")
-    load_backbone(cfld.backbone, tmp_path / "swin.pth")
-    own = cfld.backbone.state_dict()
-    assert own[table].shape == (49, 1)
-    assert own[table][24].item() == pytest.approx(4.0)
-    name = "layers.1.blocks.0.mlp.fc1.weight"
-    assert torch.equal(own[name], state[name])
-    torch.save({"model": {}}, tmp_path / "swin.pth")
-    with pytest.raises(CheckpointError, match="is no Swin of these sizes"):
-        load_backbone(cfld.backbone, tmp_path / "swin.pth")
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -384,23 +340,6 @@ def test_settings_survive_yaml(folder):
     settings = parsed(folder, folder / "unused")
     assert parse_settings(yaml.safe_load(yaml.safe_dump(plain_settings(settings))), TrainSettings) == settings
     assert parse_settings(yaml.safe_load("{steps: 3, learning_rate: 1e-4}"), LoopSettings).learning_rate == 1e-4
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"unet_widths": [32, 64, 64, 64]}, "appearance.output_widths: .* does not fit the U-Net"),
-        ({"train_unet": "key_values"}, "must be trained whole"),
-        ({"autoencoder": "nowhere"}, "'nowhere' is none"),
-        ({"base": "somewhere"}, "leave out unet_widths"),
-        ({"cfld": MICRO_CFLD | {"decoder": MICRO_CFLD["decoder"] | {"heads": 8}}}, "would be read back"),
-    ],
-)
-def test_models_that_do_not_fit_together(folder, change, message):
-    content = configuration(folder, "unused")
-    content["model"] |= change
-    with pytest.raises(SettingsError, match=message):
-        build_models(parse_settings(content, TrainSettings).model)
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)

@@ -10,9 +10,11 @@ import torch.nn.functional as functional
 from diffusers import AutoencoderTiny, UNet2DConditionModel
 
 from ..base_model import Vae, load_base_model, sd15_unet_config
+from ..checkpoints import load_checkpoint
 from ..config import CFLDConfig, CheckpointError, read_config
 from ..model import CFLD
 from ..swin import SourceEncoder
+from ..unet_patch import patch_unet
 from .settings import SettingsError
 
 
@@ -25,6 +27,7 @@ class ModelSettings:
         unet_widths, autoencoder: a U-Net of SD 1.5's layout from scratch, and what `train-autoencoder` made.
         train_unet: the 18 key and value matrices that CFLD trains, or all of the U-Net.
         backbone: pretrained Swin as its authors publish it (the paper: swin_base_patch4_window12_384_22kto1k.pth).
+        checkpoint: a CFLD of these sizes to train further: what `train` or `convert` wrote, or the authors' folder.
         cfld: sizes, and the paper's ablations.
     """
 
@@ -34,6 +37,7 @@ class ModelSettings:
     train_unet: Literal["key_values", "all"] = "key_values"
     gradient_checkpointing: bool = True
     backbone: Path | None = None
+    checkpoint: Path | None = None
     cfld: CFLDConfig = field(default_factory=CFLDConfig)
 
 
@@ -59,6 +63,8 @@ def build_models(settings: ModelSettings) -> tuple[CFLD, UNet2DConditionModel, V
         _check_readable(cfld)
     if settings.backbone:
         load_backbone(cfld.backbone, settings.backbone)
+    if settings.checkpoint:
+        _put_in_checkpoint(cfld, unet, settings.checkpoint)
     if settings.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     return cfld, unet, vae
@@ -95,6 +101,15 @@ def _base_model(settings: ModelSettings) -> tuple[UNet2DConditionModel, Vae]:
         raise SettingsError(f"model.autoencoder: '{settings.autoencoder}' is none; train-autoencoder makes one")
     unet = UNet2DConditionModel(**sd15_unet_config(settings.unet_widths, settings.cfld.decoder.width))
     return unet, AutoencoderTiny.from_pretrained(settings.autoencoder, local_files_only=True)
+
+
+def _put_in_checkpoint(cfld: CFLD, unet: UNet2DConditionModel, file: Path) -> None:
+    checkpoint = load_checkpoint(file)
+    try:
+        cfld.load_state_dict(checkpoint.networks)
+    except RuntimeError as error:
+        raise SettingsError(f"model.checkpoint: '{file}' does not have the sizes of model.cfld ({error})") from error
+    patch_unet(unet, checkpoint.key_values)
 
 
 def _check_readable(cfld: CFLD) -> None:

@@ -132,7 +132,7 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
     # Convolutions' preferred layout, on CPUs and GPUs alike.
     task.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = {name: parameter for name, parameter in task.model.named_parameters() if parameter.requires_grad}
-    optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate)
+    optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate, fused=True)  # half the time on CPUs
     model, optimizer = accelerator.prepare(task.model, optimizer)
     progress = Progress()
     ema = EMAModel(list(trained.values()), decay=settings.ema_decay) if settings.ema_decay else None
