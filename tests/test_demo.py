@@ -20,6 +20,7 @@ from cfld_modules.evaluation.metrics import ssim
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 PEOPLE, PICTURES = 50, 5  # of the test split that is scored
 SUMMARY = json.loads((FOLDER / "scores.json").read_text())
+ABLATIONS = json.loads((FOLDER / "ablations.json").read_text())  # {variant: {seed: scores}}
 SCORES = SUMMARY["scores"]
 
 
@@ -28,7 +29,7 @@ def test_results_are_closer_to_the_truth_than_the_source():
     assert SCORES["ssim"] > SCORES["ssim_of_source_unchanged"] + 0.10
 
 
-@pytest.mark.xfail(strict=True, reason="the goals; the model is to be trained longer")
+@pytest.mark.xfail(strict=True, reason="not quite reached yet: 0.848 and 0.765")
 @pytest.mark.parametrize(("name", "goal"), [("silhouette_iou", 0.85), ("retrieved", 0.80)])
 def test_goals_are_reached(name, goal):
     assert SCORES[name] >= goal
@@ -39,6 +40,26 @@ def test_the_readme_says_what_was_recorded(name):
     row = next(line for line in README.splitlines() if f"`{name}`" in line)
     figure = float(re.findall(r"[\d.]+", row.rsplit("`", 1)[1])[0])
     assert figure == pytest.approx(SCORES[name], abs=0.0051 if name != "psnr" else 0.051)
+
+
+NOT_AT_THIS_BUDGET = pytest.mark.xfail(strict=True, reason="1000 steps do not show what the decoder gives")
+
+
+@pytest.mark.parametrize("score", ["retrieved", "ssim"])
+@pytest.mark.parametrize("ablation", ["without HGA", pytest.param("without PRD", marks=NOT_AT_THIS_BUDGET)])
+def test_both_granularities_matter(ablation, score):
+    """The paper's order, of the means of two seeds."""
+    full, ablated = ([scores[score] for scores in ABLATIONS[variant].values()] for variant in ("full", ablation))
+    assert len(full) == len(ablated) == 2
+    assert np.mean(full) > np.mean(ablated)
+
+
+@pytest.mark.parametrize("variant", ABLATIONS)
+def test_the_readme_says_what_the_ablations_scored(variant):
+    row = next(line for line in README.splitlines() if line.startswith(f"| {variant} "))
+    figures = [float(figure) for figure in re.findall(r"\d\.\d+", row)]
+    runs = ABLATIONS[variant].values()
+    assert figures == [round(run[score], 3) for score in ("ssim", "retrieved", "silhouette_iou") for run in runs]
 
 
 def test_the_bundled_model_scores_what_was_recorded():
