@@ -3,7 +3,7 @@
 from cfld_modules.training.settings import parse_settings
 from cfld_modules.training.train import TrainSettings
 
-STEPS, SAVED = 16, 6
+STEPS = 16
 MICRO_CFLD = {
     "source": {"image_size": 32, "width": 8, "depths": [1] * 4, "heads": [1, 2, 4, 8], "window": 4, "drop_path": 0.1},
     "appearance": {"inner_widths": [16] * 3, "output_widths": [32] * 3, "depth": 1},
@@ -18,7 +18,7 @@ def configuration(folder, output, training=None, **others):
         "output": str(output),
         "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
         "training": {
-            "steps": STEPS, "batch_size": 2, "learning_rate": 2e-3, "warmup_steps": 2, "checkpoint_every": SAVED,
+            "steps": STEPS, "batch_size": 2, "learning_rate": 2e-3, "warmup_steps": 2, "checkpoint_every": 6,
             "keep_checkpoints": 2, "sheet_every": 0,
         } | (training or {}),
         "model": {

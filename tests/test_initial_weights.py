@@ -47,21 +47,20 @@ def test_models_that_do_not_fit_together(folder, change, message):
 
 
 def test_a_trained_model_is_trained_further(folder, tmp_path):
-    content = configuration(folder, "unused")
-    cfld, unet, vae = build_models(parse_settings(content, TrainSettings).model)
+    cfld, unet, vae = build_models(parsed(folder, "unused").model)
     key_values = {name: torch.randn_like(unet.get_parameter(name)) for name in KEY_VALUE_NAMES}
     save_checkpoint(tmp_path / "cfld.safetensors", Checkpoint(cfld.config, cfld.state_dict(), key_values))
     for part, module in (("unet", unet), ("vae", vae)):
         module.save_pretrained(tmp_path / "base" / part)
-    content["model"] = {
+    further = {
         "base": str(tmp_path / "base"), "checkpoint": str(tmp_path / "cfld.safetensors"), "cfld": MICRO_CFLD,
     }  # fmt: skip
-    started, started_unet, _ = build_models(parse_settings(content, TrainSettings).model)
+    started, started_unet, _ = build_models(parsed(folder, "unused", model=further).model)
     for name, tensor in cfld.state_dict().items():
         assert torch.equal(started.state_dict()[name], tensor)
     expected = {**load_base_model(tmp_path / "base")[0].state_dict(), **key_values}
     for name, tensor in started_unet.state_dict().items():
         assert torch.equal(tensor, expected[name])
-    content["model"]["cfld"] = MICRO_CFLD | {"hga": False}
+    ablated = further | {"cfld": MICRO_CFLD | {"hga": False}}
     with pytest.raises(SettingsError, match="does not have the sizes of model.cfld"):
-        build_models(parse_settings(content, TrainSettings).model)
+        build_models(parsed(folder, "unused", model=ablated).model)

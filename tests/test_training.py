@@ -41,6 +41,7 @@ from tests.micro_run import MICRO_CFLD, STEPS, configuration, parsed
 
 ROOT = Path(__file__).parent.parent
 
+
 def losses(output):
     """{step: loss}; of a step made twice the latter."""
     events = EventAccumulator(str(output / "tensorboard")).Reload()
