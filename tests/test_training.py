@@ -1,6 +1,7 @@
 """Training on a micro configuration: a U-Net of width 32 on 8x8 latents, mannequins, an untrained autoencoder."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from cfld_modules.checkpoints import KEY_VALUE_NAMES, load_checkpoint
 from cfld_modules.config import CFLDConfig, CheckpointError
 from cfld_modules.data.drawn_pairs import MannequinData
 from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.guidance import ROWS
 from cfld_modules.pipeline import CFLDPipeline
 from cfld_modules.pose_maps import pose_maps
 from cfld_modules.schedulers import published_scheduler
@@ -25,7 +27,12 @@ from cfld_modules.training import run_checkpoints
 from cfld_modules.training.autoencoder import AutoencoderSettings
 from cfld_modules.training.denoiser import Denoiser
 from cfld_modules.training.initial_weights import build_models
-from cfld_modules.training.latents import cached_posteriors, encode_photographs, square_picture
+from cfld_modules.training.latents import (
+    cached_posteriors,
+    encode_photographs,
+    encode_posteriors,
+    square_picture,
+)
 from cfld_modules.training.loop import (
     DivergedError,
     LoopSettings,
@@ -33,7 +40,7 @@ from cfld_modules.training.loop import (
     learning_rate_factor,
     run_training,
 )
-from cfld_modules.training.samples import Augmentation, PairSamples, cubic_timesteps
+from cfld_modules.training.samples import Augmentation, PairSamples, RowShares, cubic_timesteps
 from cfld_modules.training.settings import SettingsError, parse_settings, plain_settings, read_settings
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
 from tests.golden import tiny_autoencoder
@@ -129,6 +136,8 @@ def test_the_export_gives_the_same_latents(folder):
     latents = [sample_latents(pipeline, task) for pipeline in (trained, exported)]
     assert (latents[0] - latents[1]).abs().max() < 1e-4  # equal weights, but not at the same places in memory
     assert latents[0].std() > 0.1
+    for file in (settings.output / "base").glob("*/config.json"):
+        assert "_name_or_path" not in json.loads(file.read_text())
     assert (settings.output / "sheets" / "step-00000001.png").is_file()
 
 
@@ -292,10 +301,39 @@ def test_only_the_picture_for_the_encoder_is_mirrored(drawn_pairs):
     assert all(torch.equal(plain[name], mirrored[name]) for name in ("pictures", "pose_maps"))
 
 
-def test_contexts_and_sources_are_drawn_as_often_as_the_paper_says(drawn_pairs):
-    samples = [PairSamples(drawn_pairs, 32, 7, Augmentation())[number] for number in range(300)]
-    dropped = torch.stack([sample["dropped"] for sample in samples]).float().mean(dim=0)
-    assert dropped.tolist() == pytest.approx([0.2, 0.2], abs=0.08)
+@pytest.mark.parametrize(
+    "rows", [RowShares(), RowShares(uc=0.1, down=0.3, updown=0.15, cdown=0.25), RowShares(updown=0.0)]
+)
+def test_rows_are_drawn_as_often_as_asked(drawn_pairs, rows):
+    samples = [PairSamples(drawn_pairs, 32, 7, Augmentation(rows=rows))[number] for number in range(300)]
+    given = torch.cat([sample["given"] for sample in samples])
+    for name, share in dataclasses.asdict(rows).items():
+        row = torch.tensor(dataclasses.astuple(ROWS[name]))
+        assert (given == row).all(dim=1).float().mean().item() == pytest.approx(share, abs=0.05)
+
+
+def test_the_paper_drops_a_fifth_of_the_contexts_alone():
+    assert Augmentation().row(0.19) == ROWS["updown"]
+    assert Augmentation().row(0.2) == ROWS["full"]
+
+
+@pytest.mark.parametrize("name", ["uc", "down", "updown", "cdown", "full"])
+def test_a_row_in_training_is_that_row_of_guidance(folder, drawn_pairs, name):
+    cfld, unet, vae = build_models(parsed(folder, folder / "unused").model)
+    model = Denoiser(cfld, unet, vae, True).eval()
+    pipeline = CFLDPipeline(unet, vae, published_scheduler("ddim"), cfld)
+    with torch.no_grad():
+        for parameter in cfld.appearance_encoder.parameters():  # the zero convolutions would hide a mix-up
+            parameter.add_(torch.randn_like(parameter))
+        sample = PairSamples(drawn_pairs, 32, 7, Augmentation())[1]
+        sample["given"] = torch.tensor([dataclasses.astuple(ROWS[name])] * 2)
+        loss = model({key: tensor[None] for key, tensor in sample.items()})["loss"].item()
+        latents = encode_posteriors(vae, sample["pictures"]) * vae.config.scaling_factor
+        noisy = model.scheduler.add_noise(latents, sample["noise"], sample["timesteps"])
+        appearance = cfld.encode_source(sample["source"].expand(2, -1, -1, -1))
+        pose = cfld.encode_pose(sample["pose_maps"])
+        predicted = pipeline.guided_epsilon(noisy, sample["timesteps"], {name: 1.0}, appearance, pose)
+    assert loss == pytest.approx((predicted - sample["noise"]).square().mean().item(), rel=1e-5)
 
 
 def test_latents_encoded_before_are_those_encoded_meanwhile(folder, drawn_pairs):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as functional
 from diffusers import DDPMScheduler, UNet2DConditionModel
+from einops import rearrange
 from torch import nn
 
 from ..base_model import Vae
@@ -32,15 +33,20 @@ class Denoiser(nn.Module):
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """`loss`: mean square error on the noise, over a batch of B pairs, which are 2B latents."""
-        noise, timesteps, dropped = (batch[name].flatten(0, 1) for name in ("noise", "timesteps", "dropped"))
+        noise, timesteps = batch["noise"].flatten(0, 1), batch["timesteps"].flatten(0, 1)
+        with_prompt, with_pose, with_appearance = rearrange(batch["given"], "b pair row -> row (b pair) 1 1")
         noisy = self.scheduler.add_noise(self._latents(batch), noise, timesteps)
         appearance = self.cfld.encode_source(batch["source"])
         prompt = appearance.prompt.repeat_interleave(2, dim=0)
-        context = torch.where(dropped[:, None, None], self.cfld.learnable_vector, prompt)
-        residuals = {block: tokens.repeat_interleave(2, dim=0) for block, tokens in appearance.residuals.items()}
+        context = torch.where(with_prompt, prompt, self.cfld.learnable_vector)
+        residuals = {
+            block: tokens.repeat_interleave(2, dim=0) * with_appearance
+            for block, tokens in appearance.residuals.items()
+        }
+        pose = self.cfld.encode_pose(batch["pose_maps"].flatten(0, 1))
         predicted = self.unet(
             noisy, timesteps, context,
-            down_intrablock_additional_residuals=self.cfld.encode_pose(batch["pose_maps"].flatten(0, 1)),
+            down_intrablock_additional_residuals=[features * with_pose[..., None] for features in pose],
             cross_attention_kwargs={"appearance": residuals},
         ).sample
         return {"loss": functional.mse_loss(predicted.float(), noise)}

@@ -1,6 +1,6 @@
 """Training samples of pairs: pictures, pose maps, and everything that is drawn at random (facts sheet, section 11)."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass, field
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 
 from ..data.pairs import Pairs
 from ..framing import frame_pose
+from ..guidance import ROWS, Row
 from ..pose_maps import pose_maps
 from .latents import square_picture
 
@@ -16,11 +17,33 @@ LATENT_CHANNELS = 4
 
 
 @dataclass(frozen=True)
+class RowShares:
+    """Shares of the latents that are denoised as another row of guidance than full (`guidance.ROWS`).
+
+    The paper drops the context alone. A U-Net from scratch, unlike Stable Diffusion's, knows nothing of the rows that
+    guidance subtracts unless they are trained; and the coarse-grained prompt is only relied on where it comes alone.
+    """
+
+    uc: float = 0.0
+    down: float = 0.0
+    updown: float = 0.2
+    cdown: float = 0.0
+
+
+@dataclass(frozen=True)
 class Augmentation:
-    """Probabilities: of showing the encoder the source mirrored (poses and targets are not), and of no context."""
+    """`flip`: probability of showing the encoder the source mirrored (poses and targets are not)."""
 
     flip: float = 0.5
-    context_dropout: float = 0.2
+    rows: RowShares = field(default_factory=RowShares)
+
+    def row(self, uniform: float) -> Row:
+        """What is given to a latent that drew this number in [0, 1)."""
+        for name, share in asdict(self.rows).items():
+            if uniform < share:
+                return ROWS[name]
+            uniform -= share
+        return ROWS["full"]
 
 
 def cubic_timesteps(uniform: np.ndarray) -> np.ndarray:
@@ -33,7 +56,7 @@ class PairSamples(Dataset):
 
     A sample is a dictionary; its first axes of two are source and target, which are both denoised:
     `source` (3, S, S) in [-1, 1], what the encoder sees; `pose_maps` (2, 21, S, S); `noise` (2, 4, S/4, S/4);
-    `timesteps` (2,) int64; `dropped` (2,) bool, whether the context is the learnt vector;
+    `timesteps` (2,) int64; `given` (2, 3) bool, whether prompt, pose and appearance are;
     `posterior_noise` (2, 4, S/4, S/4) and `pictures` (2, 3, 2S, 2S) in [-1, 1], or `posteriors` (2, C, S/4, S/4)
     where these are given.
 
@@ -61,7 +84,7 @@ class PairSamples(Dataset):
             "source": shown.flip(-1) if random.random() < self.augmentation.flip else shown,
             "pose_maps": pose_maps(poses, self.size),
             "timesteps": torch.from_numpy(cubic_timesteps(random.random(2))),
-            "dropped": torch.from_numpy(random.random(2) < self.augmentation.context_dropout),
+            "given": torch.tensor([astuple(self.augmentation.row(uniform)) for uniform in random.random(2)]),
             "noise": torch.from_numpy(random.standard_normal(latent_shape, np.float32)),
             "posterior_noise": torch.from_numpy(random.standard_normal(latent_shape, np.float32)),
         }

@@ -1,6 +1,5 @@
 """`train`: CFLD from pairs, by the paper's recipe (facts sheet, section 11), or a small one wholly from scratch."""
 
-import copy
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +106,9 @@ class DenoisingTask:
             unfinished, base = settings.output / "base.part", settings.output / "base"
             shutil.rmtree(unfinished, ignore_errors=True)
             for part, module in (("unet", model.unet), ("vae", model.vae)):
-                exported = copy.deepcopy(module)
+                # Not a copy: its configuration would name the folder that it was loaded from.
+                exported = type(module).from_config({k: v for k, v in module.config.items() if not k.startswith("_")})
+                exported.load_state_dict(module.state_dict())
                 nn.Module.to(exported, dtype)  # diffusers' own `to` warns about every cast
                 exported.save_pretrained(unfinished / part)
             shutil.rmtree(base, ignore_errors=True)
