@@ -1,5 +1,7 @@
 """What training starts from."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -27,6 +29,19 @@ def test_a_published_swin_is_put_in_with_its_tables_resized(folder, tmp_path):
     torch.save({"model": {}}, tmp_path / "swin.pth")
     with pytest.raises(CheckpointError, match="is no Swin of these sizes"):
         load_backbone(cfld.backbone, tmp_path / "swin.pth")
+
+
+def test_the_swin_of_a_trained_cfld_is_put_in(folder, tmp_path):
+    model = parsed(folder, folder / "unused").model
+    trained, unet, _ = build_models(model)
+    key_values = {name: unet.get_parameter(name) for name in KEY_VALUE_NAMES}
+    save_checkpoint(tmp_path / "cfld.safetensors", Checkpoint(trained.config, trained.state_dict(), key_values))
+    ablated = replace(model.cfld, context="swin")
+    started, _, _ = build_models(replace(model, backbone=tmp_path / "cfld.safetensors", cfld=ablated))
+    for name, tensor in trained.backbone.state_dict().items():
+        assert torch.equal(started.backbone.state_dict()[name], tensor)
+    with pytest.raises(SettingsError, match="leave out one of the two"):
+        build_models(replace(model, backbone=tmp_path / "cfld.safetensors", checkpoint=tmp_path / "cfld.safetensors"))
 
 
 @pytest.mark.parametrize(

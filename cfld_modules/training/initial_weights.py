@@ -26,7 +26,8 @@ class ModelSettings:
         base: Stable Diffusion 1.5, a diffusers folder or one file, whose U-Net and VAE are used; or else
         unet_widths, autoencoder: a U-Net of SD 1.5's layout from scratch, and what `train-autoencoder` made.
         train_unet: the 18 key and value matrices that CFLD trains, or all of the U-Net.
-        backbone: pretrained Swin as its authors publish it (the paper: swin_base_patch4_window12_384_22kto1k.pth).
+        backbone: pretrained Swin as its authors publish it (the paper: swin_base_patch4_window12_384_22kto1k.pth), or a
+            CFLD's .safetensors, of which nothing else is taken.
         checkpoint: a CFLD of these sizes to train further: what `train` or `convert` wrote, or the authors' folder.
         cfld: sizes, and the paper's ablations.
     """
@@ -61,6 +62,8 @@ def build_models(settings: ModelSettings) -> tuple[CFLD, UNet2DConditionModel, V
     cfld = CFLD(config)
     if config.hga and config.context == "prd":
         _check_readable(cfld)
+    if settings.backbone and settings.checkpoint:
+        raise SettingsError("model.backbone: the checkpoint has a Swin of its own; leave out one of the two")
     if settings.backbone:
         load_backbone(cfld.backbone, settings.backbone)
     if settings.checkpoint:
@@ -71,13 +74,19 @@ def build_models(settings: ModelSettings) -> tuple[CFLD, UNet2DConditionModel, V
 
 
 def load_backbone(backbone: SourceEncoder, file: Path) -> None:
-    """Put a published Swin in, its tables of relative positions resized to the windows here (facts sheet, section 1).
+    """Put a published Swin, or that of a CFLD, in; its tables of relative positions are resized to the windows here
+    (facts sheet, section 1).
 
     Raises:
         CheckpointError: when the file is no Swin of these sizes.
     """
-    content = torch.load(file, map_location="cpu", weights_only=True)
-    state: Mapping[str, torch.Tensor] = content.get("model", content)
+    state: Mapping[str, torch.Tensor]
+    if file.suffix == ".safetensors":
+        networks = load_checkpoint(file).networks
+        state = {name.removeprefix("backbone."): tensor for name, tensor in networks.items()}
+    else:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        state = content.get("model", content)
     own = backbone.state_dict()
     if missing := own.keys() - state.keys():
         raise CheckpointError(f"'{file}' is no Swin of these sizes: it has no tensor '{min(missing)}'")
