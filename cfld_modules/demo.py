@@ -1,6 +1,6 @@
 """The demo model that comes along: a small CFLD with its own U-Net and autoencoder, trained on mannequins.
 
-`configs/demo_autoencoder.yaml`, `demo_decoder.yaml` and `demo.yaml` made it. The README has its scores.
+The README says which of `configs/demo*.yaml` made it, in which order, and what it scores.
 """
 
 from pathlib import Path
