@@ -40,7 +40,7 @@ from cfld_modules.training.loop import (
     learning_rate_factor,
     run_training,
 )
-from cfld_modules.training.samples import Augmentation, PairSamples, RowShares, cubic_timesteps
+from cfld_modules.training.samples import Augmentation, PairSamples, RowShares, cubic_timesteps, uniform_timesteps
 from cfld_modules.training.settings import SettingsError, parse_settings, plain_settings, read_settings
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
 from tests.golden import tiny_autoencoder
@@ -186,7 +186,9 @@ def test_two_processes_give_the_gradients_of_the_doubled_batch(folder):
         moments.append(torch.cat([entry["exp_avg"].flatten() for entry in state.values()]))
         values.append(losses(output))
     assert moments[0].abs().max() > 1e-3
-    assert (moments[0] - moments[1]).abs().max() < 1e-5 * moments[1].abs().max()
+    # Float32 noise of differently blocked sums: 1.3e-5 on a processor with AVX2, less with AVX-512. A mixed-up share of
+    # the samples changes the gradients by a large part of themselves.
+    assert (moments[0] - moments[1]).abs().max() < 3e-5 * moments[1].abs().max()
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 
@@ -253,8 +255,13 @@ def test_the_first_step_is_as_long_as_the_warm_up_lets_it_be(folder):
     assert moved.median().item() == pytest.approx(0.19e-3, rel=0.01)
 
 
-def test_timesteps_are_cubic():
+def test_timesteps_are_cubic_or_uniform(drawn_pairs):
     assert cubic_timesteps(np.array([0.0, 0.5, 0.9999])).tolist() == [999, 875, 0]
+    assert uniform_timesteps(np.array([0.0, 0.5, 0.9999])).tolist() == [0, 500, 999]
+    for kind, mean in (("cubic", 750), ("uniform", 500)):
+        samples = PairSamples(drawn_pairs, 32, 7, Augmentation(timesteps=kind))
+        timesteps = torch.cat([samples[number]["timesteps"] for number in range(300)])
+        assert timesteps.float().mean().item() == pytest.approx(mean, abs=40)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Training samples of pairs: pictures, pose maps, and everything that is drawn at random (facts sheet, section 11)."""
 
 from dataclasses import asdict, astuple, dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,10 +33,16 @@ class RowShares:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """`flip`: probability of showing the encoder the source mirrored (poses and targets are not)."""
+    """What is drawn at random; the defaults are the paper's.
+
+    Attributes:
+        flip: probability of showing the encoder the source mirrored (poses and targets are not).
+        timesteps: cubic ones are noisy for the most part, and settle what is where; a fifth is left for the details.
+    """
 
     flip: float = 0.5
     rows: RowShares = field(default_factory=RowShares)
+    timesteps: Literal["cubic", "uniform"] = "cubic"
 
     def row(self, uniform: float) -> Row:
         """What is given to a latent that drew this number in [0, 1)."""
@@ -44,6 +51,11 @@ class Augmentation:
                 return ROWS[name]
             uniform -= share
         return ROWS["full"]
+
+
+def uniform_timesteps(uniform: np.ndarray) -> np.ndarray:
+    """Numbers in [0, 1) -> int64 timesteps from 0 to 999."""
+    return (uniform * TIMESTEPS).astype(np.int64)
 
 
 def cubic_timesteps(uniform: np.ndarray) -> np.ndarray:
@@ -79,11 +91,12 @@ class PairSamples(Dataset):
         picture = source.picture()
         shown = square_picture(picture, self.pairs.fit, self.size)
         poses = [frame_pose(photograph.pose(), self.pairs.fit) for photograph in (source, target)]
+        draw_timesteps = uniform_timesteps if self.augmentation.timesteps == "uniform" else cubic_timesteps
         latent_shape = (2, LATENT_CHANNELS, self.size // 4, self.size // 4)
         sample = {
             "source": shown.flip(-1) if random.random() < self.augmentation.flip else shown,
             "pose_maps": pose_maps(poses, self.size),
-            "timesteps": torch.from_numpy(cubic_timesteps(random.random(2))),
+            "timesteps": torch.from_numpy(draw_timesteps(random.random(2))),
             "given": torch.tensor([astuple(self.augmentation.row(uniform)) for uniform in random.random(2)]),
             "noise": torch.from_numpy(random.standard_normal(latent_shape, np.float32)),
             "posterior_noise": torch.from_numpy(random.standard_normal(latent_shape, np.float32)),
