@@ -10,6 +10,12 @@ from tiny_host import BATCH, count_calls, golden, ksample, nodes, noise, pipelin
 pytestmark = pytest.mark.usefixtures("no_gradients")
 STEPS = 10
 TOLERANCE = 1e-4 / tiny_host.LATENT_SCALE  # 1e-4 in the U-Net's units; the host's latents are divided by 0.18215
+# Of the largest latent, about 330 here: ten steps' roundings alone come to 1.8e-6 of it without AVX-512.
+ROUNDING = 2e-6
+
+
+def assert_equals_the_pipeline(latents, expected):
+    assert (latents - expected).abs().max() < TOLERANCE + ROUNDING * expected.abs().max()
 
 
 def guide(guider, sigmas):
@@ -37,7 +43,7 @@ def test_ksampler_equals_the_pipeline(model, encoded, pose_guidance, cfg, rows):
     latents = ksample(patched, encoded.positive, encoded.negative, cfg, STEPS)
     weights = tiny_host.guidance.row_weights("uc_down_full", {"down": pose_guidance, "full": cfg})
     expected = pipeline_latents(encoded.cfld, model, weights, sigmas_of(model, STEPS))
-    assert (latents - expected).abs().max() < TOLERANCE
+    assert_equals_the_pipeline(latents, expected)
     assert calls == [rows * BATCH] * STEPS
 
 
@@ -49,7 +55,7 @@ def test_cfld_guider_equals_the_pipeline(model, encoded, mode):
     guider = nodes.CFLDGuiderNode.execute(patched, encoded.positive, encoded.negative, widgets, 0.0, 1.0).result[0]
     latents = guide(guider, sigmas_of(model, STEPS))
     weights = tiny_host.guidance.row_weights(mode, scales)
-    assert (latents - pipeline_latents(encoded.cfld, model, weights, sigmas_of(model, STEPS))).abs().max() < TOLERANCE
+    assert_equals_the_pipeline(latents, pipeline_latents(encoded.cfld, model, weights, sigmas_of(model, STEPS)))
     assert calls == [len(weights) * BATCH] * STEPS
 
 
@@ -66,7 +72,7 @@ def test_dual_cfg_guider_equals_the_pipeline(model, encoded):
     patched, calls = count_calls(encoded.patched(model))
     latents = guide(dual_cfg_guider(patched, encoded), sigmas_of(model, STEPS))
     weights = tiny_host.guidance.row_weights("uc_down_full", golden.SCALES)
-    assert (latents - pipeline_latents(encoded.cfld, model, weights, sigmas_of(model, STEPS))).abs().max() < TOLERANCE
+    assert_equals_the_pipeline(latents, pipeline_latents(encoded.cfld, model, weights, sigmas_of(model, STEPS)))
     assert calls == [3 * BATCH] * STEPS
 
 
