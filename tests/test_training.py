@@ -308,6 +308,12 @@ def test_only_the_picture_for_the_encoder_is_mirrored(drawn_pairs):
     assert all(torch.equal(plain[name], mirrored[name]) for name in ("pictures", "pose_maps"))
 
 
+@pytest.mark.parametrize("rows", [{"uc": 0.5, "down": 0.6}, {"cdown": -0.1}])
+def test_shares_of_rows_that_cannot_be_are_refused(rows):
+    with pytest.raises(SettingsError, match=r"augmentation\.rows: .* at most 1 together, got uc: "):
+        parse_settings(rows, RowShares)
+
+
 @pytest.mark.parametrize(
     "rows", [RowShares(), RowShares(uc=0.1, down=0.3, updown=0.15, cdown=0.25), RowShares(updown=0.0)]
 )

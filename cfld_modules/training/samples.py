@@ -12,6 +12,7 @@ from ..framing import frame_pose
 from ..guidance import ROWS, Row
 from ..pose_maps import pose_maps
 from .latents import square_picture
+from .settings import SettingsError
 
 TIMESTEPS = 1000
 LATENT_CHANNELS = 4
@@ -23,12 +24,21 @@ class RowShares:
 
     The paper drops the context alone. A U-Net from scratch, unlike Stable Diffusion's, knows nothing of the rows that
     guidance subtracts unless they are trained; and the coarse-grained prompt is only relied on where it comes alone.
+
+    Raises:
+        SettingsError: when a share is negative, or all of them come to more than 1.
     """
 
     uc: float = 0.0
     down: float = 0.0
     updown: float = 0.2
     cdown: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = asdict(self)
+        if min(shares.values()) < 0 or sum(shares.values()) > 1:
+            given = ", ".join(f"{name}: {share:g}" for name, share in shares.items())
+            raise SettingsError(f"augmentation.rows: shares are 0 or more, and at most 1 together, got {given}")
 
 
 @dataclass(frozen=True)
