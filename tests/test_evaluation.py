@@ -17,7 +17,7 @@ from cfld_modules.base_model import load_base_model
 from cfld_modules.checkpoints import Checkpoint, save_checkpoint
 from cfld_modules.config import read_config
 from cfld_modules.data.deepfashion import DeepFashionData
-from cfld_modules.data.drawn_pairs import MannequinData
+from cfld_modules.data.drawn_pairs import MannequinData, held_out_photograph
 from cfld_modules.data.mannequins import write_mannequins
 from cfld_modules.evaluation import metrics
 from cfld_modules.evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
@@ -141,6 +141,28 @@ def test_an_outline_is_found_and_another_pose_is_not_that_outline(photographs):
     assert best > 0.9 and unchanged < 0.75
     empty = np.zeros((HEIGHT, WIDTH), bool)
     assert intersection_over_union(empty, empty) == 0
+
+
+@pytest.mark.parametrize(
+    ("colour", "found"),
+    [((238, 239, 242), True), ((228, 206, 206), True), ((90, 90, 92), True), ((178, 179, 184), False)],
+    ids=["white clothes", "pale skin", "dark clothes", "shadow"],
+)
+def test_white_clothes_are_found_and_a_shadow_is_not(colour, found):
+    studio = np.full((32, 32, 3), (215, 216, 221), np.uint8)
+    picture = studio.copy()
+    picture[8:24, 8:24] = colour
+    silhouette = find_silhouette(picture, studio)
+    assert silhouette[8:24, 8:24].all() if found else not silhouette.any()
+
+
+@pytest.mark.parametrize("person", [4, 30])
+def test_people_all_in_white_are_found(person):
+    overlaps = []
+    for pose in range(6):
+        drawn = held_out_photograph(person, pose).draw(WIDTH, HEIGHT)
+        overlaps.append(intersection_over_union(find_silhouette(drawn.image, drawn.image), drawn.silhouette))
+    assert np.mean(overlaps) > 0.7
 
 
 def test_features_of_hidden_parts_do_not_count(photographs):

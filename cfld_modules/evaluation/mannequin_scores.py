@@ -16,9 +16,10 @@ from skimage.color import rgb2lab
 from ..data.drawn_pairs import MannequinPhotograph
 from ..keypoints import Pose
 
-# Distance in CIELAB from the bare studio from which on a pixel is the person's. Less takes in the shadow at the feet
-# and the edges of a blurred person, more loses white clothes.
-SILHOUETTE_THRESHOLD = 16.0
+# How much a pixel differs in CIELAB from the bare studio where it is the person's. The shadow at the feet darkens a grey
+# wall: it is never brighter nor coloured, so white clothes and skin are told from it by less than dark clothes are. These
+# find truths best, of 300 pictures of training people: 0.971 of intersection over union; one distance of 16, 0.948.
+BRIGHTER, COLOURED, DARKER = 4.0, 5.0, 22.0
 
 # Parts of the clothes: a strip from one joint (or the middle of two) to another, with its half width, as a share of
 # the picture's height.
@@ -40,7 +41,8 @@ class MannequinScores:
     """Of one result.
 
     silhouette_iou: of the outline found in the result and the exact one, 0 to 1.
-    silhouette_iou_of_truth: the same of the truth, the best that can be had: white clothes are hard to find on a wall.
+    silhouette_iou_of_truth: the same of the truth, the best that can be had: clothes in the wall's own grey are hard to
+        find.
     nearest: identity seed of whoever's clothes are most like the result's; `retrieved` if it is the right one.
     """
 
@@ -69,8 +71,8 @@ def score_mannequin(
 
 def find_silhouette(picture: np.ndarray, studio: np.ndarray) -> np.ndarray:
     """(H, W) bool: where a picture differs from the bare studio, which is what `studio` shows at its left border."""
-    difference = rgb2lab(picture) - rgb2lab(studio[:, :1])
-    return ndimage.binary_fill_holes(np.linalg.norm(difference, axis=2) > SILHOUETTE_THRESHOLD)
+    lightness, *colour = np.moveaxis(rgb2lab(picture) - rgb2lab(studio[:, :1]), 2, 0)
+    return ndimage.binary_fill_holes((lightness > BRIGHTER) | (np.hypot(*colour) > COLOURED) | (lightness < -DARKER))
 
 
 def intersection_over_union(first: np.ndarray, second: np.ndarray) -> float:
