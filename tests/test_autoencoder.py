@@ -1,15 +1,23 @@
 """The small autoencoder: how it begins, its training, and its names in the host."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderTiny
+from safetensors.torch import load_file
 
 from cfld_modules.data.drawn_pairs import MannequinData
+from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.taesd import taesd_state
 from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSamples, carry_colours, train_autoencoder
+from cfld_modules.training.denoised_latents import DenoisedSamples, denoise_targets
+from cfld_modules.training.latents import square_picture
 from cfld_modules.training.settings import SettingsError, parse_settings
+from cfld_modules.training.train import train
 from tests.golden import tiny_autoencoder
+from tests.micro_run import parsed
 
 
 def configuration(folder, output, **others):
@@ -55,6 +63,90 @@ def test_a_decoder_is_trained_on_the_latents_it_has(folder):
 def test_a_decoder_needs_an_autoencoder(folder):
     with pytest.raises(SettingsError, match="decoder_of: .*nothing.* is no autoencoder"):
         train_autoencoder(configuration(folder, "unused", decoder_of=str(folder / "nothing")))
+
+
+@pytest.fixture(scope="module")
+def denoised(folder):
+    """The setting of that name: a tiny model for pictures of 64 pixels."""
+    train(parsed(folder, folder / "model", training={"steps": 1}))
+    return {"base": str(folder / "model" / "base"), "cfld": str(folder / "model" / "cfld.safetensors"), "pairs": 3,
+            "steps": 4}  # fmt: skip
+
+
+def test_a_decoder_is_trained_on_what_a_denoiser_leaves(folder, denoised):
+    settings = configuration(
+        folder, "denoised decoder", decoder_of=str(folder / "autoencoder"), denoised=denoised, latent_noise=0.0
+    )
+    train_autoencoder(settings)
+    kept = load_file(settings.output / "denoised.safetensors")
+    assert kept["latents"].shape == (3, 4, 8, 8) and len(set(kept["pairs"].tolist())) == 3
+    before, after = (
+        AutoencoderTiny.from_pretrained(path).state_dict()
+        for path in (folder / "autoencoder", settings.output / "autoencoder")
+    )
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("encoder."))
+    assert not any(torch.equal(before[name], after[name]) for name in before if name.startswith("decoder."))
+
+
+def test_denoised_pieces_are_where_their_pictures_are(folder):
+    """Of latents that say, in each place, what the picture shows there."""
+    pairs = configuration(folder, "unused").data.pairs("train")
+    pictures = torch.stack([square_picture(target.picture(), pairs.fit, 64) for _, target in pairs])
+    latents = torch.nn.functional.avg_pool2d(pictures, 8)
+    samples = DenoisedSamples(pairs, {"pairs": torch.arange(len(pairs)), "latents": latents}, 64, 32, seed=7)
+    pieces = [samples[number] for number in range(8)]
+    assert len({piece["picture"].numpy().tobytes() for piece in pieces}) > 4
+    for piece in pieces:
+        averages = torch.nn.functional.avg_pool2d(piece["picture"], 8)
+        torch.testing.assert_close(averages, piece["latents"])
+
+
+def test_a_denoiser_that_knows_the_noise_takes_it_away(folder, denoised, monkeypatch):
+    pipeline = load_pipeline(Path(denoised["base"]), Path(denoised["cfld"]), "ddim")
+    pairs = configuration(folder, "unused").data.pairs("train")
+    pictures = torch.stack([square_picture(pairs[number][1].picture(), pairs.fit, 64) for number in (0, 1)])
+    clean = pipeline.vae.encode(pictures).latents.detach()
+    seen = []
+
+    levels = pipeline.scheduler.alphas_cumprod
+
+    def noise_in(latents, timestep):
+        return (latents - levels[timestep].sqrt() * clean) / (1 - levels[timestep]).sqrt()
+
+    def known_noise(latents, timestep, weights, appearance, pose):
+        seen.append((int(timestep), latents))
+        return noise_in(latents, timestep)
+
+    monkeypatch.setattr(pipeline, "guided_epsilon", known_noise)
+    firsts = set()
+    for seed in range(6):
+        seen.clear()
+        generator = torch.Generator().manual_seed(seed)
+        latents = denoise_targets(pipeline, [pairs[0], pairs[1]], pairs.fit, 5, generator)
+        first, noisy = seen[0]
+        assert [timestep for timestep, _ in seen] == list(range(first, 0, -200))
+        noise = noise_in(noisy, first)
+        assert noise.std() == pytest.approx(1, abs=0.1)
+        rest = levels[0].sqrt() * clean + (1 - levels[0]).sqrt() * noise  # the schedule's last level is not none
+        torch.testing.assert_close(latents, rest, atol=1e-4, rtol=0)
+        firsts.add(first)
+    assert firsts == {601, 401, 201}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"decoder_of": None}, "denoised: .*say by decoder_of which"),
+        ({"size": 32}, "denoised.cfld: is for pictures of 64 pixels, but size is 32"),
+        ({"decoder_of": "another"}, "denoised.base: .* has another encoder than decoder_of"),
+    ],
+)
+def test_what_cannot_be_denoised_is_refused(folder, denoised, change, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    AutoencoderTiny().save_pretrained("another")
+    others = {"decoder_of": str(folder / "autoencoder"), "denoised": denoised} | change
+    with pytest.raises(SettingsError, match=message):
+        train_autoencoder(configuration(folder, tmp_path / "refused", **others))
 
 
 def test_crops_are_cut_out_of_the_pictures():

@@ -16,9 +16,9 @@ from skimage.color import rgb2lab
 from ..data.drawn_pairs import MannequinPhotograph
 from ..keypoints import Pose
 
-# How much a pixel differs in CIELAB from the bare studio where it is the person's. The shadow at the feet darkens a grey
-# wall: it is never brighter nor coloured, so white clothes and skin are told from it by less than dark clothes are. These
-# find truths best, of 300 pictures of training people: 0.971 of intersection over union; one distance of 16, 0.948.
+# How much a pixel differs in CIELAB from the bare studio where it is the person's. The shadow at the feet darkens the
+# grey wall, but neither brightens nor colours it, so the limits for white clothes and skin can be lower than for dark
+# clothes. These find 300 training people's truths best: 0.971 of intersection over union; one distance of 16, 0.948.
 BRIGHTER, COLOURED, DARKER = 4.0, 5.0, 22.0
 
 # Parts of the clothes: a strip from one joint (or the middle of two) to another, with its half width, as a share of

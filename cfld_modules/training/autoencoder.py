@@ -3,12 +3,13 @@
 import copy
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from accelerate import Accelerator
 from diffusers import AutoencoderTiny
 from PIL import Image
 from safetensors.torch import save_file
@@ -19,13 +20,13 @@ from ..data.formats import DataSet
 from ..data.pairs import Pairs
 from ..evaluation.sheet import contact_sheet
 from ..taesd import taesd_state
+from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
 from .latents import square_picture
-from .loop import LoopSettings, build_accelerator, run_training
+from .loop import LoopSettings, TrainingData, build_accelerator, run_training
 from .run_settings import keep_settings
 from .settings import SettingsError
 
 SHEET_PICTURES = 8
-SQUARED_ERROR_WEIGHT = 3.0
 RESIDUAL_BRANCH, UNTRAINED_CHANNELS = 0.1, 0.3  # factors of their initial weights
 
 
@@ -39,8 +40,10 @@ class AutoencoderSettings:
         latent_noise: deviation of what is added to latents before decoding; makes the decoder forgive what a
             denoiser leaves.
         latent_weight: of keeping each latent channel at mean 0 and deviation 1.
+        squared_error_weight: of the squared beside the absolute error.
         decoder_of: an autoencoder of an earlier run, whose decoder alone is trained further; its latents stay as they
             are.
+        denoised: train that decoder on latents as a denoiser leaves them, in place of the pictures' own.
     """
 
     output: Path
@@ -50,7 +53,9 @@ class AutoencoderSettings:
     crop: int = 128
     latent_noise: float = 0.1
     latent_weight: float = 0.1
+    squared_error_weight: float = 3.0
     decoder_of: Path | None = None
+    denoised: Denoising | None = None
 
 
 def train_autoencoder(settings: AutoencoderSettings) -> None:
@@ -66,7 +71,7 @@ def train_autoencoder(settings: AutoencoderSettings) -> None:
     if accelerator.is_main_process:
         keep_settings(settings, settings.output)
     torch.manual_seed(settings.training.seed)
-    run_training(accelerator, settings.training, settings.output, AutoencoderTask(settings))
+    run_training(accelerator, settings.training, settings.output, AutoencoderTask(settings, accelerator))
 
 
 class PictureSamples(Dataset):
@@ -114,41 +119,50 @@ def carry_colours(autoencoder: AutoencoderTiny) -> None:
 class Reconstruction(nn.Module):
     """The loss: absolute and squared error, with latents kept standard normal in each channel's mean and deviation.
 
-    Without the square a grey person is the first thing learnt, and long the last.
+    Without the square a grey person is the first thing learnt, and long the last. With it, outlines stay soft where
+    latents do not say to the pixel where they are.
     """
 
-    def __init__(self, autoencoder: AutoencoderTiny, latent_noise: float, latent_weight: float) -> None:
+    def __init__(
+        self, autoencoder: AutoencoderTiny, latent_noise: float, latent_weight: float, squared_error_weight: float
+    ) -> None:
         super().__init__()
         self.autoencoder, self.latent_noise, self.latent_weight = autoencoder, latent_noise, latent_weight
+        self.squared_error_weight = squared_error_weight
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """`loss`, and its part `reconstruction`, for pictures (B, 3, S, S) in [-1, 1]."""
+        """`loss`, and its part `reconstruction`, for `picture` (B, 3, S, S) in [-1, 1], of whose own latents unless
+        there are `latents` (B, 4, S/8, S/8).
+        """
         pictures = batch["picture"]
-        latents = self.autoencoder.encode(pictures).latents
+        latents = batch["latents"] if "latents" in batch else self.autoencoder.encode(pictures).latents
         noise = torch.randn_like(latents) * self.latent_noise if self.training else 0.0
         decoded = self.autoencoder.decode(latents + noise).sample
         reconstruction = functional.l1_loss(decoded, pictures)
-        error = reconstruction + SQUARED_ERROR_WEIGHT * functional.mse_loss(decoded.float(), pictures)
+        error = reconstruction + self.squared_error_weight * functional.mse_loss(decoded.float(), pictures)
         deviation, mean = torch.std_mean(latents.float(), dim=(0, 2, 3))
         spread = (mean.square() + (deviation - 1).square()).mean()
         return {"loss": error + self.latent_weight * spread, "reconstruction": reconstruction}
 
 
-@dataclass
 class AutoencoderTask:
     """See `loop.Task`."""
 
-    settings: AutoencoderSettings
-    model: Reconstruction = field(init=False)
-    data: PictureSamples = field(init=False)
-
-    def __post_init__(self) -> None:
-        settings = self.settings
-        self.model = Reconstruction(_initial_autoencoder(settings), settings.latent_noise, settings.latent_weight)
+    def __init__(self, settings: AutoencoderSettings, accelerator: Accelerator) -> None:
+        self.settings = settings
+        self.model = Reconstruction(
+            _initial_autoencoder(settings), settings.latent_noise, settings.latent_weight, settings.squared_error_weight
+        )
         if not 8 <= settings.crop <= settings.size or settings.crop % 8:
             raise SettingsError(f"crop: must be a multiple of 8, at most the size {settings.size}, got {settings.crop}")
-        seed = settings.training.seed
-        self.data = PictureSamples(settings.data.pairs("train"), settings.size, settings.crop, seed)
+        seed, pairs = settings.training.seed, settings.data.pairs("train")
+        self.data: TrainingData = PictureSamples(pairs, settings.size, settings.crop, seed)
+        if settings.denoised:
+            file = settings.output / "denoised.safetensors"
+            denoised = denoised_latents(
+                file, accelerator, settings.denoised, self.model.autoencoder, pairs, settings.size, seed
+            )
+            self.data = DenoisedSamples(pairs, denoised, settings.size, settings.crop, seed)
         held_out = PictureSamples(settings.data.pairs("test"), settings.size, settings.size, seed)
         self.held_out = torch.stack([held_out[number]["picture"] for number in range(SHEET_PICTURES)])
 
@@ -173,6 +187,8 @@ class AutoencoderTask:
 
 def _initial_autoencoder(settings: AutoencoderSettings) -> AutoencoderTiny:
     if settings.decoder_of is None:
+        if settings.denoised:
+            raise SettingsError("denoised: trains a decoder further; say by decoder_of which")
         autoencoder = AutoencoderTiny()
         carry_colours(autoencoder)
         return autoencoder
