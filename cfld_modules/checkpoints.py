@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from .config import APPEARANCE_BLOCKS, CFLDConfig, CheckpointError, read_config
 from .model import CFLD
 from .swin import BUFFERS
-from .tensor_files import PICKLED, read_tensors
+from .tensor_files import PICKLED, read_tensors, write_tensors
 
 FORMAT = "cfld"
 FORMAT_VERSION = "1"
@@ -88,12 +87,7 @@ def save_checkpoint(
     tensors = {**checkpoint.networks, **{f"unet.{name}": tensor for name, tensor in checkpoint.key_values.items()}}
     written = {name: tensors[name].to(dtype or tensors[name].dtype).contiguous() for name in progress(tensors)}
     metadata = {"format": FORMAT, "version": FORMAT_VERSION, "config": json.dumps(asdict(checkpoint.config))}
-    unfinished = Path(f"{path}.part")
-    try:
-        save_file(written, unfinished, metadata)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_tensors(Path(path), written, metadata)
 
 
 def _read_converted(path: Path) -> Checkpoint:

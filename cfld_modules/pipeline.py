@@ -89,18 +89,19 @@ class CFLDPipeline(DiffusionPipeline):
         self, latents: torch.Tensor, appearance: Appearance, pose: Sequence[torch.Tensor],
         guidance_type: str = "uc_down_full", scales: Mapping[str, float] | None = None, steps: int = 50,
         generator: torch.Generator | None = None,
-        callback: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
+        callback: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None, first_step: int = 0,
     ) -> torch.Tensor:
         """Sample from `latents` (B, 4, h, w) at the scheduler's first noise level to latents without noise.
 
         Args:
+            first_step: the step to begin at; `latents` are at its noise level instead.
             callback: called with (step, guided epsilon, latents after the step).
         """
         weights = row_weights(guidance_type, {s: PAPER_SCALE for s in SCALES_OF[guidance_type]} | dict(scales or {}))
         takes_generator = "generator" in inspect.signature(self.scheduler.step).parameters
         ancestral = {"generator": generator} if takes_generator else {}
         self.scheduler.set_timesteps(steps, device=latents.device)
-        for step, timestep in enumerate(self.progress_bar(self.scheduler.timesteps)):
+        for step, timestep in enumerate(self.progress_bar(self.scheduler.timesteps[first_step:]), first_step):
             model_input = self.scheduler.scale_model_input(latents, timestep)
             epsilon = self.guided_epsilon(model_input, timestep, weights, appearance, pose)
             latents = self.scheduler.step(epsilon, timestep, latents, **ancestral).prev_sample

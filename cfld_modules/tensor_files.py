@@ -1,4 +1,4 @@
-"""Files of named tensors, read without running anything in them and without filling the memory."""
+"""Files of named tensors: read without running anything in them or filling the memory, and written whole or not at all."""
 
 import pickle
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from .config import CheckpointError
 
@@ -30,6 +30,16 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise CheckpointError(f"'{file.name}' is not a flat table of tensors, so it is no model")
     return {re.sub(r"^module\.", "", name): tensor for name, tensor in state.items()}
+
+
+def write_tensors(file: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a .safetensors; never leaves a half-written file behind."""
+    unfinished = Path(f"{file}.part")
+    try:
+        save_file(dict(tensors), unfinished, metadata)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _read_safetensors(file: Path) -> object:

@@ -51,10 +51,11 @@ def test_an_autoencoder_begins_with_colours(folder):
 
 def test_a_decoder_is_trained_on_the_latents_it_has(folder):
     train_autoencoder(configuration(folder, "trained decoder", decoder_of=str(folder / "autoencoder")))
-    before, after = (
-        AutoencoderTiny.from_pretrained(path).state_dict()
-        for path in (folder / "autoencoder", folder / "trained decoder" / "autoencoder")
-    )
+    assert_only_the_decoder_differs(folder / "autoencoder", folder / "trained decoder" / "autoencoder")
+
+
+def assert_only_the_decoder_differs(*folders):
+    before, after = (AutoencoderTiny.from_pretrained(path).state_dict() for path in folders)
     same = {name: torch.equal(before[name], after[name]) for name in before}
     assert all(same[name] for name in same if name.startswith("encoder."))
     assert not any(same[name] for name in same if name.startswith("decoder."))
@@ -80,12 +81,7 @@ def test_a_decoder_is_trained_on_what_a_denoiser_leaves(folder, denoised):
     train_autoencoder(settings)
     kept = load_file(settings.output / "denoised.safetensors")
     assert kept["latents"].shape == (3, 4, 8, 8) and len(set(kept["pairs"].tolist())) == 3
-    before, after = (
-        AutoencoderTiny.from_pretrained(path).state_dict()
-        for path in (folder / "autoencoder", settings.output / "autoencoder")
-    )
-    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("encoder."))
-    assert not any(torch.equal(before[name], after[name]) for name in before if name.startswith("decoder."))
+    assert_only_the_decoder_differs(folder / "autoencoder", settings.output / "autoencoder")
 
 
 def test_denoised_pieces_are_where_their_pictures_are(folder):

@@ -131,7 +131,7 @@ def test_an_interrupted_write_leaves_what_was_there(
         Path(path).write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints, "save_file", interrupted)
+    monkeypatch.setattr(tensor_files, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(file, tiny_checkpoint())
     assert [(path, path.read_bytes()) for path in tmp_path.iterdir()] == ([(file, existing)] if existing else [])

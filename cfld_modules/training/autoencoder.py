@@ -12,7 +12,6 @@ import torch.nn.functional as functional
 from accelerate import Accelerator
 from diffusers import AutoencoderTiny
 from PIL import Image
-from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -20,6 +19,7 @@ from ..data.formats import DataSet
 from ..data.pairs import Pairs
 from ..evaluation.sheet import contact_sheet
 from ..taesd import taesd_state
+from ..tensor_files import write_tensors
 from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
 from .latents import square_picture
 from .loop import LoopSettings, TrainingData, build_accelerator, run_training
@@ -181,8 +181,7 @@ class AutoencoderTask:
         shutil.rmtree(output / "autoencoder", ignore_errors=True)
         unfinished.rename(output / "autoencoder")
         half = taesd_state(copy.deepcopy(autoencoder).half().cpu())
-        save_file({name: tensor.contiguous() for name, tensor in half.items()}, output / "taesd.safetensors.part")
-        (output / "taesd.safetensors.part").replace(output / "taesd.safetensors")
+        write_tensors(output / "taesd.safetensors", {name: tensor.contiguous() for name, tensor in half.items()})
 
 
 def _initial_autoencoder(settings: AutoencoderSettings) -> AutoencoderTiny:

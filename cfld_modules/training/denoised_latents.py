@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from diffusers import AutoencoderTiny
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
@@ -18,13 +18,12 @@ from ..base_model import Vae
 from ..data.pairs import Pairs, Photograph
 from ..evaluation.models import load_pipeline
 from ..framing import Fit
-from ..guidance import SCALES_OF, row_weights
-from ..pipeline import PAPER_SCALE, CFLDPipeline
+from ..pipeline import CFLDPipeline
+from ..tensor_files import write_tensors
 from .latents import square_picture
 from .settings import SettingsError
 
 BATCH = 20
-GUIDANCE_TYPE = "uc_down_full"
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,11 @@ def denoised_latents(
     own = []
     for batch in tqdm(share, desc="denoised latents", unit="batch", disable=not accelerator.is_main_process):
         generator = torch.Generator().manual_seed(seed + int(batch))
-        targets = [pairs[int(number)] for number in batches[batch]]
-        own.append(denoise_targets(pipeline, targets, pairs.fit, denoising.steps, generator).cpu())
+        photographs = [pairs[int(number)] for number in batches[batch]]
+        own.append(denoise_targets(pipeline, photographs, pairs.fit, denoising.steps, generator).cpu())
     result = {"pairs": torch.from_numpy(numbers), "latents": torch.cat(gather_object(own))}
     if accelerator.is_main_process:
-        unfinished = file.with_name(f"{file.name}.part")
-        save_file(result, unfinished)
-        unfinished.replace(file)
+        write_tensors(file, result)
     accelerator.wait_for_everyone()
     return result
 
@@ -97,15 +94,12 @@ def denoise_targets(
     clean = pipeline.vae.encode(pictures.to(pipeline.device)).latents * pipeline.vae.config.scaling_factor
     appearance = pipeline.encode_sources([Image.fromarray(source.picture()) for source, _ in pairs], fit)
     pose = pipeline.encode_poses([target.pose() for _, target in pairs], fit)
-    weights = row_weights(GUIDANCE_TYPE, dict.fromkeys(SCALES_OF[GUIDANCE_TYPE], PAPER_SCALE))
     pipeline.scheduler.set_timesteps(steps, device=pipeline.device)
     first = int(torch.randint(1, steps - 1, (), generator=generator))
-    timesteps = pipeline.scheduler.timesteps[first:]
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-    latents = pipeline.scheduler.add_noise(clean, noise, timesteps[:1])
-    for timestep in timesteps:
-        epsilon = pipeline.guided_epsilon(latents, timestep, weights, appearance, pose)
-        latents = pipeline.scheduler.step(epsilon, timestep, latents).prev_sample
+    noisy = pipeline.scheduler.add_noise(clean, noise, pipeline.scheduler.timesteps[first : first + 1])
+    pipeline.set_progress_bar_config(disable=True)
+    latents = pipeline.denoise(noisy, appearance, pose, steps=steps, first_step=first)
     return latents / pipeline.vae.config.scaling_factor
 
 

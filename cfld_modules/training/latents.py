@@ -11,13 +11,13 @@ from accelerate.utils import gather_object
 from diffusers import AutoencoderTiny
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from safetensors import safe_open
-from safetensors.torch import save_file
 from tqdm import tqdm
 
 from ..base_model import Vae
 from ..data.pairs import Pairs, Photograph
 from ..framing import Fit, fit_box
 from ..pictures import prepare_picture
+from ..tensor_files import write_tensors
 
 BATCH = 16
 
@@ -58,9 +58,7 @@ def cached_posteriors(file: Path, accelerator: Accelerator, vae: Vae, pairs: Pai
     posteriors = torch.cat(gather_object([own]))
     if accelerator.is_main_process:
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f"{file.name}.part")
-        save_file({"posteriors": posteriors}, unfinished, {"made_of": made_of})
-        unfinished.replace(file)
+        write_tensors(file, {"posteriors": posteriors}, {"made_of": made_of})
     accelerator.wait_for_everyone()
     return posteriors
 
