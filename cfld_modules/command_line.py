@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .commands import CommandError, convert, curves, demo, evaluate, train, train_autoencoder, transfer
-from .data import command_line as data
+from .commands import CommandError, convert, curves, data, demo, evaluate, train, train_autoencoder, transfer
 
 COMMANDS = {
     "transfer": (transfer, "put the person of a photo into another pose"),

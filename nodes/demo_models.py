@@ -9,13 +9,13 @@ import torch
 from comfy_api.latest import io
 from diffusers import UNet2DConditionModel
 
-from ..cfld_modules.base_model import load_base_model
-from ..cfld_modules.checkpoints import build_networks, load_checkpoint
-from ..cfld_modules.data.drawn_pairs import held_out_photograph
-from ..cfld_modules.demo import BASE_FOLDER, CFLD_FILE
-from ..cfld_modules.keypoints import write_pose_keypoints
-from ..cfld_modules.taesd import taesd_state
-from .host_patches import host_networks
+from ..cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
+from ..cfld_modules.evaluation.demo import BASE_FOLDER, CFLD_FILE
+from ..cfld_modules.mannequins.photograph import held_out_photograph
+from ..cfld_modules.pipeline.base_model import load_base_model
+from ..cfld_modules.pipeline.taesd import taesd_state
+from ..cfld_modules.poses.keypoints import write_pose_keypoints
+from .host.networks import host_networks
 from .types import CATEGORY, CFLDType, LoadedCFLD, PoseType, image_batch
 
 # Stable Diffusion 1.5 as the host describes it, but for its widths.

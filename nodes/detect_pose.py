@@ -8,7 +8,7 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.detection import (
+from ..cfld_modules.poses.detection import (
     OTHER_DETECTORS,
     WEIGHTS_FILE,
     WEIGHTS_REPOSITORY,
@@ -18,7 +18,7 @@ from ..cfld_modules.detection import (
     load_body_network,
     people_frame,
 )
-from .host_patches import in_host_care, on_device
+from .host.networks import in_host_care, on_device
 from .types import CATEGORY, PoseType, picture_array
 
 NODE = "Detect Pose"

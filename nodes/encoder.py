@@ -5,11 +5,12 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.framing import Fit, fit_box, person_box
-from ..cfld_modules.keypoints import Pose, PoseError
-from ..cfld_modules.model import Appearance
-from ..cfld_modules.pictures import prepare_picture
-from .host_patches import on_device, prompt_conditioning
+from ..cfld_modules.networks.model import Appearance
+from ..cfld_modules.pipeline.pictures import prepare_picture
+from ..cfld_modules.poses.framing import Fit, fit_box, person_box
+from ..cfld_modules.poses.keypoints import Pose, PoseError
+from .host.conditioning import prompt_conditioning
+from .host.networks import on_device
 from .types import (
     CATEGORY,
     AppearanceType,

@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.guidance import GUIDANCE_TYPES, SCALES_OF
-from .host_patches import CFLDGuider
+from .host.guidance import CFLDGuider
 from .types import CATEGORY
 
 SCALE_TOOLTIPS = {

@@ -3,8 +3,8 @@
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.model import Appearance
-from .host_patches import apply_hga
+from ..cfld_modules.networks.model import Appearance
+from .host.appearance import apply_hga
 from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input, percent_inputs
 
 

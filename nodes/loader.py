@@ -7,9 +7,9 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.checkpoints import PICKLED, build_networks, load_checkpoint
-from ..cfld_modules.config import CheckpointError
-from .host_patches import host_networks
+from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, load_checkpoint
+from ..cfld_modules.networks.config import CheckpointError
+from .host.networks import host_networks
 from .types import CATEGORY, CFLDType, LoadedCFLD
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

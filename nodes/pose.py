@@ -5,9 +5,11 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.framing import Fit, frame_pose
-from ..cfld_modules.pose_maps import pose_maps
-from .host_patches import on_device, pose_conditioning, source_count
+from ..cfld_modules.poses.framing import Fit, frame_pose
+from ..cfld_modules.poses.pose_maps import pose_maps
+from .host.conditioning import source_count
+from .host.networks import on_device
+from .host.pose_control import pose_conditioning
 from .types import CATEGORY, LoadedCFLD, PoseType, cfld_input, fit_input, percent_inputs, read_poses
 
 NODE = "Pose Conditioning"

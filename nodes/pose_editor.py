@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.keypoints import Pose, PoseError, parse_pose_json, write_pose_keypoints
-from ..cfld_modules.pose_maps import draw_pose
+from ..cfld_modules.poses.keypoints import Pose, PoseError, parse_pose_json, write_pose_keypoints
+from ..cfld_modules.poses.pose_maps import draw_pose
 from .types import CATEGORY, PoseType, image_batch, read_poses
 
 NODE = "Pose Editor"

@@ -7,8 +7,8 @@ import folder_paths
 import numpy as np
 from comfy_api.latest import io
 
-from ..cfld_modules.keypoints import PoseError, parse_pose_json, write_pose_keypoints
-from ..cfld_modules.pose_drawing import STYLES, draw_pose_in_style
+from ..cfld_modules.poses.keypoints import PoseError, parse_pose_json, write_pose_keypoints
+from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from .types import CATEGORY, PoseType, image_batch, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"

@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..cfld_modules.keypoints import write_pose_keypoints
-from ..cfld_modules.retarget import retarget
+from ..cfld_modules.poses.keypoints import write_pose_keypoints
+from ..cfld_modules.poses.retarget import retarget
 from .types import CATEGORY, PoseType, read_poses
 
 NODE = "Retarget Pose"

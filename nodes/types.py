@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.config import CFLDConfig
-from ..cfld_modules.framing import FITS
-from ..cfld_modules.keypoints import Pose, PoseError, read_pose_keypoints
+from ..cfld_modules.networks.config import CFLDConfig
+from ..cfld_modules.poses.framing import FITS
+from ..cfld_modules.poses.keypoints import Pose, PoseError, read_pose_keypoints
 
 CATEGORY = "CFLD"
 CFLDType = io.Custom("CFLD")

@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What training tests train on: `mannequins/` and `autoencoder/`."""
-    from cfld_modules.data.mannequins import write_mannequins
+    from cfld_modules.mannequins.benchmark import write_mannequins
     from tests.golden import tiny_autoencoder
 
     folder = tmp_path_factory.mktemp("training")

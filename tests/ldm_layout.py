@@ -1,6 +1,6 @@
 """Stable Diffusion 1.5's single-file layout: what diffusers calls a tensor, and what the file calls it.
 
-The inverse of what `cfld_modules.base_model` reads, written apart from it.
+The inverse of what `cfld_modules.pipeline.base_model` reads, written apart from it.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The micro configuration of training: a U-Net of width 32 on 8x8 latents."""
 
-from cfld_modules.training.settings import parse_settings
+from cfld_modules.settings import parse_settings
 from cfld_modules.training.train import TrainSettings
 
 STEPS = 16

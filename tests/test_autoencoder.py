@@ -8,13 +8,13 @@ import torch
 from diffusers import AutoencoderTiny
 from safetensors.torch import load_file
 
-from cfld_modules.data.drawn_pairs import MannequinData
+from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.evaluation.models import load_pipeline
-from cfld_modules.taesd import taesd_state
+from cfld_modules.pipeline.taesd import taesd_state
+from cfld_modules.settings import SettingsError, parse_settings
 from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSamples, carry_colours, train_autoencoder
 from cfld_modules.training.denoised_latents import DenoisedSamples, denoise_targets
 from cfld_modules.training.latents import square_picture
-from cfld_modules.training.settings import SettingsError, parse_settings
 from cfld_modules.training.train import train
 from tests.golden import tiny_autoencoder
 from tests.micro_run import parsed

@@ -8,9 +8,9 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import save_file
 
-from cfld_modules.base_model import load_base_model
-from cfld_modules.config import CheckpointError
-from cfld_modules.unet_patch import patch_unet
+from cfld_modules.networks.config import CheckpointError
+from cfld_modules.pipeline.base_model import load_base_model
+from cfld_modules.pipeline.unet_patch import patch_unet
 from tests import golden
 from tests.ldm_layout import ldm_state, write_ldm_file
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cfld_modules.keypoints import Pose, parse_pose_json, write_pose_keypoints
+from cfld_modules.poses.keypoints import Pose, parse_pose_json, write_pose_keypoints
 
 FILES = sorted((Path(__file__).parent.parent / "web" / "poses").glob("*.json"))
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from cfld_modules import checkpoints, tensor_files
-from cfld_modules.checkpoints import Checkpoint, build_networks, load_checkpoint, save_checkpoint
-from cfld_modules.config import CheckpointError, read_config
+from cfld_modules.checkpoints import cfld_checkpoint, tensor_files
+from cfld_modules.checkpoints.cfld_checkpoint import Checkpoint, build_networks, load_checkpoint, save_checkpoint
+from cfld_modules.networks.config import CheckpointError, read_config
 from tests import golden
 
 
@@ -270,4 +270,4 @@ def test_whatever_shape_is_read_or_refused(name: str, shape: list[int]) -> None:
     state = golden.networks_state()
     assume(tuple(shape) != tuple(state[name].shape))
     with pytest.raises(CheckpointError):
-        checkpoints._checked(state | {name: torch.zeros(shape)}, golden.key_values())
+        cfld_checkpoint._checked(state | {name: torch.zeros(shape)}, golden.key_values())

@@ -12,7 +12,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
 
-from cfld_modules.checkpoints import load_checkpoint
+from cfld_modules.checkpoints.cfld_checkpoint import load_checkpoint
 from cfld_modules.command_line import COMMANDS, main
 from tests import golden
 from tests.ldm_layout import write_ldm_file
@@ -249,7 +249,7 @@ def test_an_interrupt_ends_without_a_traceback(files: Path, tmp_path: Path, monk
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cfld_modules.pipeline.CFLDPipeline.__call__", interrupted)
+    monkeypatch.setattr("cfld_modules.pipeline.cfld_pipeline.CFLDPipeline.__call__", interrupted)
     assert transfer(files, tmp_path / "out.png") == 130
 
 

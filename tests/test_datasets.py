@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 
 from cfld_modules.data.deepfashion import DeepFashionData
-from cfld_modules.data.drawn_pairs import MannequinData, parse_mannequin_name
 from cfld_modules.data.folder import FolderData
-from cfld_modules.data.mannequins import write_mannequins
+from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.data.market1501 import MarketData
 from cfld_modules.data.pairs import DataError
-from cfld_modules.keypoints import Pose, write_pose_keypoints
+from cfld_modules.mannequins.benchmark import write_mannequins
+from cfld_modules.mannequins.photograph import parse_mannequin_name
+from cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 
 ROWS, COLUMNS = [30 + joint for joint in range(18)], [50 + joint for joint in range(18)]
 

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from cfld_modules.command_line import main
-from cfld_modules.data.drawn_pairs import held_out_photograph
-from cfld_modules.demo import FOLDER, HEIGHT, WIDTH, load_demo_pipeline
+from cfld_modules.evaluation.demo import FOLDER, HEIGHT, WIDTH, load_demo_pipeline
 from cfld_modules.evaluation.generate import generate_pictures, truth_picture
-from cfld_modules.evaluation.mannequin_scores import score_mannequin
 from cfld_modules.evaluation.metrics import ssim
+from cfld_modules.mannequins.photograph import held_out_photograph
+from cfld_modules.mannequins.scores import score_mannequin
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 PEOPLE, PICTURES = 50, 5  # of the test split that is scored

@@ -13,23 +13,24 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-from cfld_modules.base_model import load_base_model
-from cfld_modules.checkpoints import Checkpoint, save_checkpoint
-from cfld_modules.config import read_config
+from cfld_modules.checkpoints.cfld_checkpoint import Checkpoint, save_checkpoint
 from cfld_modules.data.deepfashion import DeepFashionData
-from cfld_modules.data.drawn_pairs import MannequinData, held_out_photograph
-from cfld_modules.data.mannequins import write_mannequins
+from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.evaluation import metrics
 from cfld_modules.evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
 from cfld_modules.evaluation.generate import truth_picture
-from cfld_modules.evaluation.mannequin_scores import (
+from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.mannequins.benchmark import write_mannequins
+from cfld_modules.mannequins.photograph import held_out_photograph
+from cfld_modules.mannequins.scores import (
     clothes_distance,
     clothes_features,
     find_silhouette,
     intersection_over_union,
     score_mannequin,
 )
-from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.networks.config import read_config
+from cfld_modules.pipeline.base_model import load_base_model
 from tests.golden import key_values, networks_state, tiny_autoencoder, write_base_folder
 
 ROOT = Path(__file__).parent.parent

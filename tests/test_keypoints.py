@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cfld_modules.keypoints import (
+from cfld_modules.poses.keypoints import (
     JOINT_NAMES,
     LIMBS,
     MIRROR,

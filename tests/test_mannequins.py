@@ -12,11 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cfld_modules.data.command_line import add_arguments, run
-from cfld_modules.data.mannequin_identity import HAIR_STYLES, TEXTURE_KINDS
-from cfld_modules.data.mannequin_shapes import Capsule, Ellipsoid, Tube
-from cfld_modules.data.mannequin_skeleton import POSE_PRIORS
-from cfld_modules.data.mannequins import (
+from cfld_modules.commands.data import add_arguments, run
+from cfld_modules.mannequins.benchmark import (
     Identity,
     Mannequin,
     MannequinPose,
@@ -26,7 +23,10 @@ from cfld_modules.data.mannequins import (
     split_seeds,
     write_mannequins,
 )
-from cfld_modules.keypoints import JOINT_NAMES
+from cfld_modules.mannequins.identity import HAIR_STYLES, TEXTURE_KINDS
+from cfld_modules.mannequins.shapes import Capsule, Ellipsoid, Tube
+from cfld_modules.mannequins.skeleton import POSE_PRIORS
+from cfld_modules.poses.keypoints import JOINT_NAMES
 
 GARMENT_KINDS = {
     "t-shirt", "long-sleeved top", "sleeveless top", "dress", "trousers", "shorts", "skirt", "jacket",

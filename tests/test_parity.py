@@ -15,22 +15,22 @@ from einops import rearrange
 from PIL import Image
 from torch import nn
 
-from cfld_modules import unet_patch
-from cfld_modules.attention import scaled_dot_product_attention
-from cfld_modules.base_model import sd15_unet_config
-from cfld_modules.checkpoints import KEY_VALUE_NAMES
-from cfld_modules.config import CFLDConfig, read_config
-from cfld_modules.framing import FITS, fit_box
+from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES
 from cfld_modules.guidance import GUIDANCE_TYPES
-from cfld_modules.hga import AppearanceEncoder
-from cfld_modules.keypoints import read_pose_keypoints
-from cfld_modules.model import CFLD, Appearance
-from cfld_modules.pictures import finish_pictures, prepare_picture
-from cfld_modules.pipeline import CFLDPipeline, inversion_timesteps
-from cfld_modules.pose_maps import draw_pose, pose_maps
-from cfld_modules.prd import DecoderBlock, PerceptionRefinedDecoder
-from cfld_modules.schedulers import published_scheduler
-from cfld_modules.unet_patch import AppearanceProcessor, patch_unet
+from cfld_modules.networks.attention import scaled_dot_product_attention
+from cfld_modules.networks.config import CFLDConfig, read_config
+from cfld_modules.networks.hga import AppearanceEncoder
+from cfld_modules.networks.model import CFLD, Appearance
+from cfld_modules.networks.prd import DecoderBlock, PerceptionRefinedDecoder
+from cfld_modules.pipeline import unet_patch
+from cfld_modules.pipeline.base_model import sd15_unet_config
+from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline, inversion_timesteps
+from cfld_modules.pipeline.pictures import finish_pictures, prepare_picture
+from cfld_modules.pipeline.schedulers import published_scheduler
+from cfld_modules.pipeline.unet_patch import AppearanceProcessor, patch_unet
+from cfld_modules.poses.framing import FITS, fit_box
+from cfld_modules.poses.keypoints import read_pose_keypoints
+from cfld_modules.poses.pose_maps import draw_pose, pose_maps
 from tests.golden import (
     SCALES,
     SOURCE_POSES,

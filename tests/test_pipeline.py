@@ -5,14 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from cfld_modules.checkpoints import build_networks, load_checkpoint
+from cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
 from cfld_modules.guidance import GUIDANCE_TYPES
-from cfld_modules.hga import resample_tokens, token_grid
-from cfld_modules.keypoints import Pose, read_pose_keypoints
-from cfld_modules.pipeline import CFLDPipeline
-from cfld_modules.pose_adapter import resample_map
-from cfld_modules.schedulers import SCHEDULERS, published_scheduler
-from cfld_modules.unet_patch import patch_unet
+from cfld_modules.networks.hga import resample_tokens, token_grid
+from cfld_modules.networks.pose_adapter import resample_map
+from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
+from cfld_modules.pipeline.schedulers import SCHEDULERS, published_scheduler
+from cfld_modules.pipeline.unet_patch import patch_unet
+from cfld_modules.poses.keypoints import Pose, read_pose_keypoints
 from tests import golden
 
 SMALL = {"steps": 1, "width": 44, "height": 64}

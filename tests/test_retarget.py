@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cfld_modules.keypoints import LIMBS, MIRROR, Pose, mirror
-from cfld_modules.retarget import retarget
+from cfld_modules.poses.keypoints import LIMBS, MIRROR, Pose, mirror
+from cfld_modules.poses.retarget import retarget
 
 ARMS_AND_LEGS = [(2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13)]
 HEAD = [0, 14, 15, 16, 17]

@@ -14,15 +14,16 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import default_collate
 
-from cfld_modules.base_model import sd15_unet_config
-from cfld_modules.checkpoints import KEY_VALUE_NAMES, load_checkpoint
-from cfld_modules.config import CFLDConfig, CheckpointError
-from cfld_modules.data.drawn_pairs import MannequinData
+from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, load_checkpoint
+from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.guidance import ROWS
-from cfld_modules.pipeline import CFLDPipeline
-from cfld_modules.pose_maps import pose_maps
-from cfld_modules.schedulers import published_scheduler
+from cfld_modules.networks.config import CFLDConfig, CheckpointError
+from cfld_modules.pipeline.base_model import sd15_unet_config
+from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
+from cfld_modules.pipeline.schedulers import published_scheduler
+from cfld_modules.poses.pose_maps import pose_maps
+from cfld_modules.settings import SettingsError, parse_settings, plain_settings, read_settings
 from cfld_modules.training import run_checkpoints
 from cfld_modules.training.autoencoder import AutoencoderSettings
 from cfld_modules.training.denoiser import Denoiser
@@ -41,7 +42,6 @@ from cfld_modules.training.loop import (
     run_training,
 )
 from cfld_modules.training.samples import Augmentation, PairSamples, RowShares, cubic_timesteps, uniform_timesteps
-from cfld_modules.training.settings import SettingsError, parse_settings, plain_settings, read_settings
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
 from tests.golden import tiny_autoencoder
 from tests.micro_run import MICRO_CFLD, STEPS, configuration, parsed

@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> None:
     from safetensors import SafetensorError
     from tqdm import tqdm
 
-    from ..checkpoints import load_checkpoint, save_checkpoint
-    from ..config import CheckpointError
+    from ..checkpoints.cfld_checkpoint import load_checkpoint, save_checkpoint
+    from ..networks.config import CheckpointError
 
     with option("AUTHORS_FOLDER", CheckpointError):
         checkpoint = load_checkpoint(arguments.authors_folder)

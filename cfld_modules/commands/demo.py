@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..demo import make_demo
+    from ..evaluation.demo import make_demo
 
     make_demo(arguments.out, arguments.person, arguments.steps, arguments.seed)
     sys.stdout.write(f"{arguments.out}: source, pose, result and truth\n")

@@ -46,11 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
         from ..evaluation.models import load_pipeline
     except ModuleNotFoundError as error:
         raise missing_requirement(error) from error
-    from ..config import CheckpointError
     from ..data.deepfashion import DeepFashionData
     from ..data.folder import FolderData
     from ..data.market1501 import MarketData
     from ..data.pairs import DataError
+    from ..networks.config import CheckpointError
 
     show_log()
     data_set = {"deepfashion": DeepFashionData, "market1501": MarketData, "folder": FolderData}[arguments.format]

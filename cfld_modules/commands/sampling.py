@@ -3,7 +3,7 @@
 import argparse
 
 from ..guidance import GUIDANCE_TYPES, SCALES_OF
-from ..schedulers import SCHEDULERS
+from ..pipeline.schedulers import SCHEDULERS
 from . import CommandError
 
 SCALES = ("full", "down", "all", "guidance")

@@ -23,10 +23,10 @@ def run(arguments: argparse.Namespace) -> None:
         from ..training.train import TrainSettings, train
     except ModuleNotFoundError as error:
         raise missing_requirement(error) from error
-    from ..config import CheckpointError
     from ..data.pairs import DataError
+    from ..networks.config import CheckpointError
+    from ..settings import SettingsError, read_settings
     from ..training.loop import DivergedError
-    from ..training.settings import SettingsError, read_settings
 
     show_log()
     try:

@@ -16,8 +16,8 @@ def run(arguments: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         raise missing_requirement(error) from error
     from ..data.pairs import DataError
+    from ..settings import SettingsError, read_settings
     from ..training.loop import DivergedError
-    from ..training.settings import SettingsError, read_settings
 
     show_log()
     try:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
-from ..framing import FITS
-from ..keypoints import Pose, PoseError, parse_pose_json
+from ..poses.framing import FITS
+from ..poses.keypoints import Pose, PoseError, parse_pose_json
 from . import DTYPES, CommandError, option, torch_dtype
 from .sampling import add_sampling_arguments, given_scales, size_of_text
 
 if TYPE_CHECKING:
-    from ..pipeline import CFLDPipeline
+    from ..pipeline.cfld_pipeline import CFLDPipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,12 +69,12 @@ def run(arguments: argparse.Namespace) -> None:
 def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
     import torch
 
-    from ..base_model import load_base_model
-    from ..checkpoints import build_networks, load_checkpoint
-    from ..config import CheckpointError
-    from ..pipeline import CFLDPipeline
-    from ..schedulers import published_scheduler
-    from ..unet_patch import patch_unet
+    from ..checkpoints.cfld_checkpoint import build_networks, load_checkpoint
+    from ..networks.config import CheckpointError
+    from ..pipeline.base_model import load_base_model
+    from ..pipeline.cfld_pipeline import CFLDPipeline
+    from ..pipeline.schedulers import published_scheduler
+    from ..pipeline.unet_patch import patch_unet
 
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch_dtype(arguments.dtype)

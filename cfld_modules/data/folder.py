@@ -13,8 +13,8 @@ from itertools import groupby, permutations
 from pathlib import Path
 from typing import Literal
 
-from ..framing import Fit
-from ..keypoints import parse_pose_json
+from ..poses.framing import Fit
+from ..poses.keypoints import parse_pose_json
 from .pairs import BadRows, DataError, Pairs, PhotographFile, Split, usable_row
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")

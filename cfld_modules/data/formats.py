@@ -3,8 +3,8 @@
 from typing import TypeAlias
 
 from .deepfashion import DeepFashionData
-from .drawn_pairs import MannequinData
 from .folder import FolderData
+from .mannequins import MannequinData
 from .market1501 import MarketData
 
 DataSet: TypeAlias = DeepFashionData | MarketData | FolderData | MannequinData

@@ -1,118 +1,30 @@
-"""Mannequins: procedural people with ground truth, for measuring pose transfer.
+"""Pairs of mannequins that are drawn when they are asked for, with no file anywhere."""
 
-Any identity can be drawn in any pose, so that a true picture exists for every transfer:
-
-    draw_mannequin(sample_identity(7), sample_pose(12)).image
-
-The parts: who (`mannequin_identity`), how they stand (`mannequin_skeleton`), the solid shapes that this makes
-(`mannequin_body`, `mannequin_head`, `mannequin_shapes`), what is painted on them (`mannequin_textures`), and the
-picture (`mannequin_drawing`). This module divides the seeds into splits and writes a data set in the layout of
-DeepFashion (facts sheet, section 10).
-"""
-
-from __future__ import annotations
-
-import csv
-import json
-from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import permutations
-from pathlib import Path
 from typing import Literal
 
-import cv2
-import numpy as np
-from tqdm import tqdm
-
-from ..keypoints import Pose
-from .mannequin_drawing import Mannequin, draw_mannequin
-from .mannequin_identity import Identity, sample_identity
-from .mannequin_skeleton import MannequinPose, sample_pose
-
-__all__ = [
-    "Identity",
-    "Mannequin",
-    "MannequinPose",
-    "draw_mannequin",
-    "sample_identity",
-    "sample_pose",
-    "split_seeds",
-    "write_mannequins",
-]
-
-Split = Literal["train", "test"]
-
-# Seeds from here on, of identities and of poses, belong to the test split.
-FIRST_TEST_SEED = 1_000_000_000
+from ..mannequins.benchmark import sample_pose, split_seeds
+from ..mannequins.photograph import MannequinPhotograph
+from .pairs import Pairs, Split
 
 
-def split_seeds(split: Split, count: int) -> range:
-    """The first `count` seeds of a split, for identities and for poses alike; no seed is in both splits.
+@dataclass(frozen=True)
+class MannequinData:
+    """`people` mannequins, each in `pictures` poses; of each person all ordered pairs."""
 
-    Raises ValueError for more than a split has, 10^9.
-    """
-    if not 0 <= count <= FIRST_TEST_SEED:
-        raise ValueError(f"A split has {FIRST_TEST_SEED} seeds, got a count of {count}; ask for no more than it has.")
-    first = FIRST_TEST_SEED if split == "test" else 0
-    return range(first, first + count)
+    format: Literal["mannequins"]
+    people: int
+    pictures: int = 5
 
-
-def write_mannequins(out: Path, count: int, test_count: int = 50, pictures: int = 5) -> None:
-    """Writes a data set of `count` people for training and `test_count` for testing, each in `pictures` poses.
-
-    train_highres/, test_highres/: the pictures, 176x256 (width x height),
-    `mannequin<identity seed>_pose<pose seed>_<view>.png`: what stands before the first underscore names the person, and
-    `sample_pose(pose seed, view)` is the pose. The first picture of each person shows the front.
-    test_silhouettes/: 255 where the person is, 0 elsewhere, under the names of the test pictures.
-    fasion-resize-annotation-{train,test}.csv: key points in whole pixels, -1 where hidden.
-    fasion-resize-pairs-{train,test}.csv: for training every ordered pair of a person's pictures, for testing the first
-    picture with each of the others.
-
-    Raises ValueError for counts with which there would be no pairs.
-    """
-    for name, value, least in (("count", count, 1), ("test_count", test_count, 1), ("pictures", pictures, 2)):
-        if value < least:
-            raise ValueError(f"Mannequins: {name} must be at least {least}, got {value}.")
-    with tqdm(total=(count + test_count) * pictures, desc="mannequins", unit="picture", disable=None) as progress:
-        _write_split(out, "train", count, pictures, progress)
-        _write_split(out, "test", test_count, pictures, progress)
-
-
-def _write_split(out: Path, split: Split, people: int, pictures: int, progress: tqdm) -> None:
-    images, silhouettes = out / f"{split}_highres", out / "test_silhouettes"
-    for folder in (images, silhouettes):
-        folder.mkdir(parents=True, exist_ok=True)
-    pose_seeds = iter(split_seeds(split, people * pictures))
-    with (
-        open(out / f"fasion-resize-annotation-{split}.csv", "w", newline="", encoding="utf-8") as annotation_file,
-        open(out / f"fasion-resize-pairs-{split}.csv", "w", newline="", encoding="utf-8") as pairs_file,
-    ):
-        annotations = csv.writer(annotation_file, delimiter=":", lineterminator="\n")
-        annotations.writerow(("name", "keypoints_y", "keypoints_x"))
-        pairs = csv.writer(pairs_file, lineterminator="\n")
-        pairs.writerow(("from", "to"))
-        for seed in split_seeds(split, people):
-            names = []
-            for name, mannequin in _draw_person(seed, [next(pose_seeds) for _ in range(pictures)]):
-                cv2.imwrite(str(images / name), mannequin.image[:, :, ::-1])
-                if split == "test":
-                    cv2.imwrite(str(silhouettes / name), mannequin.silhouette.astype(np.uint8) * 255)
-                annotations.writerow((name, *_annotation(mannequin.pose)))
-                names.append(name)
-                progress.update()
-            ordered = list(permutations(names, 2))
-            pairs.writerows(ordered if split == "train" else ordered[: pictures - 1])
-
-
-def _draw_person(identity_seed: int, pose_seeds: list[int]) -> Iterator[tuple[str, Mannequin]]:
-    """File names and drawings of one person, from the front in the first."""
-    identity = sample_identity(identity_seed)
-    for number, pose_seed in enumerate(pose_seeds):
-        pose = sample_pose(pose_seed, "front" if number == 0 else None)
-        name = f"mannequin{identity_seed:010d}_pose{pose_seed:010d}_{pose.view}.png"
-        yield name, draw_mannequin(identity, pose)
-
-
-def _annotation(pose: Pose) -> tuple[str, str]:
-    """Rows y and x of whole pixels as JSON lists, -1 where hidden."""
-    x, y = np.where(np.isnan(pose.points), -1, np.rint(pose.points)).astype(int).T.tolist()
-    return json.dumps(y), json.dumps(x)
+    def pairs(self, split: Split) -> Pairs:
+        poses = iter(split_seeds(split, self.people * self.pictures))
+        photographs = []
+        for identity in split_seeds(split, self.people):
+            for number in range(self.pictures):
+                pose = next(poses)
+                view = "front" if number == 0 else sample_pose(pose).view
+                photographs.append(MannequinPhotograph(identity, pose, view))
+        firsts = range(0, len(photographs), self.pictures)
+        pairs = [pair for first in firsts for pair in permutations(range(first, first + self.pictures), 2)]
+        return Pairs(photographs, pairs)

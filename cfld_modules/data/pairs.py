@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 import numpy as np
 from PIL import Image
 
-from ..framing import Fit
-from ..keypoints import Pose, PoseError, read_pose_keypoints
+from ..poses.framing import Fit
+from ..poses.keypoints import Pose, PoseError, read_pose_keypoints
 
 Split = Literal["train", "test"]
 BadRows = Literal["skip", "error"]

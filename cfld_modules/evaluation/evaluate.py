@@ -15,12 +15,12 @@ from accelerate.utils import gather_object
 from PIL import Image
 from tqdm import tqdm
 
-from ..data.drawn_pairs import MannequinPhotograph, parse_mannequin_name
 from ..data.pairs import Pairs, Photograph
-from ..framing import ASPECT_TOLERANCE, FRAME_ASPECT
-from ..pipeline import CFLDPipeline
+from ..mannequins.photograph import MannequinPhotograph, parse_mannequin_name
+from ..mannequins.scores import score_mannequin
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..poses.framing import ASPECT_TOLERANCE, FRAME_ASPECT
 from .generate import generate_pictures, transfer_sheet, truth_picture
-from .mannequin_scores import score_mannequin
 from .metrics import PAIR_METRICS, SSIM_WINDOW, MissingWeightsError, load_fid, load_lpips, ssim, unit_tensor
 
 SHEET_PAIRS = 12
@@ -68,7 +68,7 @@ def evaluate(
 
     Returns:
         The summary: `scores`, the means over all pairs (and the one `fid`), `missing`, {metric: why there is none}, and
-        the settings. Mannequins, told by their names, have scores of their own (see `mannequin_scores`).
+        the settings. Mannequins, told by their names, have scores of their own (see `mannequins.scores`).
 
     Raises:
         EvaluationError: for a size that cannot be measured.

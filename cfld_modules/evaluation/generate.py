@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 
 from ..data.pairs import Photograph
-from ..framing import Fit, cut_picture, fit_box
-from ..pipeline import CFLDPipeline
-from ..pose_drawing import draw_pose_in_style
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..poses.framing import Fit, cut_picture, fit_box
+from ..poses.pose_drawing import draw_pose_in_style
 from .sheet import contact_sheet
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from ..base_model import load_base_model
-from ..checkpoints import KEY_VALUE_NAMES, Checkpoint, build_networks, load_checkpoint
-from ..config import CFLDConfig, CheckpointError
-from ..pipeline import CFLDPipeline
-from ..schedulers import published_scheduler
-from ..training.settings import SettingsError, parse_settings
-from ..unet_patch import patch_unet
+from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, build_networks, load_checkpoint
+from ..networks.config import CFLDConfig, CheckpointError
+from ..pipeline.base_model import load_base_model
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..pipeline.schedulers import published_scheduler
+from ..pipeline.unet_patch import patch_unet
+from ..settings import SettingsError, parse_settings
 
 
 def load_pipeline(base: Path, cfld: Path, scheduler: str = "ddpm") -> CFLDPipeline:

@@ -15,16 +15,16 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import Dataset
 
+from ..checkpoints.tensor_files import write_tensors
 from ..data.formats import DataSet
 from ..data.pairs import Pairs
 from ..evaluation.sheet import contact_sheet
-from ..taesd import taesd_state
-from ..tensor_files import write_tensors
+from ..pipeline.taesd import taesd_state
+from ..settings import SettingsError
 from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
 from .latents import square_picture
 from .loop import LoopSettings, TrainingData, build_accelerator, run_training
 from .run_settings import keep_settings
-from .settings import SettingsError
 
 SHEET_PICTURES = 8
 RESIDUAL_BRANCH, UNTRAINED_CHANNELS = 0.1, 0.3  # factors of their initial weights

@@ -14,14 +14,14 @@ from safetensors.torch import load_file
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from ..base_model import Vae
+from ..checkpoints.tensor_files import write_tensors
 from ..data.pairs import Pairs, Photograph
 from ..evaluation.models import load_pipeline
-from ..framing import Fit
-from ..pipeline import CFLDPipeline
-from ..tensor_files import write_tensors
+from ..pipeline.base_model import Vae
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..poses.framing import Fit
+from ..settings import SettingsError
 from .latents import square_picture
-from .settings import SettingsError
 
 BATCH = 20
 

@@ -8,11 +8,11 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from einops import rearrange
 from torch import nn
 
-from ..base_model import Vae
-from ..checkpoints import KEY_VALUE_NAMES
-from ..model import CFLD
-from ..schedulers import published_scheduler
-from ..unet_patch import patch_unet
+from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES
+from ..networks.model import CFLD
+from ..pipeline.base_model import Vae
+from ..pipeline.schedulers import published_scheduler
+from ..pipeline.unet_patch import patch_unet
 from .latents import encode_posteriors, sample_latents
 
 

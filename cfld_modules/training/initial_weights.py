@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as functional
 from diffusers import AutoencoderTiny, UNet2DConditionModel
 
-from ..base_model import Vae, load_base_model, sd15_unet_config
-from ..checkpoints import load_checkpoint
-from ..config import CFLDConfig, CheckpointError, read_config
-from ..model import CFLD
-from ..swin import SourceEncoder
-from ..unet_patch import patch_unet
-from .settings import SettingsError
+from ..checkpoints.cfld_checkpoint import load_checkpoint
+from ..networks.config import CFLDConfig, CheckpointError, read_config
+from ..networks.model import CFLD
+from ..networks.swin import SourceEncoder
+from ..pipeline.base_model import Vae, load_base_model, sd15_unet_config
+from ..pipeline.unet_patch import patch_unet
+from ..settings import SettingsError
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from safetensors import safe_open
 from tqdm import tqdm
 
-from ..base_model import Vae
+from ..checkpoints.tensor_files import write_tensors
 from ..data.pairs import Pairs, Photograph
-from ..framing import Fit, fit_box
-from ..pictures import prepare_picture
-from ..tensor_files import write_tensors
+from ..pipeline.base_model import Vae
+from ..pipeline.pictures import prepare_picture
+from ..poses.framing import Fit, fit_box
 
 BATCH = 16
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
+from ..settings import SettingsError, plain_settings
 from .loop import FREE_SETTINGS
-from .settings import SettingsError, plain_settings
 
 FREE = {"output", *(f"training.{name}" for name in FREE_SETTINGS)}
 

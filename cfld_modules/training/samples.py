@@ -8,11 +8,11 @@ import torch
 from torch.utils.data import Dataset
 
 from ..data.pairs import Pairs
-from ..framing import frame_pose
 from ..guidance import ROWS, Row
-from ..pose_maps import pose_maps
+from ..poses.framing import frame_pose
+from ..poses.pose_maps import pose_maps
+from ..settings import SettingsError
 from .latents import square_picture
-from .settings import SettingsError
 
 TIMESTEPS = 1000
 LATENT_CHANNELS = 4

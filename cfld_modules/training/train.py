@@ -12,12 +12,12 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import default_collate
 
-from ..checkpoints import KEY_VALUE_NAMES, Checkpoint, save_checkpoint
+from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, save_checkpoint
 from ..data.formats import DataSet
 from ..evaluation.generate import generate_pictures, transfer_sheet
-from ..framing import FRAME_ASPECT
-from ..pipeline import CFLDPipeline
-from ..schedulers import published_scheduler
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..pipeline.schedulers import published_scheduler
+from ..poses.framing import FRAME_ASPECT
 from .denoiser import Denoiser
 from .initial_weights import ModelSettings, build_models
 from .latents import cached_posteriors

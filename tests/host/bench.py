@@ -35,7 +35,7 @@ import tiny_host  # noqa: E402
 import torch  # noqa: E402
 from comfy.patcher_extension import WrappersMP  # noqa: E402
 
-host_patches, nodes = tiny_host.host_patches, tiny_host.nodes
+conditioning, pose_control, nodes = tiny_host.conditioning, tiny_host.pose_control, tiny_host.nodes
 MULTIPLES = [1, 1, 1, 1] if options.small else [1, 2, 4, 4]
 WIDTHS = tuple(320 * multiple for multiple in MULTIPLES[:3])
 
@@ -68,8 +68,8 @@ def variants(model, cfld, rows: int) -> dict:
         block: torch.randn(1, (64 // 2 ** (3 - block // 3)) ** 2, WIDTHS[3 - block // 3]) for block in range(3, 12)
     })
     features = tuple(torch.randn(1, width, 64 // 2**level, 64 // 2**level) for level, width in enumerate(WIDTHS))
-    prompt = host_patches.prompt_conditioning(appearance.prompt, torch.randn(1, 16, 768))
-    posed = host_patches.pose_conditioning("bench", *prompt, features, 1.0, (0.0, 1.0))
+    prompt = conditioning.prompt_conditioning(appearance.prompt, torch.randn(1, 16, 768))
+    posed = pose_control.pose_conditioning("bench", *prompt, features, 1.0, (0.0, 1.0))
     patched = nodes.CFLDApplyHGA.execute(
         model, cfld, appearance, 1.0, 2.0 if rows == 2 else 3.0, 0.0, 1.0
     ).result[0]

@@ -9,9 +9,15 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from safetensors.torch import save_file
 
-from cfld_modules.checkpoints import KEY_VALUE_NAMES, Checkpoint, build_networks, save_checkpoint
-from cfld_modules.config import AppearanceConfig, CFLDConfig, DecoderConfig, PoseAdapterConfig, SourceEncoderConfig
-from cfld_modules.model import CFLD
+from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, build_networks, save_checkpoint
+from cfld_modules.networks.config import (
+    AppearanceConfig,
+    CFLDConfig,
+    DecoderConfig,
+    PoseAdapterConfig,
+    SourceEncoderConfig,
+)
+from cfld_modules.networks.model import CFLD
 
 WIDTH = 320
 CONTEXT = 768

@@ -13,7 +13,7 @@ from host import PACK
 from PIL import Image
 from tiny_host import nodes, sigmas_of
 
-from cfld_modules.demo import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH, load_demo_pipeline
+from cfld_modules.evaluation.demo import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH, load_demo_pipeline
 from cfld_modules.evaluation.metrics import ssim
 
 WORKFLOW = PACK / "workflows" / "api" / "demo_no_downloads.json"

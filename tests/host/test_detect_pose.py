@@ -17,7 +17,7 @@ from PIL import Image
 
 host.import_by_path("cfld_pack", host.PACK / "__init__.py")
 nodes = importlib.import_module("cfld_pack.nodes")
-keypoints = importlib.import_module("cfld_pack.cfld_modules.keypoints")
+keypoints = importlib.import_module("cfld_pack.cfld_modules.poses.keypoints")
 
 PHOTO = Path(__file__).parents[1] / "data" / "astronaut.jpg"
 BLANK = torch.zeros(1, 64, 64, 3)

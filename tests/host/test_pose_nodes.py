@@ -12,10 +12,10 @@ import torch
 
 pack = host.import_by_path("cfld_pack", host.PACK / "__init__.py")
 nodes = importlib.import_module("cfld_pack.nodes")
-keypoints = importlib.import_module("cfld_pack.cfld_modules.keypoints")
+keypoints = importlib.import_module("cfld_pack.cfld_modules.poses.keypoints")
 pose_files = importlib.import_module("cfld_pack.nodes.pose_files")
-pose_drawing = importlib.import_module("cfld_pack.cfld_modules.pose_drawing")
-pose_maps = importlib.import_module("cfld_pack.cfld_modules.pose_maps")
+pose_drawing = importlib.import_module("cfld_pack.cfld_modules.poses.pose_drawing")
+pose_maps = importlib.import_module("cfld_pack.cfld_modules.poses.pose_maps")
 
 BUNDLED = sorted(path.stem for path in (host.PACK / "web" / "poses").glob("*.json"))
 NOT_KEY_POINTS = torch.zeros(1, 8, 8, 3)

@@ -19,13 +19,15 @@ from comfy.patcher_extension import WrappersMP
 host.import_by_path("cfld_pack", host.PACK / "__init__.py")
 golden = host.import_by_path("cfld_golden", Path(__file__).parents[1] / "golden.py")
 nodes = importlib.import_module("cfld_pack.nodes")
-host_patches = importlib.import_module("cfld_pack.nodes.host_patches")
+host_networks = importlib.import_module("cfld_pack.nodes.host.networks")
+conditioning = importlib.import_module("cfld_pack.nodes.host.conditioning")
+pose_control = importlib.import_module("cfld_pack.nodes.host.pose_control")
 node_types = importlib.import_module("cfld_pack.nodes.types")
-checkpoints = importlib.import_module("cfld_pack.cfld_modules.checkpoints")
-config = importlib.import_module("cfld_pack.cfld_modules.config")
+checkpoints = importlib.import_module("cfld_pack.cfld_modules.checkpoints.cfld_checkpoint")
+config = importlib.import_module("cfld_pack.cfld_modules.networks.config")
 guidance = importlib.import_module("cfld_pack.cfld_modules.guidance")
-pipelines = importlib.import_module("cfld_pack.cfld_modules.pipeline")
-unet_patch = importlib.import_module("cfld_pack.cfld_modules.unet_patch")
+pipelines = importlib.import_module("cfld_pack.cfld_modules.pipeline.cfld_pipeline")
+unet_patch = importlib.import_module("cfld_pack.cfld_modules.pipeline.unet_patch")
 
 UNET_CONFIG = {
     "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 64, "num_res_blocks": [2, 2, 2, 2],
@@ -59,7 +61,7 @@ def tiny_cfld() -> node_types.LoadedCFLD:
     checkpoint = checkpoints.Checkpoint(config.read_config(shapes), golden.networks_state(), golden.key_values())
     networks = checkpoints.build_networks(checkpoint)
     return node_types.LoadedCFLD(
-        "tiny", checkpoint.config, host_patches.host_networks(networks), checkpoint.key_values
+        "tiny", checkpoint.config, host_networks.host_networks(networks), checkpoint.key_values
     )
 
 

@@ -8,15 +8,15 @@ import torch
 from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DConditionModel
 from PIL import Image
 
+from ..guidance import ROWS, SCALES_OF, row_weights
+from ..networks.hga import resample_tokens
+from ..networks.model import CFLD, Appearance
+from ..networks.pose_adapter import resample_map
+from ..poses.framing import Fit, fit_box, frame_pose
+from ..poses.keypoints import Pose
+from ..poses.pose_maps import pose_maps
 from .base_model import Vae
-from .framing import Fit, fit_box, frame_pose
-from .guidance import ROWS, SCALES_OF, row_weights
-from .hga import resample_tokens
-from .keypoints import Pose
-from .model import CFLD, Appearance
 from .pictures import finish_pictures, prepare_picture
-from .pose_adapter import resample_map
-from .pose_maps import pose_maps
 from .schedulers import published_scheduler
 
 PAPER_SCALE = 2.0

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from .config import APPEARANCE_BLOCKS, CFLDConfig, CheckpointError, read_config
-from .model import CFLD
-from .swin import BUFFERS
+from ..networks.config import APPEARANCE_BLOCKS, CFLDConfig, CheckpointError, read_config
+from ..networks.model import CFLD
+from ..networks.swin import BUFFERS
 from .tensor_files import PICKLED, read_tensors, write_tensors
 
 FORMAT = "cfld"

@@ -1,6 +1,6 @@
 """How a mannequin stands: joint angles with their priors, and the articulated skeleton they put in space.
 
-Camera coordinates as in `mannequin_shapes`. A person facing the viewer has the left hand at larger x.
+Camera coordinates as in `shapes`. A person facing the viewer has the left hand at larger x.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from .mannequin_identity import Dice, Proportions
+from .identity import Dice, Proportions
 
 Vector = np.ndarray
 Frame = np.ndarray

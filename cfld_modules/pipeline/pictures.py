@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as functional
 from PIL import Image
 
-from .framing import Box, cut_picture
+from ..poses.framing import Box, cut_picture
 
 
 def prepare_picture(picture: np.ndarray, box: Box, size: int) -> torch.Tensor:

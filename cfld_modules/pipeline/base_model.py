@@ -10,8 +10,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
-from .config import CheckpointError
-from .tensor_files import read_tensors
+from ..checkpoints.tensor_files import read_tensors
+from ..networks.config import CheckpointError
 
 UNET_PREFIX, VAE_PREFIX = "model.diffusion_model.", "first_stage_model."
 UNET_CLASSES = {"UNet2DConditionModel": UNet2DConditionModel}

@@ -13,8 +13,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.color import rgb2lab
 
-from ..data.drawn_pairs import MannequinPhotograph
-from ..keypoints import Pose
+from ..poses.keypoints import Pose
+from .photograph import MannequinPhotograph
 
 # How much a pixel differs in CIELAB from the bare studio where it is the person's. The shadow at the feet darkens the
 # grey wall, but neither brightens nor colours it, so the limits for white clothes and skin can be lower than for dark

@@ -11,11 +11,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from .mannequin_head import head, head_points
-from .mannequin_identity import Garment, Identity
-from .mannequin_shapes import Array, Capsule, Ellipsoid, Keep, Paint, Part, Surface, Tube
-from .mannequin_skeleton import HIP_OFFSET, SIDES, Limb, Skeleton, Vector, frame_along
-from .mannequin_textures import fabric, layered, neckline, plain
+from .head import head, head_points
+from .identity import Garment, Identity
+from .shapes import Array, Capsule, Ellipsoid, Keep, Paint, Part, Surface, Tube
+from .skeleton import HIP_OFFSET, SIDES, Limb, Skeleton, Vector, frame_along
+from .textures import fabric, layered, neckline, plain
 
 # Half-widths of the body without arms, down from the neck to the hips: (down, half-width).
 TORSO_PROFILE = ((-0.042, 0.034), (-0.014, 0.088), (0.085, 0.100), (0.195, 0.082), (0.300, 0.101))

@@ -8,11 +8,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from ..keypoints import Pose
-from .mannequin_body import dress_skeleton, key_points
-from .mannequin_identity import Identity
-from .mannequin_shapes import Array, Part
-from .mannequin_skeleton import MannequinPose, Skeleton, articulate
+from ..poses.keypoints import Pose
+from .body import dress_skeleton, key_points
+from .identity import Identity
+from .shapes import Array, Part
+from .skeleton import MannequinPose, Skeleton, articulate
 
 # Lines of sight a pixel, along each side.
 SUPERSAMPLING = 2

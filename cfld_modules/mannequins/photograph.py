@@ -1,17 +1,15 @@
-"""Pairs of mannequins that are drawn when they are asked for, with no file anywhere."""
+"""Photographs of mannequins, named by their seeds and drawn when they are asked for, with no file anywhere."""
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import permutations
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 
-from ..keypoints import Pose
-from .mannequin_skeleton import View
-from .mannequins import FIRST_TEST_SEED, Mannequin, draw_mannequin, sample_identity, sample_pose, split_seeds
-from .pairs import Pairs, Split
+from ..poses.keypoints import Pose
+from .benchmark import FIRST_TEST_SEED, Mannequin, draw_mannequin, sample_identity, sample_pose
+from .skeleton import View
 
 WIDTH, HEIGHT = 176, 256
 
@@ -52,27 +50,6 @@ def parse_mannequin_name(name: str) -> MannequinPhotograph | None:
     """The mannequin that a file of `write_mannequins` shows; None if the name is not of that form."""
     match = re.fullmatch(r"mannequin(\d+)_pose(\d+)_(\w+)\.png", name)
     return MannequinPhotograph(int(match[1]), int(match[2]), cast(View, match[3])) if match else None
-
-
-@dataclass(frozen=True)
-class MannequinData:
-    """`people` mannequins, each in `pictures` poses; of each person all ordered pairs."""
-
-    format: Literal["mannequins"]
-    people: int
-    pictures: int = 5
-
-    def pairs(self, split: Split) -> Pairs:
-        poses = iter(split_seeds(split, self.people * self.pictures))
-        photographs = []
-        for identity in split_seeds(split, self.people):
-            for number in range(self.pictures):
-                pose = next(poses)
-                view = "front" if number == 0 else sample_pose(pose).view
-                photographs.append(MannequinPhotograph(identity, pose, view))
-        firsts = range(0, len(photographs), self.pictures)
-        pairs = [pair for first in firsts for pair in permutations(range(first, first + self.pictures), 2)]
-        return Pairs(photographs, pairs)
 
 
 @lru_cache(maxsize=16)

@@ -1,4 +1,4 @@
-"""Files of named tensors: read without running anything in them or filling the memory, and written whole or not at all."""
+"""Files of named tensors: read without running anything in them or filling the memory, written whole or not at all."""
 
 import pickle
 import re
@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from .config import CheckpointError
+from ..networks.config import CheckpointError
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 

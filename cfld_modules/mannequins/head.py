@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .mannequin_identity import Identity
-from .mannequin_shapes import Array, Capsule, Ellipsoid, Keep, Part
-from .mannequin_skeleton import Skeleton, Vector, frame_along
-from .mannequin_textures import EYE, NOSE_DOWN, face, plain
+from .identity import Identity
+from .shapes import Array, Capsule, Ellipsoid, Keep, Part
+from .skeleton import Skeleton, Vector, frame_along
+from .textures import EYE, NOSE_DOWN, face, plain
 
 # In units of a grown person's height, to the left, down and back.
 HEAD_RADII = (0.056, 0.078, 0.066)

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from .mannequin_identity import Colour, Motif, Texture
-from .mannequin_shapes import Array, Paint, Surface
+from .identity import Colour, Motif, Texture
+from .shapes import Array, Paint, Surface
 
 Place = Literal["torso", "hips", "skirt", "sleeve", "leg"]
 

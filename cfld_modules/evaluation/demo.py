@@ -5,15 +5,15 @@ The README says which of `configs/demo*.yaml` made it, in which order, and what 
 
 from pathlib import Path
 
-from .base_model import load_base_model
-from .checkpoints import build_networks, load_checkpoint
-from .data.drawn_pairs import held_out_photograph
-from .evaluation.generate import generate_pictures, transfer_sheet
-from .pipeline import CFLDPipeline
-from .schedulers import published_scheduler
-from .unet_patch import patch_unet
+from ..checkpoints.cfld_checkpoint import build_networks, load_checkpoint
+from ..mannequins.photograph import held_out_photograph
+from ..pipeline.base_model import load_base_model
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..pipeline.schedulers import published_scheduler
+from ..pipeline.unet_patch import patch_unet
+from .generate import generate_pictures, transfer_sheet
 
-FOLDER = Path(__file__).parent.parent / "demo_model"
+FOLDER = Path(__file__).parents[2] / "demo_model"
 CFLD_FILE, BASE_FOLDER = FOLDER / "cfld.safetensors", FOLDER / "base"
 WIDTH, HEIGHT = 88, 128  # the frame's aspect at the size it was trained
 POSES = 6

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .mannequins import write_mannequins
+from ..mannequins.benchmark import write_mannequins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""The paper's networks, and the module of them all with its sizes."""

@@ -1,0 +1,1 @@
+"""Key points of people: reading, framing, retargeting, detecting and drawing them."""

@@ -1,0 +1,32 @@
+"""The pack's own networks in the host's care."""
+
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+
+from ...cfld_modules.networks.attention import set_attention_function
+from ...cfld_modules.networks.model import CFLD
+
+
+def in_host_care(networks: torch.nn.Module) -> comfy.model_patcher.ModelPatcher:
+    """Networks on the host's device, offloaded when it says so."""
+    holder = torch.nn.Module()  # the host writes attributes such as `device` on what it is given
+    holder.networks = networks
+    return comfy.model_patcher.ModelPatcher(
+        holder, comfy.model_management.get_torch_device(), comfy.model_management.text_encoder_offload_device()
+    )
+
+
+def host_networks(networks: CFLD) -> comfy.model_patcher.ModelPatcher:
+    """CFLD's networks in the host's care, and with its attention function."""
+    set_attention_function(networks, lambda q, k, v, heads: optimized_attention(q, k, v, heads))
+    return in_host_care(networks)
+
+
+def on_device(patcher: comfy.model_patcher.ModelPatcher) -> Any:
+    """The networks of `in_host_care`, loaded where the host computes."""
+    comfy.model_management.load_models_gpu([patcher])
+    return patcher.model.networks
