@@ -14,6 +14,8 @@ from PIL import Image
 
 from cfld_modules.checkpoints.cfld_checkpoint import load_checkpoint
 from cfld_modules.command_line import COMMANDS, main
+from cfld_modules.commands import CommandError
+from cfld_modules.commands.training import training_requirements
 from tests import golden
 from tests.ldm_layout import write_ldm_file
 
@@ -251,6 +253,41 @@ def test_an_interrupt_ends_without_a_traceback(files: Path, tmp_path: Path, monk
 
     monkeypatch.setattr("cfld_modules.pipeline.cfld_pipeline.CFLDPipeline.__call__", interrupted)
     assert transfer(files, tmp_path / "out.png") == 130
+
+
+# Training
+
+
+@pytest.mark.parametrize(
+    ("command", "content", "words"),
+    [
+        ("train", {"training": {"steps": 1}, "modle": {}}, ["modle"]),
+        ("train-autoencoder", {"size": 64, "training": {"steps": 0.5}}, ["training.steps", "0.5"]),
+        (
+            "train-autoencoder",
+            {"size": 64, "crop": 64, "training": {"steps": 1}, "decoder_of": "autoencoder",
+             "denoised": {"base": "{files}/sd15", "cfld": "none.safetensors"}},
+            ["'none.safetensors' does not exist"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_training_command_names_its_file_and_the_mistake(
+    files: Path, tmp_path: Path, command: str, content: dict, words: list[str], monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    golden.tiny_autoencoder().save_pretrained("autoencoder")
+    data = {"format": "mannequins", "people": 1, "pictures": 2}
+    settings = {"output": "run", "data": data} | content
+    Path("run.yaml").write_text(json.dumps(settings).replace("{files}", str(files)))
+    capfd.readouterr()
+    blame(capfd, main([command, "run.yaml"]), "error: run.yaml: ", *words)
+
+
+def test_a_missing_requirement_is_named_with_its_remedy() -> None:
+    with pytest.raises(CommandError, match="no_such_package is not installed; run 'pip install -r requirements-train"):
+        with training_requirements():
+            import no_such_package  # noqa: F401
 
 
 # Help and data sets

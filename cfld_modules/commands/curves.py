@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .train import missing_requirement
+from .training import training_requirements
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,8 +12,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    try:
+    with training_requirements():
         from ..training.curves import draw_curves
-    except ModuleNotFoundError as error:
-        raise missing_requirement(error) from error
     draw_curves(arguments.run, arguments.out)

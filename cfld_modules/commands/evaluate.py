@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import option
 from .sampling import add_sampling_arguments, given_scales, size_of_text
-from .train import missing_requirement, show_log
+from .training import show_log, training_requirements
 
 FORMATS = ("deepfashion", "market1501", "folder")
 
@@ -39,13 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     scales = given_scales(arguments)
-    try:
+    with training_requirements():
         from accelerate import PartialState
 
         from ..evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
         from ..evaluation.models import load_pipeline
-    except ModuleNotFoundError as error:
-        raise missing_requirement(error) from error
     from ..data.deepfashion import DeepFashionData
     from ..data.folder import FolderData
     from ..data.market1501 import MarketData

@@ -2,8 +2,7 @@
 
 import argparse
 
-from . import CommandError
-from .train import add_configuration, missing_requirement, show_log
+from .training import add_configuration, run_training, training_requirements
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,16 +10,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    try:
+    with training_requirements():
         from ..training.autoencoder import AutoencoderSettings, train_autoencoder
-    except ModuleNotFoundError as error:
-        raise missing_requirement(error) from error
-    from ..data.pairs import DataError
-    from ..settings import SettingsError, read_settings
-    from ..training.loop import DivergedError
-
-    show_log()
-    try:
-        train_autoencoder(read_settings(arguments.config, AutoencoderSettings, arguments.changes))
-    except (SettingsError, DataError, DivergedError) as error:
-        raise CommandError(f"{arguments.config}: {error}") from error
+    run_training(AutoencoderSettings, train_autoencoder, arguments)

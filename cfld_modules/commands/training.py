@@ -1,0 +1,53 @@
+"""What the training commands share: a configuration file, its settings, and a user's mistakes told in one line."""
+
+import argparse
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import CommandError, option
+
+Settings = TypeVar("Settings")
+
+
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="what and how to train; see configs/")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", dest="changes",
+        help="settings in place of the file's, such as training.steps=100",
+    )
+
+
+@contextmanager
+def training_requirements() -> Iterator[None]:
+    """Around the imports of what requirements-train.txt installs: what is missing becomes a CommandError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise CommandError(f"{error.name} is not installed; run 'pip install -r requirements-train.txt'") from error
+
+
+def run_training(
+    settings_type: type[Settings], train: Callable[[Settings], Any], arguments: argparse.Namespace
+) -> None:
+    """Train by the configuration file and the changes of `add_configuration`'s arguments.
+
+    Raises:
+        CommandError: names the file, for settings, data or checkpoints that cannot be used and a loss that diverges.
+    """
+    from ..data.pairs import DataError
+    from ..networks.config import CheckpointError
+    from ..settings import SettingsError, read_settings
+    from ..training.loop import DivergedError
+
+    show_log()
+    with option(str(arguments.config), SettingsError, DataError, CheckpointError, DivergedError):
+        train(read_settings(arguments.config, settings_type, arguments.changes))
+
+
+def show_log() -> None:
+    """Let the library's log reach the terminal: rows that are left out, and where training goes on."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("cfld").setLevel(logging.INFO)
