@@ -1,30 +1,16 @@
 """CFLD Demo Models and Demo Person: the model that comes along, and the people it was made for."""
 
-import comfy.model_management
-import comfy.model_patcher
-import comfy.sd
-import comfy.supported_models
-import comfy.utils
-import torch
 from comfy_api.latest import io
-from diffusers import UNet2DConditionModel
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
 from ..cfld_modules.evaluation.demo import BASE_FOLDER, CFLD_FILE
 from ..cfld_modules.mannequins.photograph import held_out_photograph
 from ..cfld_modules.pipeline.base_model import load_base_model
-from ..cfld_modules.pipeline.taesd import taesd_state
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
+from .host.base_model import host_unet, host_vae
 from .host.networks import host_networks
 from .types import CATEGORY, CFLDType, LoadedCFLD, PoseType, image_batch
 
-# Stable Diffusion 1.5 as the host describes it, but for its widths.
-SD15_LAYOUT = {
-    "image_size": 32, "in_channels": 4, "out_channels": 4, "num_res_blocks": [2, 2, 2, 2],
-    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0], "transformer_depth_middle": 1,
-    "transformer_depth_output": [1] * 9 + [0] * 3, "use_linear_in_transformer": False,
-    "use_spatial_transformer": True, "legacy": False, "adm_in_channels": None, "use_temporal_attention": False,
-}
 LARGEST_NUMBER = 999_999
 
 
@@ -52,7 +38,7 @@ class CFLDDemoModels(io.ComfyNode):
         checkpoint = load_checkpoint(CFLD_FILE)
         networks = build_networks(checkpoint).float()
         cfld = LoadedCFLD("the demo model", checkpoint.config, host_networks(networks), checkpoint.key_values)
-        return io.NodeOutput(host_model(unet), comfy.sd.VAE(sd=taesd_state(autoencoder)), cfld)
+        return io.NodeOutput(host_unet(unet), host_vae(autoencoder), cfld)
 
 
 class CFLDDemoPerson(io.ComfyNode):
@@ -90,25 +76,3 @@ class CFLDDemoPerson(io.ComfyNode):
     def execute(cls, person: int, pose: int, width: int, height: int) -> io.NodeOutput:
         drawn = held_out_photograph(person, pose).draw(width, height)
         return io.NodeOutput(image_batch([drawn.image]), write_pose_keypoints([drawn.pose]))
-
-
-def host_model(unet: UNet2DConditionModel) -> comfy.model_patcher.ModelPatcher:
-    """A diffusers U-Net of SD 1.5's layout, of any widths, as a MODEL in float32.
-
-    The host's own loaders know only the published widths.
-    """
-    widths = unet.config.block_out_channels
-    layout = SD15_LAYOUT | {
-        "model_channels": widths[0], "channel_mult": [width // widths[0] for width in widths],
-        "context_dim": unet.config.cross_attention_dim,
-    }
-    config = comfy.supported_models.SD15(layout)
-    config.set_inference_dtype(torch.float32, None)
-    names = comfy.utils.unet_to_diffusers(config.unet_config)
-    state = {names[name]: tensor for name, tensor in unet.state_dict().items()}
-    model = config.get_model(state, "")
-    patcher = comfy.model_patcher.CoreModelPatcher(
-        model, comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
-    )
-    model.load_model_weights(state, "", assign=patcher.is_dynamic())
-    return patcher

@@ -1,0 +1,103 @@
+"""The house stands as AGENTS.md says: arrows run downwards, the host is met in its own room alone."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# In cfld_modules a room imports from itself and from those after it.
+ROOMS = (
+    "__main__", "command_line", "commands", "training", "evaluation", "data", "mannequins", "pipeline", "checkpoints",
+    "networks", "poses", "guidance", "settings", "__init__",
+)  # fmt: skip
+HOST = {"app", "comfy", "comfy_api", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
+# What nodes know of the host themselves; its patcher, conditioning and sampler are met in nodes/host/ alone.
+HOST_OF_NODES = {"comfy.model_management", "comfy.utils", "comfy_api", "folder_paths"}
+
+Modules = Mapping[str, str]
+
+
+def modules_of(folder: str) -> Modules:
+    """{dotted name: source} of the Python files below a folder; `pack` stands for the pack's own folder."""
+    files = (ROOT / folder).rglob("*.py")
+    return {".".join(("pack", *file.relative_to(ROOT).with_suffix("").parts)): file.read_text() for file in files}
+
+
+def imports(module: str, source: str) -> Iterator[str]:
+    """Dotted names of all that a module imports, wherever in it; of `from a import b`, which may be a module, `a.b`."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(module=origin, names=names, level=level):
+                start = "." * level + (f"{origin}." if origin else "")
+                yield from (_absolute(module, start + name.name) for name in names)
+            case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]):
+                if ast.unparse(function).split(".")[-1] in ("import_module", "__import__"):
+                    yield _absolute(module, name)
+
+
+def _absolute(module: str, name: str) -> str:
+    inner = name.lstrip(".")
+    level = len(name) - len(inner)
+    return ".".join([*module.split(".")[:-level], inner]) if level else inner
+
+
+def room_of(name: str) -> str | None:
+    """The room of cfld_modules that a dotted name lies in."""
+    parts = name.removeprefix("pack.").split(".")
+    return parts[1] if parts[0] == "cfld_modules" and len(parts) > 1 else None
+
+
+def forbidden_imports(modules: Modules) -> list[str]:
+    return [
+        f"{module} imports {name}"
+        for module, source in modules.items()
+        for name in imports(module, source)
+        if (_is_upward(module, name) if room_of(module) else _is_wrong_in_nodes(module, name))
+    ]
+
+
+def _is_upward(module: str, name: str) -> bool:
+    to = room_of(name)
+    upward = to in ROOMS and ROOMS.index(to) < ROOMS.index(room_of(module))
+    return upward or name.split(".")[0] in HOST or name.startswith("pack.nodes")
+
+
+def _is_wrong_in_nodes(module: str, name: str) -> bool:
+    if module.startswith("pack.nodes.host."):
+        return name.startswith("pack.nodes.") and not name.startswith(("pack.nodes.host.", "pack.nodes.types."))
+    return name.split(".")[0] in HOST and not any(f"{name}.".startswith(f"{known}.") for known in HOST_OF_NODES)
+
+
+def test_every_room_has_its_place_among_the_arrows() -> None:
+    assert {room_of(module) for module in modules_of("cfld_modules")} == set(ROOMS)
+
+
+@pytest.mark.parametrize("folder", ["cfld_modules", "nodes"])
+def test_arrows_run_downwards_and_the_host_is_met_in_its_room(folder: str) -> None:
+    assert forbidden_imports(modules_of(folder)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("cfld_modules.evaluation.sheet", "from ..training.loop import run_training"),
+        ("cfld_modules.poses.framing", "def late():\n    from .. import networks"),
+        ("cfld_modules.data.pairs", "import cfld_modules.commands.train"),
+        ("cfld_modules.settings", "import importlib\nimportlib.import_module('.poses.keypoints', __package__)"),
+        ("cfld_modules.guidance", "from importlib import import_module\nimport_module('cfld_modules.networks')"),
+        ("cfld_modules.networks.hga", "import comfy.ops"),
+        ("cfld_modules.networks.hga", "from ...nodes import types"),
+        ("nodes.hga", "import comfy.samplers"),
+        ("nodes.hga", "from comfy import model_patcher"),
+        ("nodes.host.appearance", "from .. import hga"),
+        ("nodes.host.appearance", "from ..hga import CFLDApplyHGA"),
+    ],
+)  # fmt: skip
+def test_a_planted_arrow_is_seen(module: str, source: str) -> None:
+    """Beside one that is allowed."""
+    allowed = "from ..types import LoadedCFLD\n" if module.startswith("nodes.host") else "from . import *\n"
+    assert len(forbidden_imports({f"pack.{module}": allowed + source})) == 1
