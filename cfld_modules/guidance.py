@@ -1,4 +1,4 @@
-"""The six guidance types as weighted sums of U-Net rows (facts sheet, section 8)."""
+"""The six guidance types as weighted sums of U-Net rows (docs/method.md, section 8)."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

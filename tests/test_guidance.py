@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cfld_modules.guidance import GUIDANCE_TYPES, ROWS, SCALES_OF, Row, row_weights
 
-# Facts sheet, section 8, written out. Rows and scales by their names there.
+# docs/method.md, section 8, written out. Rows and scales by their names there.
 FORMULAS = {
     "uc_full": lambda r, s: r["uc"] + s["full"] * (r["full"] - r["uc"]),
     "updown_full": lambda r, s: r["updown"] + s["full"] * (r["full"] - r["updown"]),
@@ -72,7 +72,7 @@ def test_rows_that_cancel_are_left_out(guidance_type: str, given_scales: dict, e
 
 
 def test_rows_are_given_what_the_authors_give_them() -> None:
-    """Facts sheet, section 8: (context, pose, appearance)."""
+    """docs/method.md, section 8: (context, pose, appearance)."""
     assert ROWS == {
         "uc": Row(False, False, False),
         "down": Row(False, True, False),

@@ -1,6 +1,7 @@
-"""The house stands as AGENTS.md says: arrows run downwards, the host is met in its own room alone."""
+"""The house stands as AGENTS.md says: arrows run downwards, the host is met in its own room, what is cited exists."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -101,3 +102,12 @@ def test_a_planted_arrow_is_seen(module: str, source: str) -> None:
     """Beside one that is allowed."""
     allowed = "from ..types import LoadedCFLD\n" if module.startswith("nodes.host") else "from . import *\n"
     assert len(forbidden_imports({f"pack.{module}": allowed + source})) == 1
+
+
+def test_what_is_cited_of_the_method_exists() -> None:
+    sections = set(re.findall(r"^## (\d+)\. ", (ROOT / "docs/method.md").read_text(), re.MULTILINE))
+    for folder in ("cfld_modules", "nodes", "tests"):
+        for module, source in modules_of(folder).items():
+            cited = re.findall(r"docs/method\.md,\s+sections? (\d+)(?: (?:and|to) (\d+))?", source)
+            assert {number for pair in cited for number in pair if number} <= sections, module
+            assert "facts " + "sheet" not in source.lower(), module

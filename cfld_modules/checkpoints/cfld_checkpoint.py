@@ -1,6 +1,6 @@
 """CFLD checkpoints: the authors' pair of .bin files, and one .safetensors with only what CFLD trained.
 
-Files are told apart by their keys and shapes, never by name (facts sheet, section 9).
+Files are told apart by their keys and shapes, never by name (docs/method.md, section 9).
 """
 
 import json

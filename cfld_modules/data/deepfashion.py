@@ -1,4 +1,4 @@
-"""DeepFashion In-shop as the paper uses it, and whatever is laid out like it (facts sheet, section 10)."""
+"""DeepFashion In-shop as the paper uses it, and whatever is laid out like it (docs/method.md, section 10)."""
 
 from dataclasses import dataclass
 from pathlib import Path

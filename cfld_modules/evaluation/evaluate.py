@@ -1,4 +1,4 @@
-"""`evaluate`: results of test pairs and their scores, by the paper's protocol (facts sheet, section 10)."""
+"""`evaluate`: results of test pairs and their scores, by the paper's protocol (docs/method.md, section 10)."""
 
 import csv
 import json

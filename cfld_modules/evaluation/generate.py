@@ -1,4 +1,4 @@
-"""Results and truths of pairs, at the size they are measured at (facts sheet, sections 7 and 10)."""
+"""Results and truths of pairs, at the size they are measured at (docs/method.md, sections 7 and 10)."""
 
 from collections.abc import Mapping, Sequence
 

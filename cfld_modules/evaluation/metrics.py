@@ -1,4 +1,4 @@
-"""The paper's metrics, on pictures as uint8 (facts sheet, section 10).
+"""The paper's metrics, on pictures as uint8 (docs/method.md, section 10).
 
 SSIM and PSNR are scikit-image's, LPIPS and the Fréchet distance torchmetrics'. The networks of the latter two are
 torchvision's; where torchvision or its weights are not on this machine, the metric says so and nothing is downloaded.

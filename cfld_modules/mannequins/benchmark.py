@@ -6,7 +6,7 @@ Any identity can be drawn in any pose, so that a true picture exists for every t
 
 The parts: who (`identity`), how they stand (`skeleton`), the solid shapes that this makes (`body`, `head`, `shapes`),
 what is painted on them (`textures`), and the picture (`drawing`). This module divides the seeds into splits and writes
-a data set in the layout of DeepFashion (facts sheet, section 10).
+a data set in the layout of DeepFashion (docs/method.md, section 10).
 """
 
 from __future__ import annotations

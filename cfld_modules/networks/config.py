@@ -17,7 +17,7 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class SourceEncoderConfig:
-    """Swin (facts sheet, section 1). `image_size` in pixels, `window` in tokens."""
+    """Swin (docs/method.md, section 1). `image_size` in pixels, `window` in tokens."""
 
     image_size: int = 256
     width: int = 128
@@ -69,7 +69,7 @@ class PoseAdapterConfig:
 class CFLDConfig:
     """Everything needed to build a CFLD. The default is the published model.
 
-    The last two are the paper's ablations (facts sheet, section 12); a file of an ablated model is no CFLD checkpoint.
+    The last two are ablations (docs/method.md, section 12); a file of an ablated model is no CFLD checkpoint.
 
     Attributes:
         context: what the U-Net's context is made by: the decoder, or one linear layer on the source encoder's last map.

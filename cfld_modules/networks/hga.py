@@ -1,4 +1,4 @@
-"""Hybrid-granularity attention: appearance residuals for the U-Net's cross-attention queries (facts, section 2)."""
+"""Hybrid-granularity attention: residuals for the U-Net's cross-attention queries (docs/method.md, section 2)."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Pose adapter: pose maps to additions for the U-Net's down path (facts sheet, section 4)."""
+"""Pose adapter: pose maps to additions for the U-Net's down path (docs/method.md, section 4)."""
 
 import torch
 import torch.nn.functional as functional

@@ -1,4 +1,4 @@
-"""Perception-refined decoder: the coarse-grained prompt from the source encoder's last map (facts sheet, section 3)."""
+"""Perception-refined decoder: the coarse-grained prompt of the source's last map (docs/method.md, section 3)."""
 
 import torch
 from diffusers.models.attention import FeedForward

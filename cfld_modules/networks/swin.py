@@ -1,4 +1,4 @@
-"""Source encoder: transformers' Swin under the published tensor names (facts sheet, section 1)."""
+"""Source encoder: transformers' Swin under the published tensor names (docs/method.md, section 1)."""
 
 import re
 

@@ -40,7 +40,7 @@ def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32)
 
 
 def sd15_unet_config(widths: tuple[int, ...] = (320, 640, 1280, 1280), context_width: int = 768) -> dict:
-    """Arguments of UNet2DConditionModel for SD 1.5's layout (facts sheet, section 5), at any widths."""
+    """Arguments of UNet2DConditionModel for SD 1.5's layout (docs/method.md, section 5), at any widths."""
     return {
         "block_out_channels": widths,
         "cross_attention_dim": context_width,

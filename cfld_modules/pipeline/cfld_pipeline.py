@@ -138,7 +138,7 @@ class CFLDPipeline(DiffusionPipeline):
     def invert(
         self, latents: torch.Tensor, appearance: Appearance, pose: Sequence[torch.Tensor], row: str, steps: int = 50
     ) -> torch.Tensor:
-        """DDIM inversion of clean latents (facts sheet, section 8): one unguided row, first timestep negative.
+        """DDIM inversion of clean latents (docs/method.md, section 8): one unguided row, first timestep negative.
 
         Args:
             row: a key of `guidance.ROWS`; the authors' default is 'uc'.

@@ -1,4 +1,4 @@
-"""Picture preparation for the networks and the final resize (facts sheet, section 7)."""
+"""Picture preparation for the networks and the final resize (docs/method.md, section 7)."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Diffusers' schedulers by short names, all on the published noise schedule (facts sheet, section 8)."""
+"""Diffusers' schedulers by short names, all on the published noise schedule (docs/method.md, section 8)."""
 
 from typing import TYPE_CHECKING
 

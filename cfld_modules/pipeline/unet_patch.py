@@ -12,7 +12,7 @@ from ..networks.config import CheckpointError
 
 
 class AppearanceProcessor:
-    """Attention of a diffusers U-Net that adds a residual to the query after `to_q` (facts sheet, section 5).
+    """Attention of a diffusers U-Net that adds a residual to the query after `to_q` (docs/method.md, section 5).
 
     Args:
         block: 3..11 for the cross-attentions of the up path, None for every other attention.

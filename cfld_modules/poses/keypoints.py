@@ -44,7 +44,7 @@ LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
     (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
 )  # fmt: skip
-"""The 17 bones as index pairs, in the order in which they are drawn (facts sheet, section 6)."""
+"""The 17 bones as index pairs, in the order in which they are drawn (docs/method.md, section 6)."""
 
 MIRROR = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
 """Left and right swapped: joint ``i`` of a mirrored person is joint ``MIRROR[i]`` of the person."""

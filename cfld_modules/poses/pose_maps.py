@@ -1,4 +1,4 @@
-"""Pose maps: the 21-channel picture of a pose that the pose adapter reads (facts sheet, section 6)."""
+"""Pose maps: the 21-channel picture of a pose that the pose adapter reads (docs/method.md, section 6)."""
 
 from collections.abc import Sequence
 

@@ -75,7 +75,7 @@ def build_models(settings: ModelSettings) -> tuple[CFLD, UNet2DConditionModel, V
 
 def load_backbone(backbone: SourceEncoder, file: Path) -> None:
     """Put a published Swin, or that of a CFLD, in; its tables of relative positions are resized to the windows here
-    (facts sheet, section 1).
+    (docs/method.md, section 1).
 
     Raises:
         CheckpointError: when the file is no Swin of these sizes.

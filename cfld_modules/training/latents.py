@@ -23,7 +23,7 @@ BATCH = 16
 
 
 def square_picture(picture: np.ndarray, fit: Fit, size: int) -> torch.Tensor:
-    """RGB uint8 (H, W, 3) -> (3, size, size) in [-1, 1] (facts sheet, section 7)."""
+    """RGB uint8 (H, W, 3) -> (3, size, size) in [-1, 1] (docs/method.md, section 7)."""
     return prepare_picture(picture, fit_box(picture.shape[1], picture.shape[0], fit), size)
 
 

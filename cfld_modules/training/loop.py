@@ -31,7 +31,7 @@ logger = logging.getLogger("cfld")
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How to optimise. The defaults are the paper's (facts sheet, section 11), except for what hangs on the machine.
+    """How to optimise. The defaults are the paper's (docs/method.md, section 11), except for what hangs on the machine.
 
     Attributes:
         steps: optimiser steps in all.
@@ -105,7 +105,7 @@ class Progress:
 
 
 def learning_rate_factor(step: int, settings: LoopSettings) -> float:
-    """Of the step with that number, counted from 0 (facts sheet, section 11)."""
+    """Of the step with that number, counted from 0 (docs/method.md, section 11)."""
     if settings.drop_at is not None and step >= settings.drop_at:
         return LEARNING_RATE_DROP
     return min(1.0, WARMUP_START + (1 - WARMUP_START) * (step + 1) / max(settings.warmup_steps, 1))

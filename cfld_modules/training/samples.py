@@ -1,4 +1,4 @@
-"""Training samples of pairs: pictures, pose maps, and everything that is drawn at random (facts sheet, section 11)."""
+"""Training samples of pairs: pictures, pose maps, and all that is drawn at random (docs/method.md, section 11)."""
 
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Literal

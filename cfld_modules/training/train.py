@@ -1,4 +1,4 @@
-"""`train`: CFLD from pairs, by the paper's recipe (facts sheet, section 11), or a small one wholly from scratch."""
+"""`train`: CFLD from pairs, by the paper's recipe (docs/method.md, section 11), or a small one wholly from scratch."""
 
 import shutil
 from dataclasses import dataclass, field

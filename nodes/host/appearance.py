@@ -92,7 +92,7 @@ _calls: ContextVar[dict["AppearanceQueries", Call]] = ContextVar("cfld_calls", d
 
 
 class AppearanceQueries:
-    """Appearance residuals for the cross-attention queries, added after `to_q` (facts sheet, section 5).
+    """Appearance residuals for the cross-attention queries, added after `to_q` (docs/method.md, section 5).
 
     Args:
         percents: share of the sampling where it begins and ends.

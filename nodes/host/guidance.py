@@ -90,7 +90,7 @@ class ThreeBranchGuidance:
 
 
 class CFLDGuider(comfy.samplers.CFGGuider):
-    """Guidance by one of the six types (facts sheet, section 8) within a share of the sampling."""
+    """Guidance by one of the six types (docs/method.md, section 8) within a share of the sampling."""
 
     def __init__(self, model: Any, guidance_type: str, scales: Mapping[str, float], percents: Percents) -> None:
         super().__init__(model)

@@ -92,7 +92,7 @@ def test_splitting_the_batch_changes_nothing(model, encoded, guider, monkeypatch
 
 
 def test_euler_reproduces_the_authors_ddim(model, encoded):
-    """Facts sheet, section 8: their DDIM starts at noise*sqrt(1+sigma^2) and ends at abar_0."""
+    """docs/method.md, section 8: their DDIM starts at noise*sqrt(1+sigma^2) and ends at abar_0."""
     sampling = model.get_model_object("model_sampling")
     sigmas = torch.stack([sampling.sigma(torch.tensor(float(t))) for t in [*golden.golden()["ddim.timesteps"], 0]])
     patched = encoded.patched(model)
