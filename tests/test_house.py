@@ -104,6 +104,31 @@ def test_a_planted_arrow_is_seen(module: str, source: str) -> None:
     assert len(forbidden_imports({f"pack.{module}": allowed + source})) == 1
 
 
+def folders_in(folder: Path) -> set[str]:
+    ignored = (ROOT / ".gitignore").read_text().split()
+    return {
+        f"{entry.relative_to(ROOT)}/"
+        for entry in folder.iterdir()
+        if entry.is_dir() and entry.name[0] != "." and f"{entry.name}/" not in ignored
+    }
+
+
+def test_the_table_of_rooms_is_the_folders() -> None:
+    """Rows that begin with a space are below cfld_modules."""
+    rows = re.findall(r"^\| `([ \w/]+/)`", (ROOT / "AGENTS.md").read_text(), re.MULTILINE)
+    told = {row.replace(" ", "cfld_modules/") for row in rows}
+    assert told == folders_in(ROOT) | folders_in(ROOT / "cfld_modules") | folders_in(ROOT / "nodes")
+
+
+def test_the_key_points_walk_goes_through_what_there_is() -> None:
+    text = (ROOT / "AGENTS.md").read_text()
+    steps = re.search(r"^One key point's walk.*\n((?:\d+\. .*\n)+)", text, re.MULTILINE)[1]
+    assert len(steps.splitlines()) <= 10
+    for file, name in re.findall(r"`([\w/]+\.py)` `([\w.]+)`", steps):
+        defined = {node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if hasattr(node, "name")}
+        assert set(name.split(".")) <= defined, f"{file} has no {name}"
+
+
 def test_what_is_cited_of_the_method_exists() -> None:
     sections = set(re.findall(r"^## (\d+)\. ", (ROOT / "docs/method.md").read_text(), re.MULTILINE))
     for folder in ("cfld_modules", "nodes", "tests"):
