@@ -23,7 +23,7 @@ class LoadedCFLD:
 
     Attributes:
         name: as chosen in the loader, for messages.
-        networks: the host's model patcher around `cfld_modules.model.CFLD`.
+        networks: the host's model patcher around `cfld_modules.networks.model.CFLD`.
         key_values: the 18 trained U-Net matrices, diffusers names.
     """
 
