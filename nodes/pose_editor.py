@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.poses.keypoints import Pose, PoseError, parse_pose_json, write_pose_keypoints
+from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .types import CATEGORY, PoseType, image_batch, read_poses
 
@@ -44,13 +44,11 @@ class CFLDPoseEditor(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, pose_json: str, width: int, height: int, pose: object = None, background: torch.Tensor | None = None
+        cls, pose_json: object, width: int, height: int, pose: object = None, background: torch.Tensor | None = None
     ) -> io.NodeOutput:
-        if pose_json.strip():
-            try:
-                poses = parse_pose_json(pose_json)
-            except PoseError as error:
-                raise ValueError(f"{NODE}: input 'pose_json': {error}") from error
+        is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
+        if is_drawn:
+            poses = read_poses(NODE, "pose_json", pose_json)
         elif pose is not None:
             poses = read_poses(NODE, "pose", pose)
         else:
@@ -61,7 +59,7 @@ class CFLDPoseEditor(io.ComfyNode):
         frames = write_pose_keypoints(poses)
         drawings = image_batch([draw_pose(one, width, height) for one in poses])
         # The widget offers a connected pose, once it is known, as the figure to start from.
-        starting_point = {} if pose_json.strip() else {"ui": {"pose_json": [json.dumps(frames)]}}
+        starting_point = {} if is_drawn else {"ui": {"pose_json": [json.dumps(frames)]}}
         return io.NodeOutput(frames, _over(background, drawings), **starting_point)
 
 

@@ -7,8 +7,9 @@ import folder_paths
 import numpy as np
 from comfy_api.latest import io
 
-from ..cfld_modules.poses.keypoints import PoseError, parse_pose_json, write_pose_keypoints
+from ..cfld_modules.poses.keypoints import PoseError, write_pose_keypoints
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
+from ..cfld_modules.poses.reading import parse_pose_json
 from .types import CATEGORY, PoseType, image_batch, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
@@ -49,8 +50,8 @@ class CFLDLoadPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: str) -> io.NodeOutput:
         try:
-            poses = parse_pose_json(_pose_path(pose).read_text(encoding="utf-8"))
-        except (PoseError, UnicodeDecodeError) as error:
+            poses = parse_pose_json(_pose_path(pose).read_bytes())
+        except PoseError as error:
             raise ValueError(f"Load Pose: input 'pose': '{pose}': {error}") from error
         return io.NodeOutput(write_pose_keypoints(poses))
 

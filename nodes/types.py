@@ -9,7 +9,8 @@ from comfy_api.latest import io
 
 from ..cfld_modules.networks.config import CFLDConfig
 from ..cfld_modules.poses.framing import FITS
-from ..cfld_modules.poses.keypoints import Pose, PoseError, read_pose_keypoints
+from ..cfld_modules.poses.keypoints import Pose, PoseError
+from ..cfld_modules.poses.reading import read_pose_keypoints
 
 CATEGORY = "CFLD"
 CFLDType = io.Custom("CFLD")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cfld_modules.poses.keypoints import Pose, parse_pose_json, write_pose_keypoints
+from cfld_modules.poses.keypoints import Pose, write_pose_keypoints
+from cfld_modules.poses.reading import parse_pose_json
 
 FILES = sorted((Path(__file__).parent.parent / "web" / "poses").glob("*.json"))
 

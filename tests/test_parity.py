@@ -29,8 +29,8 @@ from cfld_modules.pipeline.pictures import finish_pictures, prepare_picture
 from cfld_modules.pipeline.schedulers import published_scheduler
 from cfld_modules.pipeline.unet_patch import AppearanceProcessor, patch_unet
 from cfld_modules.poses.framing import FITS, fit_box
-from cfld_modules.poses.keypoints import read_pose_keypoints
 from cfld_modules.poses.pose_maps import draw_pose, pose_maps
+from cfld_modules.poses.reading import read_pose_keypoints
 from tests.golden import (
     SCALES,
     SOURCE_POSES,

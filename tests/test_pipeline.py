@@ -12,7 +12,8 @@ from cfld_modules.networks.pose_adapter import resample_map
 from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
 from cfld_modules.pipeline.schedulers import SCHEDULERS, published_scheduler
 from cfld_modules.pipeline.unet_patch import patch_unet
-from cfld_modules.poses.keypoints import Pose, read_pose_keypoints
+from cfld_modules.poses.keypoints import Pose
+from cfld_modules.poses.reading import read_pose_keypoints
 from tests import golden
 
 SMALL = {"steps": 1, "width": 44, "height": 64}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps
 
 from ..poses.framing import FITS
-from ..poses.keypoints import Pose, PoseError, parse_pose_json
+from ..poses.keypoints import Pose, PoseError
+from ..poses.reading import parse_pose_json
 from . import DTYPES, CommandError, option, torch_dtype
 from .sampling import add_sampling_arguments, given_scales, size_of_text
 
@@ -102,12 +103,8 @@ def _read_photo(path: Path) -> Image.Image:
 def _read_poses(path: Path) -> list[Pose]:
     if not path.is_file():
         raise CommandError(f"--pose: '{path}' does not exist; give a JSON file with OpenPose key points")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CommandError(f"--pose: '{path}' is no text; give a JSON file with OpenPose key points") from error
     with option("--pose", PoseError):
-        return parse_pose_json(text)
+        return parse_pose_json(path.read_bytes())
 
 
 def _pair(sources: list[Image.Image], poses: list[Pose]) -> list[tuple[Image.Image, Pose]]:

@@ -4,7 +4,7 @@
     anna/party.jpg  anna/party.json                      anna_party.jpg  anna_party.json
 
 Who is in a picture is the name of its subfolder, or, for a picture in the folder itself, what stands before the first
-underscore of its name. Any dialect of POSE_KEYPOINT will do (see `keypoints`). All pictures of a person make pairs
+underscore of its name. Any dialect of POSE_KEYPOINT will do (see `dialects`). All pictures of a person make pairs
 with each other, both ways round. Every tenth person by name, the first one among them, is kept for testing.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..poses.framing import Fit
-from ..poses.keypoints import parse_pose_json
+from ..poses.reading import parse_pose_json
 from .pairs import BadRows, DataError, Pairs, PhotographFile, Split, usable_row
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -60,5 +60,5 @@ class FolderData:
         key_points = file.with_suffix(".json")
         if not key_points.is_file():
             raise DataError(f"its key points are missing; put them into {key_points.name} beside it")
-        pose = parse_pose_json(key_points.read_text(encoding="utf-8"))[0]
+        pose = parse_pose_json(key_points.read_bytes())[0]
         return PhotographFile(str(file.relative_to(self.root)), file, pose)

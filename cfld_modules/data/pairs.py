@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from ..poses.framing import Fit
-from ..poses.keypoints import Pose, PoseError, read_pose_keypoints
+from ..poses.keypoints import Pose, PoseError
+from ..poses.reading import read_pose_keypoints
 
 Split = Literal["train", "test"]
 BadRows = Literal["skip", "error"]
@@ -157,8 +158,9 @@ def _photograph(
         key_points = {column: json.loads(row[column]) for column in ("keypoints_y", "keypoints_x")}
     except ValueError as error:
         raise DataError(f"the key points are no JSON list: {error}") from error
-    pose = read_pose_keypoints(key_points)[0]
-    return PhotographFile(row["name"], files[row["name"]], Pose(pose.points, *canvas))
+    width, height = canvas
+    pose, = read_pose_keypoints({**key_points, "canvas_width": width, "canvas_height": height})
+    return PhotographFile(row["name"], files[row["name"]], pose)
 
 
 def _place(name: str, places: Mapping[str, int]) -> int:

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { amend, record, redo, startHistory, undo } from '../../web/js/pose_editor/history.js'
-import { decodePoses, encodePoses } from '../../web/js/pose_editor/openpose_json.js'
+import { PoseError, decodePoses, encodePoses } from '../../web/js/pose_editor/openpose_json.js'
 import { PoseSession } from '../../web/js/pose_editor/session.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 
@@ -210,4 +210,28 @@ test('a text set from outside can be undone, an equal one changes nothing', () =
   session.undo()
   assert.equal(session.canUndo, false)
   assert.equal(session.text, '')
+})
+
+test('a text with nobody in it is refused, and the figure stays', () => {
+  const { session, written } = startSession(encodePoses([STANDING.pose.with(R_WRIST, null)], CANVAS))
+  const before = [session.text, session.pose]
+  const nobody = [
+    '[]', '{"people": []}', '[{"people": null}]', '{"people": [{"pose_keypoints_2d": null}]}',
+    encodePoses([STANDING.pose.map(() => null)], CANVAS), encodePoses([STANDING.pose, STANDING.pose.map(() => null)], CANVAS)
+  ]
+  for (const text of nobody) assert.throws(() => session.take(text), PoseError, text)
+  assert.deepEqual([session.text, session.pose], before)
+  assert.deepEqual(written, [])
+  assert.equal(session.error, '')
+})
+
+test('a figure dragged out of its canvas, or hidden joint by joint, can still be edited', () => {
+  const { session } = startSession()
+  session.nudge([1000, 0], 'figure')
+  session.nudge([-1000, 0], 'figure')
+  assert.deepEqual(session.pose, STANDING.pose)
+  STANDING.pose.forEach((_, joint) => session.hide(joint))
+  assert.equal(session.error, '')
+  session.toggle(R_WRIST)
+  assert.ok(session.pose[R_WRIST])
 })

@@ -1,31 +1,35 @@
 /**
- * OpenPose JSON to poses and back, by the same rules as the Python side (cfld_modules/keypoints.py): the dialects of
- * other tools are read, one canonical form is written. A frame is {width, height, pose}.
+ * OpenPose JSON to poses and back, by the same rules as the Python side (cfld_modules/poses/reading.py, which explains
+ * them): the dialects of other tools are read, one canonical form is written. A frame is {width, height, pose}.
  */
+import { inAnyOrder, inOrder } from './body_layouts.js'
+import { MOST_FRAMES, PoseError, checkNumber, groupBy, readFrames } from './dialects.js'
 import { boundsOf } from './geometry.js'
+import { parsePythonValue } from './python_value.js'
 import { JOINT_NAMES } from './skeleton.js'
 
+export { PoseError }
+
 const NORMALISED_REACH = 4
-const SCORE_THRESHOLD = 0.3
-const LARGEST = 1e6
-/** Where OpenPose's BODY_25 keeps the 18 points: 8 is the mid hip, 19 to 24 are the feet. */
-const BODY_25 = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
-const ANNOTATION_CANVAS = { width: 176, height: 256 }
+const HEAD_AND_SHOULDERS = [0, 1, 2, 5, 14, 15, 16, 17]
+const MOST_NEGATIVE = 1 / 3
 const NOBODY = JOINT_NAMES.map(() => null)
 
-/** A text that holds no pose; the message is for the user. */
-export class PoseError extends Error {}
-
 /**
- * JSON text -> frames, each with the largest person in it. Raises PoseError.
+ * JSON text -> frames, each with the largest person in it. Raises PoseError, also where nobody is in a frame or most of
+ * the person outside its canvas.
  *
  * A frame without a canvas size is read on `canvas` where one is given, and is an error otherwise.
  */
 export function decodePoses(text, canvas = null) {
-  const value = parse(text)
-  const frames = Array.isArray(value) ? value : [value]
-  if (!frames.length) throw new PoseError('The list of frames is empty.')
-  return frames.map((frame, index) => decodeFrame(frame, canvas, `Frame ${index + 1}`))
+  const frames = decode(text, canvas)
+  frames.forEach(checkPlace)
+  return frames.map(({ width, height, pose }) => ({ width, height, pose }))
+}
+
+/** What the editor stored: as `decodePoses`, but the figure is shown wherever it was dragged, and when all is hidden. */
+export function decodeStored(text) {
+  return decode(text, null)
 }
 
 /** Poses on one canvas -> the canonical JSON text: pixels to a hundredth, confidence 1, or 0,0,0 where hidden. */
@@ -38,75 +42,70 @@ export function encodePoses(poses, { width, height }) {
   return JSON.stringify(frames)
 }
 
+/** The bytes of a text file, in UTF-8 or UTF-16. */
+export function decodeText(buffer) {
+  const [first, second] = new Uint8Array(buffer)
+  const isLittle = (first === 0xff && second === 0xfe) || second === 0
+  const isBig = (first === 0xfe && second === 0xff) || first === 0
+  return new TextDecoder(isLittle ? 'utf-16le' : isBig ? 'utf-16be' : 'utf-8').decode(buffer)
+}
+
 function toHundredth(number) {
   return Math.round(number * 100) / 100
 }
 
+function decode(text, canvas) {
+  const frames = readFrames(parse(text), canvas)
+  if (!frames.length) throw new PoseError('The list of frames is empty.')
+  checkNumber(frames, MOST_FRAMES, 'frames', 'All together')
+  const layouts = layoutsOf(frames.flatMap(({ people }) => people))
+  return frames.map(({ where, width, height, people }) => {
+    const poses = people.map((body) => poseOf(body, { width, height }, layouts))
+    return { where, width, height, pose: largest(poses) }
+  })
+}
+
 function parse(text) {
+  const trimmed = text.replace(/^\ufeff/, '')
   try {
-    return JSON.parse(text.replace(/^\ufeff/, ''))
+    return JSON.parse(trimmed)
   } catch (error) {
-    throw new PoseError(`This is not valid JSON: ${error.message}`)
+    try {
+      return parsePythonValue(trimmed)
+    } catch {
+      throw new PoseError(`This is not valid JSON: ${error.message}`)
+    }
   }
 }
 
-function decodeFrame(frame, canvas, where) {
-  if (!isObject(frame)) throw new PoseError(`${where} must be an object.`)
-  if ('keypoints_y' in frame && 'keypoints_x' in frame) return decodeAnnotation(frame, where)
-  if (!('people' in frame)) throw new PoseError(`${where} has no "people".`)
-  const people = frame.people ?? []
-  if (!Array.isArray(people)) throw new PoseError(`${where}: "people" must be a list.`)
-  const size = decodeCanvas(frame, canvas, where)
-  const poses = people.map((person, index) => decodeBody(person, size, `${where}, person ${index + 1}`))
-  return { ...size, pose: largest(poses) }
+/** By number of points, the order of the bodies that tell theirs: a tool writes everybody in the same one. */
+function layoutsOf(bodies) {
+  const told = groupBy(bodies.filter(({ layout }) => layout), ({ points }) => points.length)
+  const layouts = [...told].map(([count, group]) => [count, new Set(group.map(({ layout }) => layout))])
+  return new Map(layouts.filter(([, set]) => set.size === 1).map(([count, [layout]]) => [count, layout]))
 }
 
-function decodeCanvas(frame, canvas, where) {
-  if (canvas && frame.canvas_width == null && frame.canvas_height == null) return canvas
-  const sizes = [frame.canvas_width, frame.canvas_height]
-  if (!sizes.every((size) => Number.isInteger(size) && size >= 1 && size <= LARGEST)) {
-    throw new PoseError(`${where} needs canvas_width and canvas_height, the size in pixels of its picture.`)
+function poseOf({ where, points, layout }, { width, height }, layouts) {
+  const order = layout ?? layouts.get(points.length)
+  const pose = order ? inOrder(points, order) : inAnyOrder(points)
+  if (!pose) {
+    throw new PoseError(
+      `${where}: the order of these ${points.length} points is not clear; in none that tools use (BODY_25, COCO's 17, ` +
+        'the 18 of COCO order and toes) are they surely a person. Leave only the 18, 54 numbers.'
+    )
   }
-  return { width: sizes[0], height: sizes[1] }
+  const reach = Math.max(0, ...pose.flat().map((coordinate) => Math.abs(coordinate ?? 0)))
+  if (reach > NORMALISED_REACH) return pose
+  checkShares(pose.filter(Boolean), reach, where)
+  return pose.map((point) => point && [point[0] * width, point[1] * height])
 }
 
-function decodeBody(person, { width, height }, where) {
-  const values = isObject(person) ? person.pose_keypoints_2d : undefined
-  if (values === undefined) throw new PoseError(`${where} has no "pose_keypoints_2d".`)
-  if (values === null || values.length === 0) return NOBODY
-  const rows = decodeRows(values, where)
-  const points = values.length === 75 ? BODY_25.map((row) => rows[row]) : rows
-  const reach = Math.max(0, ...points.flat().map((coordinate) => Math.abs(coordinate ?? 0)))
-  if (reach > NORMALISED_REACH) return points
-  return points.map((point) => point && [point[0] * width, point[1] * height])
-}
-
-/** Threes of x, y, confidence -> points, null where missing. */
-function decodeRows(values, where) {
-  checkNumbers(values, [54, 75], `${where}, pose_keypoints_2d`)
-  const rows = Array.from({ length: values.length / 3 }, (_, row) => values.slice(row * 3, row * 3 + 3))
-  const scoresAreReal = rows.some(([, , score]) => score !== null && score !== 0 && score !== 1)
-  const isMissing = ([x, y, score]) =>
-    x === null || y === null || score === null || score <= 0 ||
-    (scoresAreReal && (score < SCORE_THRESHOLD || (x === -1 && y === -1)))
-  return rows.map((row) => (isMissing(row) ? null : [row[0], row[1]]))
-}
-
-/** The form of the authors' annotation files. */
-function decodeAnnotation({ keypoints_x: xs, keypoints_y: ys }, where) {
-  checkNumbers(xs, [18], `${where}, keypoints_x`)
-  checkNumbers(ys, [18], `${where}, keypoints_y`)
-  const isMissing = (number) => number === null || number === -1
-  const pose = xs.map((x, joint) => (isMissing(x) || isMissing(ys[joint]) ? null : [x, ys[joint]]))
-  return { ...ANNOTATION_CANVAS, pose }
-}
-
-function checkNumbers(values, counts, where) {
-  if (!Array.isArray(values) || !counts.includes(values.length)) {
-    throw new PoseError(`${where}: must be a list of ${counts.join(' or ')} numbers.`)
-  }
-  if (!values.every((value) => value === null || (typeof value === 'number' && Math.abs(value) <= LARGEST))) {
-    throw new PoseError(`${where}: holds something that is not a number.`)
+function checkShares(points, reach, where) {
+  const negative = points.filter(([x, y]) => x < 0 || y < 0).length
+  if (reach <= 1 && negative > MOST_NEGATIVE * points.length) {
+    throw new PoseError(
+      `${where}: the coordinates seem to be from -1 to 1. Wanted are pixels, or shares of the canvas from 0 to 1.`
+    )
   }
 }
 
@@ -118,6 +117,19 @@ function largest(poses) {
   return poses.reduce((best, pose) => (area(pose) > area(best) ? pose : best), NOBODY)
 }
 
-function isObject(value) {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function checkPlace({ where, width, height, pose }) {
+  const box = boundsOf(pose)
+  if (!box) throw new PoseError(`${where}: nobody is in it, or not with a single sure point.`)
+  const isOutside = ([x, y]) => x < 0 || y < 0 || x > width || y > height
+  const points = pose.filter(Boolean)
+  const outside = points.filter(isOutside).length
+  const head = HEAD_AND_SHOULDERS.map((joint) => pose[joint]).filter(Boolean)
+  const isCloseUp = 2 * head.length >= HEAD_AND_SHOULDERS.length && !head.some(isOutside)
+  if (2 * outside > points.length && !isCloseUp) {
+    const [left, right, top, bottom] = [box.left, box.right, box.top, box.bottom].map(Math.round)
+    throw new PoseError(
+      `${where}: ${outside} of the person's ${points.length} points lie outside the canvas of ${width}x${height} ` +
+        `(x ${left} to ${right}, y ${top} to ${bottom}). canvas_width and canvas_height must be the picture's size.`
+    )
+  }
 }

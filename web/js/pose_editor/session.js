@@ -6,7 +6,7 @@
  */
 import * as geometry from './geometry.js'
 import { amend, record, redo, startHistory, undo } from './history.js'
-import { decodePoses, encodePoses } from './openpose_json.js'
+import { decodePoses, decodeStored, encodePoses } from './openpose_json.js'
 import { JOINT_NAMES, STANDING } from './skeleton.js'
 
 export class PoseSession {
@@ -217,7 +217,7 @@ export class PoseSession {
 
   /**
    * Takes over poses from OpenPose JSON. One frame replaces the frame being edited, or is put after it; several
-   * replace all. Raises PoseError.
+   * replace all. Raises PoseError, and keeps what is there, where nobody is in one.
    */
   take(text, { asNewFrame = false } = {}) {
     if (this.locked) return
@@ -293,7 +293,7 @@ export class PoseSession {
   }
 
   #shown(text) {
-    return decodePoses(text).map((frame) => geometry.fitPose(frame.pose, frame, this.canvas))
+    return decodeStored(text).map((frame) => geometry.fitPose(frame.pose, frame, this.canvas))
   }
 }
 

@@ -3,6 +3,7 @@ import { createClipboard } from './clipboard.js'
 import { element } from './dom.js'
 import { listenToKeys } from './keyboard.js'
 import { createFramesRow, createJointList } from './lists.js'
+import { decodeText } from './openpose_json.js'
 import { PoseSession } from './session.js'
 import { SHEETS } from './sheets.js'
 import { createStage } from './stage.js'
@@ -144,7 +145,7 @@ export function createPoseEditor({ write, passWheel, presetNames }) {
     event.stopPropagation()
     const [file] = event.dataTransfer.files
     if (file?.type.startsWith('image/')) tracing.openFile(file)
-    else file?.text().then(take)
+    else file?.arrayBuffer().then((bytes) => take(decodeText(bytes)))
   }
 
   listenToKeys(shadow, { session, camera: stage.camera, ui })

@@ -1,0 +1,137 @@
+"""Key points in whatever dialect -> poses: `read_pose_keypoints` for values, `parse_pose_json` for text and files.
+
+The dialects are in `dialects`. What is decided where they leave it open:
+
+* Units are decided for each body alone: 0-1 if no coordinate exceeds `NORMALISED_REACH` in absolute value, pixels
+  otherwise. Points outside the canvas are normal in both units, and a skeleton in pixels that fits into so few pixels
+  of the top left corner is of no use to anybody.
+* The canvas size is always needed (OpenPose's own files lack it): guessing it would silently move the person. It is
+  checked: a person who is mostly outside was found in a picture of another size. But a close-up, with head and
+  shoulders in the picture, may have any number of joints below it.
+* Of several people the one with the largest bounding box is taken. A frame in which nobody has a single point is an
+  error, also where the array is there but empty: a detector that found nobody writes just that.
+"""
+
+import ast
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from reprlib import repr as short
+
+import numpy as np
+
+from .body_layouts import Layout, in_any_order, in_order
+from .dialects import EXPECTED, MOST_FRAMES, Body, Frame, check_number, read_frames
+from .keypoints import Pose, PoseError
+
+NORMALISED_REACH = 4.0
+_HEAD_AND_SHOULDERS = [0, 1, 2, 5, 14, 15, 16, 17]
+_MOST_NEGATIVE = 1 / 3  # of a person's points in shares of the canvas
+
+
+def read_pose_keypoints(value: object) -> list[Pose]:
+    """POSE_KEYPOINT in any dialect, or its text -> for each frame the largest person in it.
+
+    Raises PoseError where there is no frame, a frame shows nobody, or anything in it is not what it should be.
+    """
+    frames: list[Frame] = []
+    for frame in read_frames(parse(value) if isinstance(value, str | bytes) else value):
+        frames.append(frame)
+        check_number(frames, MOST_FRAMES, "frames", "all together")
+    if not frames:
+        raise PoseError(f"Key points hold no frame: the list is empty. {EXPECTED}")
+    layouts = _layouts_of(body for frame in frames for body in frame.people)
+    return [_largest(frame, [_pose(body, frame.canvas, layouts) for body in frame.people]) for frame in frames]
+
+
+def parse_pose_json(text: str | bytes) -> list[Pose]:
+    """JSON text, or the bytes of a file in UTF-8 or UTF-16 -> as `read_pose_keypoints`.
+
+    Whatever the text, it is read or PoseError is raised.
+    """
+    return read_pose_keypoints(parse(text))
+
+
+def parse(text: str | bytes) -> object:
+    """A JSON value, or a Python value as print shows it and as the host passes on an object given for a text."""
+    try:
+        text = text.decode(json.detect_encoding(text)) if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        raise PoseError(f"The pose is no text in UTF-8 or UTF-16 ({error.reason}). {EXPECTED}") from error
+    text = text.removeprefix("\ufeff").strip()
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise PoseError(f"The pose is not valid JSON: it is nested too deeply, in {short(text)}. {EXPECTED}") from error
+    except ValueError as error:  # bad JSON, or an integer of too many digits
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)  # of the user's backslashes
+                return ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise PoseError(f"The pose is not valid JSON: {error}, in {short(text)}. {EXPECTED}") from error
+
+
+def _layouts_of(bodies: Iterable[Body]) -> dict[int, Layout]:
+    """By number of points, the order of the bodies that tell theirs: a tool writes everybody in the same one."""
+    told: dict[int, set[Layout]] = {}
+    for body in bodies:
+        if body.layout:
+            told.setdefault(len(body.points), set()).add(body.layout)
+    return {count: layouts.pop() for count, layouts in told.items() if len(layouts) == 1}
+
+
+def _pose(body: Body, canvas: tuple[int, int], layouts: Mapping[int, Layout]) -> Pose:
+    count = len(body.points)
+    layout = body.layout or layouts.get(count)
+    points = in_order(body.points, layout) if layout else in_any_order(body.points)
+    if points is None:
+        raise PoseError(
+            f"Key points, {body.where}: the order of these {count} points is not clear; in none that tools use "
+            "(BODY_25, COCO's 17, the 18 of COCO order and toes) are they surely a person. Leave only the 18: nose, "
+            "neck, right arm, left arm, right leg, left leg, eyes, ears (54 numbers)."
+        )
+    if np.nanmax(np.abs(points), initial=0.0) <= NORMALISED_REACH:
+        _check_shares(points, body.where)
+        points = points * canvas
+    return Pose(points, *canvas)
+
+
+def _check_shares(points: np.ndarray, where: str) -> None:
+    present = points[~np.isnan(points).any(axis=1)]
+    if (np.abs(present) <= 1).all() and (present < 0).any(axis=1).sum() > _MOST_NEGATIVE * len(present):
+        raise PoseError(
+            f"Key points, {where}: coordinates run from {present.min():.2g} to {present.max():.2g}, so they seem to "
+            "be from -1 to 1. Give pixels, or shares of the canvas from 0 to 1: (coordinate + 1) / 2."
+        )
+
+
+def _largest(frame: Frame, poses: list[Pose]) -> Pose:
+    people = [pose for pose in poses if pose.visible.any()]
+    if not people:
+        found = f"of {len(poses)} found in it, nobody has a single sure point" if poses else "nobody is in it"
+        raise PoseError(
+            f"Key points, {frame.where}: {found}. If a detector made it, look at the detector's own picture: "
+            "it may need another model or a picture in which the person is larger; else leave this frame out."
+        )
+
+    def box_area(pose: Pose) -> float:
+        sides = np.nanmax(pose.points, axis=0) - np.nanmin(pose.points, axis=0)
+        return float(np.prod(np.maximum(sides, 1.0)))  # at least a pixel wide: points may lie on one line
+
+    pose = max(people, key=box_area)
+    _check_place(pose, frame.where)
+    return pose
+
+
+def _check_place(pose: Pose, where: str) -> None:
+    inside = np.all((pose.points >= 0) & (pose.points <= (pose.width, pose.height)), axis=1)
+    head = pose.visible[_HEAD_AND_SHOULDERS]
+    is_close_up = 2 * head.sum() >= len(head) and not (head & ~inside[_HEAD_AND_SHOULDERS]).any()
+    if 2 * inside.sum() < pose.visible.sum() and not is_close_up:
+        (left, top), (right, bottom) = np.nanmin(pose.points, axis=0), np.nanmax(pose.points, axis=0)
+        raise PoseError(
+            f"Key points, {where}: {(pose.visible & ~inside).sum()} of the person's {pose.visible.sum()} points lie "
+            f"outside the canvas of {pose.width}x{pose.height} (x {left:g} to {right:g}, y {top:g} to {bottom:g}). "
+            "canvas_width and canvas_height must be the size in pixels of the picture the pose was taken from."
+        )
