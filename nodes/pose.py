@@ -31,7 +31,7 @@ class CFLDPoseConditioning(io.ComfyNode):
                 io.Conditioning.Input("positive", tooltip="From PRD Prompt Encoder: the rows that get the pose."),
                 io.Conditioning.Input("negative", tooltip="From PRD Prompt Encoder: the rows without the pose."),
                 PoseType.Input(
-                    "pose", tooltip="Target pose: key points from Load Pose, Pose Editor, DWPose, OpenPose or SDPose "
+                    "pose", tooltip="Target pose: key points from Load Pose, Pose Editor, DWPose or SDPose "
                     "(not their drawing). Several frames are several poses; set the latent's batch size to as many.",
                 ),
                 io.Float.Input(

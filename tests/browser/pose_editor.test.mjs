@@ -161,6 +161,18 @@ describe('pose editor', { skip: missing || false, timeout: 240_000 }, () => {
         assert.notEqual((await promptInputs(page, id)).pose_json, copied, 'the stage has the focus again')
       })
 
+      test('a text with nobody in it is refused, and the figure stays', async () => {
+        await fresh()
+        await drag(page, STANDING.pose[R_WRIST], TARGET)
+        const before = await promptInputs(page, id)
+        await clickAction(page, 'json')
+        await page.locator('.cfld-pose-editor .sheet textarea').fill('[{"people": [], "canvas_width": 9, "canvas_height": 9}]')
+        await page.getByRole('button', { name: 'Apply' }).click()
+        await eventually(async () => assert.match(await page.locator('.cfld-pose-editor [role=status]').innerText(), /nobody/))
+        assert.deepEqual(await promptInputs(page, id), before)
+        await page.locator('.cfld-pose-editor .sheet').getByRole('button', { name: 'Close' }).click()
+      })
+
       test('presets', async () => {
         await fresh()
         await clickAction(page, 'presets')

@@ -17,7 +17,7 @@ from PIL import Image
 
 host.import_by_path("cfld_pack", host.PACK / "__init__.py")
 nodes = importlib.import_module("cfld_pack.nodes")
-keypoints = importlib.import_module("cfld_pack.cfld_modules.poses.keypoints")
+reading = importlib.import_module("cfld_pack.cfld_modules.poses.reading")
 
 PHOTO = Path(__file__).parents[1] / "data" / "astronaut.jpg"
 BLANK = torch.zeros(1, 64, 64, 3)
@@ -49,7 +49,7 @@ def detect(image):
 
 
 def points_of(person, frame):
-    return keypoints.read_pose_keypoints(frame | {"people": [person]})[0].points
+    return reading.read_pose_keypoints(frame | {"people": [person]})[0].points
 
 
 @needs_package

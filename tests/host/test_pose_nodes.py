@@ -16,6 +16,7 @@ keypoints = importlib.import_module("cfld_pack.cfld_modules.poses.keypoints")
 pose_files = importlib.import_module("cfld_pack.nodes.pose_files")
 pose_drawing = importlib.import_module("cfld_pack.cfld_modules.poses.pose_drawing")
 pose_maps = importlib.import_module("cfld_pack.cfld_modules.poses.pose_maps")
+reading = importlib.import_module("cfld_pack.cfld_modules.poses.reading")
 
 BUNDLED = sorted(path.stem for path in (host.PACK / "web" / "poses").glob("*.json"))
 NOT_KEY_POINTS = torch.zeros(1, 8, 8, 3)
@@ -36,7 +37,7 @@ def load(name):
 
 
 def points(frames):
-    return [pose.points for pose in keypoints.read_pose_keypoints(frames)]
+    return [pose.points for pose in reading.read_pose_keypoints(frames)]
 
 
 def as_batch(drawings):
@@ -60,7 +61,7 @@ def test_bundled_poses_come_first(input_folder):
 def test_every_bundled_pose_is_one_whole_person(name):
     frame, = load(name)
     assert (frame["canvas_width"], frame["canvas_height"]) == (352, 512)
-    pose, = keypoints.read_pose_keypoints(frame)
+    pose, = reading.read_pose_keypoints(frame)
     assert pose.visible.sum() >= 12
     assert nodes.CFLDLoadPose.validate_inputs(name) is True
 
@@ -73,7 +74,13 @@ def test_a_file_of_several_frames(input_folder):
     np.testing.assert_array_equal(points(load("mine/three.json")), points(frames))
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"[{}]", "ä".encode("utf-16")])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_file_in_any_unicode(input_folder, encoding):
+    (input_folder / "pose.json").write_text(json.dumps({"ä": load("a_pose")}, ensure_ascii=False), encoding=encoding)
+    assert load("pose.json") == load("a_pose")
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"[{}]", "ä".encode("utf-16"), b"\xff\xd8\xff\xe0"])
 def test_a_file_that_is_no_pose_is_named(input_folder, content):
     (input_folder / "bad.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"^Load Pose: input 'pose': 'bad\.json': "):
@@ -105,7 +112,7 @@ def test_draws_one_picture_a_frame(style):
     frames = [load(name)[0] for name in BUNDLED[:2]]
     image, = result(nodes.CFLDDrawPose, frames, 120, 200, style)
     assert image.shape == (2, 200, 120, 3) and image.dtype == torch.float32
-    poses = keypoints.read_pose_keypoints(frames)
+    poses = reading.read_pose_keypoints(frames)
     assert torch.equal(image, as_batch([pose_drawing.draw_pose_in_style(pose, 120, 200, style) for pose in poses]))
     assert not torch.equal(image[0], image[1])
 
@@ -137,7 +144,7 @@ def test_the_editor_gives_what_is_drawn_on_its_canvas():
     pose, image = result(nodes.CFLDPoseEditor, json.dumps(frames), 704, 1024)
     assert [(frame["canvas_width"], frame["canvas_height"]) for frame in pose] == [(704, 1024)] * 2
     np.testing.assert_allclose(points(pose), 2 * np.array(points(frames)), rtol=0, atol=1e-9)
-    expected = [pose_maps.draw_pose(one, 704, 1024) for one in keypoints.read_pose_keypoints(pose)]
+    expected = [pose_maps.draw_pose(one, 704, 1024) for one in reading.read_pose_keypoints(pose)]
     assert torch.equal(image, as_batch(expected))
     again, _ = result(nodes.CFLDPoseEditor, json.dumps(frames), 704, 1024)
     assert again == pose
@@ -158,6 +165,11 @@ def test_what_is_drawn_comes_before_what_is_connected():
     drawn = json.dumps(load("a_pose"))
     assert result(nodes.CFLDPoseEditor, drawn, 352, 512, pose=load("sitting_on_chair_front"))[0] == load("a_pose")
     assert result(nodes.CFLDPoseEditor, drawn, 352, 512, pose=NOT_KEY_POINTS)[0] == load("a_pose")
+
+
+@pytest.mark.parametrize("given", [lambda frames: frames, lambda frames: frames[0], str, lambda frames: str(frames[0])])
+def test_pose_json_as_an_object_or_as_the_text_the_host_makes_of_one(given):
+    assert result(nodes.CFLDPoseEditor, given(load("waving")), 352, 512)[0] == load("waving")
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -196,7 +208,7 @@ def test_an_empty_editor_says_what_to_do():
 def child_of(frames, size=0.6, limbs=0.7):
     """Smaller, with shorter forearms, on a canvas of its own."""
     scaled = []
-    for pose in keypoints.read_pose_keypoints(frames):
+    for pose in reading.read_pose_keypoints(frames):
         joints = pose.points * size + (30, 90)
         for elbow, wrist in ((3, 4), (6, 7)):
             joints[wrist] = joints[elbow] + limbs * (joints[wrist] - joints[elbow])

@@ -257,6 +257,14 @@ def test_wrong_input_is_named_with_its_remedy_and_the_server_goes_on(server, nam
     assert_serves(server)
 
 
+@pytest.mark.parametrize("given", [lambda frames: frames[0], lambda frames: {"__value__": frames}])
+def test_pose_json_may_be_an_object(server, given):
+    prompt = workflow("pose_editor")
+    frames = json.loads(prompt[the_node(prompt, "CFLDPoseEditor")]["inputs"]["pose_json"])
+    run = server.run(set_input(prompt, "CFLDPoseEditor", pose_json=given(frames)))
+    assert run.error is None, run.error["exception_message"]
+
+
 def test_an_empty_mask_is_no_error(server):
     prompt = basic()
     prompt["mask"] = {"class_type": "SolidMask", "inputs": {"value": 0.0, "width": 64, "height": 64}}

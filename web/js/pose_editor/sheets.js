@@ -76,7 +76,7 @@ function jsonSheet({ session, clipboard, close, report }) {
       'div', { class: 'row' },
       element('button', { type: 'button', onclick: apply }, 'Apply'),
       element('button', { type: 'button', onclick: () => clipboard.copyNow(area.value) }, 'Copy'),
-      element('span', {}, '18 or 25 points, pixels or 0–1. Applying an empty text forgets the pose.')
+      element('span', {}, 'OpenPose, COCO and others, pixels or 0–1. An empty text forgets the pose.')
     )
   )
 }
