@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .commands import CommandError, convert, curves, data, demo, evaluate, train, train_autoencoder, transfer
+from .messages import shortened
 
 COMMANDS = {
     "transfer": (transfer, "put the person of a photo into another pose"),
@@ -45,8 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         COMMANDS[arguments.command][0].run(arguments)
     except (CommandError, OSError) as error:
-        message = " ".join(str(error).split())
-        sys.stderr.write(f"python -m cfld_modules {arguments.command}: error: {message}\n")
+        sys.stderr.write(f"{shortened(f'python -m cfld_modules {arguments.command}: error: {error}')}\n")
         return 2
     except KeyboardInterrupt:
         return 130

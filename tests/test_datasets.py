@@ -111,6 +111,50 @@ def test_what_is_missing_is_named_even_where_bad_rows_are_skipped(fashion, break
         DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_files_as_a_spreadsheet_saves_them(fashion, encoding):
+    for file in fashion.glob("*.csv"):
+        file.write_bytes(file.read_text().encode(encoding))
+    assert len(DeepFashionData("deepfashion", fashion).pairs("train")) == 3
+
+
+def cut_short(file):
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize(("spoil", "message"), [
+    (cut_short, "c.jpg' cannot be read"),
+    (lambda file: file.write_text("no picture"), "c.jpg' cannot be read"),
+    (lambda file: (file.unlink(), file.mkdir()), "c.jpg' cannot be read"),
+    (lambda file: (file.unlink(), file.symlink_to("gone.jpg")), "c.jpg' cannot be read"),
+], ids=["truncated", "no picture", "a folder", "a dangling link"])
+def test_a_picture_that_cannot_be_read_is_a_bad_row(fashion, spoil, message, caplog):
+    spoil(fashion / "train_highres" / "c.jpg")
+    place = "fasion-resize-annotation-train.csv', line 4"
+    with pytest.raises(DataError, match=message) as raised:
+        DeepFashionData("deepfashion", fashion).pairs("train")
+    assert place in str(raised.value)
+    with caplog.at_level(logging.WARNING, "cfld"):
+        assert len(DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")) == 2
+    assert place in caplog.text
+
+
+def test_bytes_that_are_no_text_spoil_their_row_alone(fashion, caplog):
+    file = fashion / "fasion-resize-pairs-train.csv"
+    file.write_bytes(file.read_bytes() + b"caf\xe9.jpg,b.jpg\n")
+    with caplog.at_level(logging.WARNING, "cfld"):
+        assert len(DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")) == 3
+    assert "pairs-train.csv', line 5" in caplog.text
+
+
+def test_a_quotation_mark_left_open_is_named(fashion):
+    file = fashion / "fasion-resize-pairs-train.csv"
+    file.write_text(file.read_text() + '"' + "a.jpg,b.jpg\n" * 20_001)
+    with pytest.raises(DataError, match=r"pairs-train\.csv', line \d+: field larger .* quotation mark left open"):
+        DeepFashionData("deepfashion", fashion).pairs("train")
+
+
 def test_market_key_points_are_in_its_small_pictures(tmp_path):
     for name in ("0002_c1.jpg", "0002_c2.jpg"):
         write_picture(tmp_path / "bounding_box_test" / name, 64, 128)
@@ -150,6 +194,30 @@ def test_a_picture_without_key_points_is_a_bad_row(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "cfld"):
         assert len(FolderData("folder", tmp_path, bad_rows="skip").pairs("train")) == 2
     assert "b_3.jpg' is left out" in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_key_points_in_any_encoding_and_with_any_spelling_of_the_ending(tmp_path, encoding):
+    for name in ("a_1.jpg", "a_2.jpg", "b_1.jpg", "b_2.JPG"):
+        write_person(tmp_path / name)
+        key_points = (tmp_path / name).with_suffix(".json")
+        key_points.with_suffix(".JSON").write_bytes(key_points.read_text().encode(encoding))
+        key_points.unlink()
+    assert len(FolderData("folder", tmp_path).pairs("train")) == 2
+
+
+def test_a_turned_photo_and_its_key_points_agree_or_are_a_bad_row(tmp_path):
+    for name in ("a_1.jpg", "a_2.jpg", "b_1.jpg", "b_2.jpg"):
+        write_person(tmp_path / name, 200, 300)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (300, 200)).save(tmp_path / "b_2.jpg", exif=exif)
+    _, turned = FolderData("folder", tmp_path).pairs("train")[0]
+    assert turned.picture().shape == (300, 200, 3)
+    write_person(tmp_path / "b_2.jpg", 300, 200)
+    Image.new("RGB", (300, 200)).save(tmp_path / "b_2.jpg", exif=exif)
+    with pytest.raises(DataError, match="b_2.jpg': it is 200x300 as one sees it, .* on a canvas of 300x200"):
+        FolderData("folder", tmp_path).pairs("train")
 
 
 def test_a_folder_of_single_pictures_has_no_pairs(tmp_path):

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps
+from PIL import Image
 
+from ..photographs import PhotographError, read_photograph
 from ..poses.framing import FITS
 from ..poses.keypoints import Pose, PoseError
 from ..poses.reading import parse_pose_json
@@ -96,8 +97,8 @@ def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
 def _read_photo(path: Path) -> Image.Image:
     if not path.is_file():
         raise CommandError(f"--source: '{path}' does not exist; give a picture file")
-    with option("--source", OSError, Image.DecompressionBombError):
-        return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    with option("--source", PhotographError):
+        return Image.fromarray(read_photograph(path))
 
 
 def _read_poses(path: Path) -> list[Pose]:

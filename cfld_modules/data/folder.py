@@ -4,8 +4,9 @@
     anna/party.jpg  anna/party.json                      anna_party.jpg  anna_party.json
 
 Who is in a picture is the name of its subfolder, or, for a picture in the folder itself, what stands before the first
-underscore of its name. Any dialect of POSE_KEYPOINT will do (see `dialects`). All pictures of a person make pairs
-with each other, both ways round. Every tenth person by name, the first one among them, is kept for testing.
+underscore of its name. Any dialect of POSE_KEYPOINT will do (see `dialects`), on the picture as one sees it, turned
+upright where the camera noted so. All pictures of a person make pairs with each other, both ways round. Every tenth
+person by name, the first one among them, is kept for testing.
 """
 
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from itertools import groupby, permutations
 from pathlib import Path
 from typing import Literal
 
-from ..poses.framing import Fit
+from ..poses.framing import ASPECT_TOLERANCE, Fit
 from ..poses.reading import parse_pose_json
-from .pairs import BadRows, DataError, Pairs, PhotographFile, Split, usable_row
+from .pairs import BadRows, DataError, Pairs, PhotographFile, Split, photograph_sizes, usable_row
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 TEST_STRIDE = 10
@@ -34,14 +35,16 @@ class FolderData:
         """Raises DataError, also when nobody of the split has two pictures."""
         if not self.root.is_dir():
             raise DataError(f"'{self.root}' is no folder")
-        files = sorted(file for file in self.root.rglob("*") if file.suffix.lower() in PICTURES)
+        present = sorted(file for file in self.root.rglob("*") if not file.is_dir())
+        files = [file for file in present if file.suffix.lower() in PICTURES]
+        key_points = {file.with_suffix(""): file for file in present if file.suffix.lower() == ".json"}
         people = sorted({self._person(file) for file in files})
         held_out = set(people[::TEST_STRIDE])
+        files = [file for file in files if (self._person(file) in held_out) == (split == "test")]
         photographs: list[PhotographFile] = []
-        for file in files:
-            if (self._person(file) in held_out) == (split == "test"):
-                with usable_row(f"'{file}'", self.bad_rows):
-                    photographs.append(self._photograph(file))
+        for file, size in zip(files, photograph_sizes(files), strict=True):
+            with usable_row(f"'{file}'", self.bad_rows):
+                photographs.append(self._photograph(file, key_points.get(file.with_suffix("")), *size()))
         places = sorted(range(len(photographs)), key=lambda place: self._person(photographs[place].path))
         groups = groupby(places, key=lambda place: self._person(photographs[place].path))
         pairs = [pair for _, group in groups for pair in permutations(group, 2)]
@@ -56,9 +59,13 @@ class FolderData:
         place = file.relative_to(self.root)
         return place.parts[0] if len(place.parts) > 1 else place.stem.split("_")[0]
 
-    def _photograph(self, file: Path) -> PhotographFile:
-        key_points = file.with_suffix(".json")
-        if not key_points.is_file():
-            raise DataError(f"its key points are missing; put them into {key_points.name} beside it")
+    def _photograph(self, file: Path, key_points: Path | None, width: int, height: int) -> PhotographFile:
+        if key_points is None:
+            raise DataError(f"its key points are missing; put them into {file.stem}.json beside it")
         pose = parse_pose_json(key_points.read_bytes())[0]
+        if abs(pose.width * height / (pose.height * width) - 1) > ASPECT_TOLERANCE:
+            raise DataError(
+                f"it is {width}x{height} as one sees it, and its key points are on a canvas of {pose.width}x"
+                f"{pose.height}, which is of another aspect; give those of the upright, whole picture"
+            )
         return PhotographFile(str(file.relative_to(self.root)), file, pose)

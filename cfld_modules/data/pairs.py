@@ -1,17 +1,20 @@
 """Pairs of photographs of the same person, whatever data set they are from, and the layout the authors' files have."""
 
 import csv
+import io
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as short
 from typing import Literal, Protocol
 
 import numpy as np
-from PIL import Image
 
+from ..photographs import PhotographError, check_photograph, read_photograph
 from ..poses.framing import Fit
 from ..poses.keypoints import Pose, PoseError
 from ..poses.reading import read_pose_keypoints
@@ -48,8 +51,7 @@ class PhotographFile:
     key_points: Pose
 
     def picture(self) -> np.ndarray:
-        with Image.open(self.path) as image:
-            return np.array(image.convert("RGB"))
+        return read_photograph(self.path)
 
     def pose(self) -> Pose:
         return self.key_points
@@ -84,7 +86,7 @@ def usable_row(where: str, bad_rows: BadRows) -> Iterator[None]:
     """
     try:
         yield
-    except (DataError, PoseError) as error:
+    except (DataError, PoseError, PhotographError) as error:
         if bad_rows == "error":
             raise DataError(f"{where}: {error} (bad_rows: skip leaves such rows out)") from error
         logger.warning("%s is left out: %s", where, error)
@@ -106,10 +108,16 @@ def read_annotated_pairs(
     if not images.is_dir():
         raise DataError(f"'{images}' is no folder; the pictures belong there")
     files = {file.name: file for file in images.iterdir()}
-    photographs: dict[str, PhotographFile] = {}
+    annotated: list[tuple[str, PhotographFile]] = []
     for where, row in _rows(annotations, ":", ("name", "keypoints_y", "keypoints_x")):
         with usable_row(where, bad_rows):
-            photographs[row["name"]] = _photograph(_complete(row), files, images, canvas)
+            annotated.append((where, _photograph(_complete(row), files, images, canvas)))
+    photographs: dict[str, PhotographFile] = {}
+    sizes = photograph_sizes(photograph.path for _, photograph in annotated)
+    for (where, photograph), size in zip(annotated, sizes, strict=True):
+        with usable_row(where, bad_rows):
+            size()
+            photographs[photograph.name] = photograph
     places = {name: place for place, name in enumerate(photographs)}
     found: list[tuple[int, int]] = []
     for where, row in _rows(pairs, ",", ("from", "to")):
@@ -119,6 +127,15 @@ def read_annotated_pairs(
     if not found:
         raise DataError(f"'{pairs}' gives no pair")
     return Pairs(list(photographs.values()), found)
+
+
+def photograph_sizes(files: Iterable[Path]) -> list[Callable[[], tuple[int, int]]]:
+    """For each picture file a function that gives its (width, height), or raises the PhotographError of a damaged one.
+
+    A damaged picture is to be known before training has run for hours. All are read, on all cores at once.
+    """
+    with ThreadPoolExecutor() as readers:
+        return [readers.submit(check_photograph, file).result for file in files]
 
 
 def existing(root: Path, *names: str) -> Path:
@@ -134,13 +151,21 @@ def existing(root: Path, *names: str) -> Path:
 
 
 def _rows(file: Path, delimiter: str, columns: Sequence[str]) -> Iterator[tuple[str, dict]]:
-    """(file and line, row) of a CSV file with a header."""
-    with open(file, newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines, delimiter=delimiter)
+    """(file and line, row) of a CSV file with a header, in UTF-8 or as spreadsheets save it, with BOM or in UTF-16.
+
+    Bytes that are no text become U+FFFD, so that the rows they are in are bad ones.
+    """
+    content = file.read_bytes()
+    lines = io.StringIO(content.decode(json.detect_encoding(content), errors="replace"), newline="")
+    reader = csv.DictReader(lines, delimiter=delimiter)
+    try:
         if missing := set(columns) - set(reader.fieldnames or ()):
-            raise DataError(f"'{file}', line 1: no column {', '.join(sorted(missing))}; got {reader.fieldnames}")
+            found = short(reader.fieldnames)
+            raise DataError(f"'{file}', line 1: no column {', '.join(sorted(missing))}; got {found}")
         for row in reader:
             yield f"'{file}', line {reader.line_num}", row
+    except csv.Error as error:
+        raise DataError(f"'{file}', line {reader.line_num}: {error}; is a quotation mark left open there?") from error
 
 
 def _complete(row: dict) -> dict:

@@ -12,6 +12,7 @@ from ..guidance import ROWS, SCALES_OF, row_weights
 from ..networks.hga import resample_tokens
 from ..networks.model import CFLD, Appearance
 from ..networks.pose_adapter import resample_map
+from ..photographs import rgb_pixels
 from ..poses.framing import Fit, fit_box, frame_pose
 from ..poses.keypoints import Pose
 from ..poses.pose_maps import pose_maps
@@ -75,7 +76,7 @@ class CFLDPipeline(DiffusionPipeline):
     def encode_sources(self, sources: Sequence[Image.Image], fit: Fit) -> Appearance:
         """Pictures of any size -> prompt and residuals, batch of `len(sources)`."""
         size = self.cfld.config.source.image_size
-        arrays = [np.array(source.convert("RGB")) for source in sources]
+        arrays = [rgb_pixels(source) for source in sources]
         pixels = [prepare_picture(array, fit_box(array.shape[1], array.shape[0], fit), size) for array in arrays]
         return self.cfld.encode_source(torch.stack(pixels).to(self.device, self.cfld.dtype))
 

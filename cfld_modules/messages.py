@@ -1,0 +1,10 @@
+"""Messages for people: short, whatever somebody fed in."""
+
+LONGEST_MESSAGE = 500
+
+
+def shortened(message: str) -> str:
+    """The message on one line of at most 500 characters; its middle is left out, not its subject or the remedy."""
+    message = " ".join(message.split())
+    half = (LONGEST_MESSAGE - len(" ... ")) // 2
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} ... {message[-half:]}"

@@ -1,0 +1,112 @@
+"""Whatever a photograph is saved as, it is read as people see it, or refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from cfld_modules.messages import LONGEST_MESSAGE, shortened
+from cfld_modules.photographs import (
+    STUDIO_WALL,
+    PhotographError,
+    check_photograph,
+    read_photograph,
+    rgb_pixels,
+)
+
+ORIENTATION = 0x0112
+RAMP = np.linspace(0, 255, 48 * 64).reshape(64, 48).astype(np.uint8)  # 48 wide
+PHOTO = Image.fromarray(np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=2))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["png", "webp", "tiff"])
+def test_a_photo_is_turned_upright_as_its_exif_says(tmp_path: Path, orientation: int, ending: str) -> None:
+    turns = (None, 0, 3, 1, 5, 2, 6, 4)  # what makes each orientation, in PIL's numbers of Transpose
+    turn = turns[orientation - 1]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = PHOTO if turn is None else PHOTO.transpose(Image.Transpose(turn))
+    file = tmp_path / f"photo.{ending}"
+    stored.save(file, exif=exif, **({"lossless": True} if ending == "webp" else {}))
+    assert np.array_equal(read_photograph(file), np.asarray(PHOTO))
+    assert check_photograph(file) == PHOTO.size
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I", "L"])
+def test_grey_of_sixteen_bits_keeps_its_shades(mode: str) -> None:
+    wide = RAMP if mode == "L" else RAMP.astype({"I;16": "<u2", "I;16B": ">u2", "I": "<i4"}[mode]) * 257
+    assert np.array_equal(rgb_pixels(Image.fromarray(wide)), np.repeat(RAMP[..., None], 3, axis=2))
+
+
+def test_a_sixteen_bit_file_is_not_white(tmp_path: Path) -> None:
+    Image.fromarray(RAMP.astype(np.uint16) * 257).save(tmp_path / "grey.png")
+    assert np.array_equal(read_photograph(tmp_path / "grey.png")[..., 1], RAMP)
+
+
+def see_through() -> Image.Image:
+    """The left half is transparent, over red that nobody shall see."""
+    pixels = np.dstack([np.asarray(PHOTO), np.full(RAMP.shape, 255, np.uint8)])
+    pixels[:, :24] = (255, 0, 0, 0)
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("save", [
+    lambda file: see_through().save(file),
+    lambda file: see_through().convert("LA").save(file),
+    lambda file: see_through().quantize(32, Image.Quantize.FASTOCTREE).save(file),
+    lambda file: Image.fromarray(np.asarray(see_through())[..., :3]).save(file, transparency=(255, 0, 0)),
+], ids=["RGBA", "LA", "palette", "one colour"])
+def test_what_is_transparent_is_the_studio_wall(tmp_path: Path, save) -> None:
+    save(tmp_path / "cut_out.png")
+    pixels = read_photograph(tmp_path / "cut_out.png")
+    assert (pixels[:, :24] == STUDIO_WALL).all()
+    assert not (pixels[:, 24:] == STUDIO_WALL).all(axis=2).any()
+
+
+def test_half_transparent_is_half_the_wall_and_opaque_is_untouched() -> None:
+    pixels = np.zeros((2, 2, 4), np.uint8)
+    pixels[0, :, 3], pixels[1] = 128, (10, 20, 30, 255)
+    blended = rgb_pixels(Image.fromarray(pixels))
+    assert np.abs(blended[0] - np.array(STUDIO_WALL) * 127 / 255).max() <= 1
+    assert (blended[1] == (10, 20, 30)).all()
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "bmp"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("read", [read_photograph, check_photograph])
+def test_a_file_that_ends_too_early_is_named(tmp_path: Path, ending: str, share: float, read) -> None:
+    file = tmp_path / f"cut.{ending}"
+    PHOTO.save(file)
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(PhotographError, match=rf"cut\.{ending}' cannot be read"):
+        read(file)
+
+
+@pytest.mark.parametrize("read", [read_photograph, check_photograph])
+def test_what_is_no_picture_is_named(tmp_path: Path, read) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "text.jpg").write_text("a text")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIH!R" + bytes(20))
+    for file in tmp_path.iterdir():
+        with pytest.raises(PhotographError, match=f"{file.name}' cannot be read"):
+            read(file)
+    with pytest.raises(PhotographError, match="gone.jpg' cannot be read"):
+        read(tmp_path / "gone.jpg")
+
+
+@pytest.mark.parametrize("pixels", [RAMP.astype(np.float32), RAMP.astype(np.int32) * 70_000])
+def test_numbers_that_are_no_shades_are_refused(pixels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="32 bits from 0 to .* not of 8 or 16"):
+        rgb_pixels(Image.fromarray(pixels))
+
+
+@given(start=st.text(max_size=60), middle=st.text(max_size=2000), end=st.text(max_size=60))
+def test_messages_are_one_line_of_limited_length_that_keeps_both_ends(start: str, middle: str, end: str) -> None:
+    message = shortened(f"first {start} {middle} {end} last")
+    assert len(message) <= LONGEST_MESSAGE and message.splitlines() == [message]
+    assert message.startswith("first") and message.endswith("last")
