@@ -106,10 +106,13 @@ def test_an_untouched_picture_is_bit_for_bit_the_picture(fit: str) -> None:
     assert np.array_equal(cut_picture(picture, fit_box(176, 256, fit)), picture)
 
 
+CANVAS = 1000
+
+
 def standing(left: float, top: float, right: float, bottom: float) -> Pose:
     points = np.full((18, 2), np.nan)
     points[[0, 10]] = (left, top), (right, bottom)
-    return Pose(points, 1000, 1000)
+    return Pose(points, CANVAS, CANVAS)
 
 
 person_sides = st.tuples(*[st.floats(-200, 1200)] * 2, *[st.floats(0, 1000)] * 2)
@@ -118,8 +121,12 @@ person_sides = st.tuples(*[st.floats(-200, 1200)] * 2, *[st.floats(0, 1000)] * 2
 @given(sides=person_sides)
 def test_a_person_is_framed_with_room_around(sides: tuple[float, float, float, float]) -> None:
     left, top, width, height = sides
+    # Of two points one has to lie in the picture; the other counts as at its border at the latest.
+    assume(0 <= left <= CANVAS and 0 <= top <= CANVAS)
+    person = standing(left, top, left + width, top + height)
+    width, height = min(width, CANVAS - left), min(height, CANVAS - top)
     assume(width + height > 10)
-    box = person_box(standing(left, top, left + width, top + height))
+    box = person_box(person)
     assert abs(box.width - box.height * FRAME_ASPECT) <= 1
     assert box.left - 1 <= left and left + width <= box.right + 1
     assert box.top - 1 <= top and top + height <= box.bottom + 1
@@ -131,6 +138,23 @@ def test_the_room_above_is_for_the_top_of_the_head() -> None:
     box = person_box(standing(500, 100, 520, 890))
     assert (box.top, box.bottom) == (-50, 950)
     assert (box.left + box.right) / 2 == pytest.approx(510, abs=0.5)
+
+
+@given(points=st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * 2), min_size=18, max_size=18))
+def test_no_stray_joint_makes_the_box_larger_than_the_picture_asks_for(points: list[tuple[float, float]]) -> None:
+    spread = np.array(points)
+    spread[::2] = spread[::2] % (640, 480)
+    box = person_box(Pose(spread, 640, 480))
+    assert box.height <= 640 / (1 - 2 * 0.08) / FRAME_ASPECT + 2
+    assert -box.width <= box.left <= 640 and -box.height <= box.top <= 480
+
+
+def test_a_person_who_is_not_in_the_picture_is_refused_with_the_numbers() -> None:
+    points = np.full((18, 2), 50.0)
+    points[:10] += 100
+    assert person_box(Pose(points, 150, 150)).height > 100
+    with pytest.raises(PoseError, match="only 8 of the person's 18 key points lie in the picture of 149x150"):
+        person_box(Pose(points, 149, 150))
 
 
 def test_a_person_of_one_point_cannot_be_framed() -> None:

@@ -57,13 +57,23 @@ def fit_box(width: int, height: int, fit: Fit) -> Box:
 def person_box(person: Pose) -> Box:
     """The box of the frame's aspect around a person, with the margins of the training photographs.
 
+    It encloses what the picture, which is the person's canvas, can show of them: points beyond it count as at its
+    border, or one stray joint would make the box as large as it is far away.
+
     Raises:
-        PoseError: when fewer than two key points are visible.
+        PoseError: when fewer than two key points are visible, or fewer than half of these lie in the picture.
     """
     visible = person.points[person.visible]
     if len(visible) < 2:
         raise PoseError("the person has fewer than two visible key points; wire in a skeleton of the person to crop to")
-    (left, top), (right, bottom) = visible.min(axis=0), visible.max(axis=0)
+    bounded = visible.clip(0, (person.width, person.height))
+    inside = int((visible == bounded).all(axis=1).sum())
+    if 2 * inside < len(visible):
+        raise PoseError(
+            f"only {inside} of the person's {len(visible)} key points lie in the picture of {person.width}x"
+            f"{person.height}; give the key points that were found in this picture"
+        )
+    (left, top), (right, bottom) = bounded.min(axis=0), bounded.max(axis=0)
     height = max(
         (bottom - top) / (1 - MARGIN_TOP - MARGIN_BOTTOM), (right - left) / (1 - 2 * MARGIN_SIDE) / FRAME_ASPECT, 1.0
     )
