@@ -74,6 +74,17 @@ def test_conversion_keeps_every_value(pair: Path, tmp_path: Path, dtype: torch.d
         assert opened.metadata()["format"] == "cfld"
 
 
+@pytest.mark.parametrize("option", [{"_use_new_zipfile_serialization": False}, {}])
+def test_files_of_old_torch_and_endings_in_capitals(tmp_path: Path, option: dict) -> None:
+    folder = golden.write_authors_pair(tmp_path, unet=golden.key_values())
+    for file in list(folder.iterdir()):
+        torch.save(torch.load(file), file.with_suffix(".BIN"), **option)
+        file.unlink()
+    assert_same(load_checkpoint(folder), tiny_checkpoint())
+    save_checkpoint(tmp_path / "CFLD.SAFETENSORS", tiny_checkpoint())
+    assert_same(load_checkpoint(tmp_path / "CFLD.SAFETENSORS"), tiny_checkpoint())
+
+
 def test_a_converted_file_needs_no_metadata(converted: Path, tmp_path: Path) -> None:
     save_file(tensor_files.read_tensors(converted), tmp_path / "bare.safetensors")
     assert_same(load_checkpoint(tmp_path / "bare.safetensors"), tiny_checkpoint())

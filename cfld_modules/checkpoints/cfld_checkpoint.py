@@ -59,7 +59,7 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
             "'python -m cfld_modules convert'"
         )
     try:
-        return _read_converted(path) if path.suffix == ".safetensors" else _read_authors_pair(path)
+        return _read_converted(path) if path.suffix.lower() == ".safetensors" else _read_authors_pair(path)
     except CheckpointError as error:
         raise CheckpointError(f"'{path.name}' cannot be used: {error}") from error
 
@@ -107,7 +107,7 @@ def _read_authors_pair(path: Path) -> Checkpoint:
     networks: dict[str, dict[str, torch.Tensor]] = {}
     unets: dict[str, dict[str, torch.Tensor]] = {}
     unread = ""
-    for file in sorted(file for file in folder.iterdir() if file.suffix in PICKLED):
+    for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in PICKLED):
         try:
             state = read_tensors(file)
         except CheckpointError as error:

@@ -24,7 +24,7 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
     Raises:
         CheckpointError: when the file is damaged, or holds anything but tensors.
     """
-    state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickle(file)
+    state = _read_safetensors(file) if file.suffix.lower() == ".safetensors" else _read_pickle(file)
     if isinstance(state, Mapping):
         state = state.get("state_dict", state)
     if not isinstance(state, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
@@ -53,7 +53,8 @@ def _read_safetensors(file: Path) -> object:
 
 def _read_pickle(file: Path) -> object:
     try:
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        # Files of torch before 1.6 are no zip archives, and cannot be memory-mapped.
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"'{file.name}' holds something other than tensors and was not opened, since such a file can run code; "

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     out: Path = arguments.out
-    if out.suffix != ".safetensors":
+    if out.suffix.lower() != ".safetensors":
         raise CommandError(f"OUT: '{out}' must end in .safetensors")
     if not out.parent.is_dir() or out.is_dir():
         raise CommandError(f"OUT: '{out}' cannot be written; give a file in a folder that exists")

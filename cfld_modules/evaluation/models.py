@@ -33,7 +33,7 @@ def load_pipeline(base: Path, cfld: Path, scheduler: str = "ddpm") -> CFLDPipeli
 
 def _load_ablation(path: Path) -> Checkpoint | None:
     """An ablated model that `train` wrote; None for anything else, which `load_checkpoint` then reads or refuses."""
-    if path.suffix != ".safetensors" or not path.is_file():
+    if path.suffix.lower() != ".safetensors" or not path.is_file():
         return None
     with safe_open(path, framework="pt") as file:
         stored = (file.metadata() or {}).get("config")

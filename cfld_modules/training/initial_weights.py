@@ -81,7 +81,7 @@ def load_backbone(backbone: SourceEncoder, file: Path) -> None:
         CheckpointError: when the file is no Swin of these sizes.
     """
     state: Mapping[str, torch.Tensor]
-    if file.suffix == ".safetensors":
+    if file.suffix.lower() == ".safetensors":
         networks = load_checkpoint(file).networks
         state = {name.removeprefix("backbone."): tensor for name, tensor in networks.items()}
     else:
