@@ -9,7 +9,8 @@ from ..cfld_modules.pipeline.base_model import load_base_model
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from .host.base_model import host_unet, host_vae
 from .host.networks import host_networks
-from .types import CATEGORY, CFLDType, LoadedCFLD, PoseType, image_batch
+from .pictures import image_batch
+from .types import CATEGORY, CFLDType, LoadedCFLD, PoseType
 
 LARGEST_NUMBER = 999_999
 

@@ -19,7 +19,8 @@ from ..cfld_modules.poses.detection import (
     people_frame,
 )
 from .host.networks import in_host_care, on_device
-from .types import CATEGORY, PoseType, picture_array
+from .pictures import picture_array, read_pictures
+from .types import CATEGORY, PoseType
 
 NODE = "Detect Pose"
 WEIGHTS_FOLDER = "annotators"
@@ -46,6 +47,7 @@ class CFLDDetectPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: torch.Tensor) -> io.NodeOutput:
+        image = read_pictures(NODE, "image", image)
         try:
             network = on_device(in_host_care(load_body_network(_weights_path())))
         except DetectionError as error:

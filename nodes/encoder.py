@@ -1,28 +1,25 @@
 """PRD Prompt Encoder: a photo of a person to conditioning and appearance."""
 
+import logging
+from collections.abc import Sequence
+
 import comfy.model_management
 import comfy.utils
 import torch
+import torch.nn.functional as functional
 from comfy_api.latest import io
 
 from ..cfld_modules.networks.model import Appearance
 from ..cfld_modules.pipeline.pictures import prepare_picture
-from ..cfld_modules.poses.framing import Fit, fit_box, person_box
+from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box
 from ..cfld_modules.poses.keypoints import Pose, PoseError
 from .host.conditioning import prompt_conditioning
 from .host.networks import on_device
-from .types import (
-    CATEGORY,
-    AppearanceType,
-    LoadedCFLD,
-    PoseType,
-    cfld_input,
-    fit_input,
-    picture_array,
-    read_poses,
-)
+from .pictures import on_studio_wall, picture_array, read_masks, read_pictures
+from .types import CATEGORY, AppearanceType, LoadedCFLD, PoseType, cfld_input, check_choice, fit_input, read_poses
 
 NODE = "PRD Prompt Encoder"
+OTHER_ASPECT = 0.1  # detectors round a picture's sides to multiples of 64
 
 
 class CFLDPromptEncoder(io.ComfyNode):
@@ -37,12 +34,20 @@ class CFLDPromptEncoder(io.ComfyNode):
             search_aliases=["pose transfer", "perception-refined decoder", "source person", "person to conditioning"],
             inputs=[
                 cfld_input(),
-                io.Image.Input("image", tooltip="The source person. A batch gives one person an image."),
+                io.Image.Input(
+                    "image", tooltip="The source person. A batch gives one person an image. What is transparent in an "
+                    "image with alpha becomes a studio's light grey wall.",
+                ),
                 fit_input("picture"),
                 PoseType.Input(
                     "person", optional=True,
                     tooltip="Key points of the person in the picture: the picture is then framed around them as the "
                     "training photos are, so that a small figure in a wide snapshot works. fit is not needed then.",
+                ),
+                io.Mask.Input(
+                    "mask", optional=True,
+                    tooltip="Where the person is (white), of any size. The rest becomes a studio's light grey wall, as "
+                    "CFLD's training photos have it. Load Image's mask is the other way round: use Invert Mask.",
                 ),
             ],
             outputs=[
@@ -54,16 +59,20 @@ class CFLDPromptEncoder(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, cfld: LoadedCFLD, image: torch.Tensor, fit: Fit, person: object = None
+        cls, cfld: LoadedCFLD, image: torch.Tensor, fit: Fit, person: object = None, mask: torch.Tensor | None = None
     ) -> io.NodeOutput:
-        people = [None] * len(image) if person is None else read_poses(NODE, "person", person)
-        if len(people) not in (1, len(image)):
-            raise ValueError(
-                f"{NODE}: input 'person' has {len(people)} frames for {len(image)} images; give one, or one an image"
-            )
-        people = people * (len(image) if len(people) == 1 else 1)
+        check_choice(NODE, "fit", fit, FITS)
+        image = read_pictures(NODE, "image", image)
+        people = [None] if person is None else read_poses(NODE, "person", person)
+        masks = [None] if mask is None else read_masks(NODE, "mask", mask)
         size = cfld.config.source.image_size
-        pixels = [_framed(picture, fit, pose, size) for picture, pose in zip(image, people, strict=True)]
+        pixels = [
+            _framed(picture if opacity is None else _cut_out(picture, opacity), fit, pose, size)
+            for picture, opacity, pose in zip(
+                image, _one_an_image("mask", "masks", image, masks), _one_an_image("person", "frames", image, people),
+                strict=True,
+            )
+        ]
         networks = on_device(cfld.networks)
         progress = comfy.utils.ProgressBar(len(pixels))
         encoded = []
@@ -83,11 +92,41 @@ class CFLDPromptEncoder(io.ComfyNode):
         return io.NodeOutput(positive, negative, appearance)
 
 
+def _one_an_image(name: str, what: str, image: torch.Tensor, values: Sequence) -> Sequence:
+    if len(values) not in (1, len(image)):
+        raise ValueError(
+            f"{NODE}: input '{name}' has {len(values)} {what} for {len(image)} images; give one, or one an image"
+        )
+    return [values[0]] * len(image) if len(values) == 1 else values
+
+
+def _cut_out(picture: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
+    """The picture (H, W, 3) on the studio's wall, by a mask (h, w) of any size."""
+    if not opacity.any():
+        raise ValueError(
+            f"{NODE}: input 'mask' is black everywhere, so that nobody is left; white is the person. Without a mask "
+            "the picture stays as it is"
+        )
+    border = torch.cat([opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]])
+    if border.mean() > 0.5 and not opacity.all():
+        logging.getLogger("cfld").warning(
+            f"{NODE}: input 'mask' is white along the picture's border. White is the person; if it is what surrounds "
+            "them, as in Load Image's mask, put Invert Mask between"
+        )
+    resized = functional.interpolate(opacity[None, None], size=picture.shape[:2], mode="bilinear")
+    return on_studio_wall(picture, resized[0, 0].to(picture.device))
+
+
 def _framed(picture: torch.Tensor, fit: Fit, person: Pose | None, size: int) -> torch.Tensor:
     array = picture_array(picture)
     height, width = array.shape[:2]
     if person is None:
         return prepare_picture(array, fit_box(width, height, fit), size)
+    if abs(person.width * height / (person.height * width) - 1) > OTHER_ASPECT:
+        logging.getLogger("cfld").warning(
+            f"{NODE}: input 'person' is on a canvas of {person.width}x{person.height}, and the picture is {width}x"
+            f"{height}, of another aspect. The key points are stretched to it; were they found in this picture?"
+        )
     scaled = Pose(person.points * (width / person.width, height / person.height), width, height)
     try:
         return prepare_picture(array, person_box(scaled), size)

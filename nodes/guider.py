@@ -4,8 +4,9 @@ from comfy_api.latest import io
 
 from ..cfld_modules.guidance import GUIDANCE_TYPES, SCALES_OF
 from .host.guidance import CFLDGuider
-from .types import CATEGORY
+from .types import CATEGORY, check_finite
 
+NODE = "CFLD Guider"
 SCALE_TOOLTIPS = {
     "full": "Scale towards the full prediction with prompt, pose and appearance (the paper's w_app).",
     "down": "Scale towards the prediction with the pose alone (the paper's w_pose).",
@@ -29,7 +30,7 @@ class CFLDGuiderNode(io.ComfyNode):
         ]
         return io.Schema(
             node_id="CFLDGuider",
-            display_name="CFLD Guider",
+            display_name=NODE,
             category=CATEGORY,
             description="Guidance by any of the six combinations in the authors' code. Rows whose weights cancel are "
             "not computed: with both scales equal, uc_down_full costs two rows a step.",
@@ -57,11 +58,19 @@ class CFLDGuiderNode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model: object, positive: list, negative: list, mode: dict, guidance_start_percent: float,
-        guidance_end_percent: float,
+        cls, model: object, positive: list, negative: list, mode: dict | None = None,
+        guidance_start_percent: float = 0.0, guidance_end_percent: float = 1.0,
     ) -> io.NodeOutput:
+        if mode is None:  # the host leaves out an input that is none of its options, and checks nothing else about it
+            raise ValueError(
+                f"{NODE}: input 'mode' is missing, wired or unknown; give one of {', '.join(GUIDANCE_TYPES)}"
+            )
         guidance_type = mode["mode"]
         scales = {scale: mode[f"{scale}_scale"] for scale in SCALES_OF[guidance_type]}
+        check_finite(
+            NODE, guidance_start_percent=guidance_start_percent, guidance_end_percent=guidance_end_percent,
+            **{f"mode.{scale}_scale": value for scale, value in scales.items()},
+        )
         guider = CFLDGuider(model, guidance_type, scales, (guidance_start_percent, guidance_end_percent))
         guider.set_conds(positive, negative)
         return io.NodeOutput(guider)

@@ -5,7 +5,10 @@ from comfy_api.latest import io
 
 from ..cfld_modules.networks.model import Appearance
 from .host.appearance import apply_hga
-from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input, percent_inputs
+from .pictures import read_masks
+from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input, check_finite, percent_inputs
+
+NODE = "HGA Apply"
 
 
 class CFLDApplyHGA(io.ComfyNode):
@@ -13,7 +16,7 @@ class CFLDApplyHGA(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="CFLDApplyHGA",
-            display_name="HGA Apply",
+            display_name=NODE,
             category=CATEGORY,
             description="Patches a Stable Diffusion 1.5 model for CFLD: its trained key/value matrices, the source "
             "person's appearance in the cross-attention queries, and the three-branch guidance under any sampler.",
@@ -48,10 +51,14 @@ class CFLDApplyHGA(io.ComfyNode):
         cls, model: object, cfld: LoadedCFLD, appearance: Appearance, strength: float, pose_guidance: float,
         start_percent: float, end_percent: float, mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
+        check_finite(
+            NODE, strength=strength, pose_guidance=pose_guidance, start_percent=start_percent, end_percent=end_percent
+        )
         people = len(appearance.prompt)
+        mask = None if mask is None else read_masks(NODE, "mask", mask)
         if mask is not None and len(mask) not in (1, people):
             raise ValueError(
-                f"HGA Apply: input 'mask' has {len(mask)} masks for {people} source people; give one, or as many"
+                f"{NODE}: input 'mask' has {len(mask)} masks for {people} source people; give one, or as many"
             )
         if strength == 0 or start_percent >= end_percent or (mask is not None and not mask.any()):
             return io.NodeOutput(model)

@@ -1,6 +1,7 @@
 """CFLD Loader: a checkpoint in models/cfld to a CFLD in the host's care."""
 
 import os
+from reprlib import repr as short
 
 import comfy.model_management
 import folder_paths
@@ -8,11 +9,14 @@ import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, load_checkpoint
+from ..cfld_modules.messages import shortened
 from ..cfld_modules.networks.config import CheckpointError
 from .host.networks import host_networks
-from .types import CATEGORY, CFLDType, LoadedCFLD
+from .types import CATEGORY, CFLDType, LoadedCFLD, check_choice
 
+NODE = "CFLD Loader"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+WEIGHT_DTYPES = ("default", *DTYPES)
 
 
 class CFLDLoader(io.ComfyNode):
@@ -20,7 +24,7 @@ class CFLDLoader(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="CFLDLoader",
-            display_name="CFLD Loader",
+            display_name=NODE,
             category=CATEGORY,
             description="Loads a CFLD checkpoint: the authors' two .bin files in one folder below models/cfld, or one "
             ".safetensors made from them by 'python -m cfld_modules convert'.",
@@ -32,7 +36,7 @@ class CFLDLoader(io.ComfyNode):
                     "one folder, choose either.",
                 ),
                 io.Combo.Input(
-                    "weight_dtype", options=["default", *DTYPES], default="default",
+                    "weight_dtype", options=list(WEIGHT_DTYPES), default="default",
                     tooltip="Precision of CFLD's own networks, which run once a picture. default: the file's, or fp32 "
                     "where the device cannot compute in it.",
                 ),
@@ -41,27 +45,29 @@ class CFLDLoader(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, cfld_name: str) -> bool | str:
-        if cfld_name in checkpoint_names():
-            return True
-        return (
-            f"CFLD Loader: cfld_name '{cfld_name}' is not in models/cfld. Put the authors' pytorch_model.bin and "
-            "pytorch_model_1.bin in a folder there, or a .safetensors made by 'python -m cfld_modules convert', and "
-            "reload the page."
-        )
+    def validate_inputs(
+        cls, cfld_name: str | None = None, weight_dtype: str | None = None, input_types: dict | None = None
+    ) -> bool:
+        """See `CFLDLoadPose.validate_inputs`."""
+        if cfld_name is not None:
+            checkpoint_path(cfld_name)
+        if weight_dtype is not None:
+            check_choice(NODE, "weight_dtype", weight_dtype, WEIGHT_DTYPES)
+        return True
 
     @classmethod
-    def fingerprint_inputs(cls, cfld_name: str, weight_dtype: str) -> tuple:
-        path = folder_paths.get_full_path_or_raise("cfld", cfld_name)
-        return (path, os.path.getmtime(path), weight_dtype)
+    def fingerprint_inputs(cls, cfld_name: str | None, weight_dtype: str | None) -> list:
+        paths = [checkpoint_path(name) for name in ([cfld_name] if cfld_name is not None else checkpoint_names())]
+        return [(path, os.path.getmtime(path)) for path in paths]
 
     @classmethod
     def execute(cls, cfld_name: str, weight_dtype: str) -> io.NodeOutput:
+        check_choice(NODE, "weight_dtype", weight_dtype, WEIGHT_DTYPES)
         try:
-            checkpoint = load_checkpoint(folder_paths.get_full_path_or_raise("cfld", cfld_name))
+            checkpoint = load_checkpoint(checkpoint_path(cfld_name))
             networks = build_networks(checkpoint)
         except CheckpointError as error:
-            raise ValueError(f"CFLD Loader: cfld_name: {error}") from error
+            raise ValueError(shortened(f"{NODE}: input 'cfld_name': {error}")) from error
         networks.to(DTYPES.get(weight_dtype) or _supported(networks.dtype))
         return io.NodeOutput(
             LoadedCFLD(cfld_name, checkpoint.config, host_networks(networks), checkpoint.key_values)
@@ -71,7 +77,32 @@ class CFLDLoader(io.ComfyNode):
 def checkpoint_names() -> list[str]:
     """Files below models/cfld that may be checkpoints, by their endings alone."""
     endings = (".safetensors", *PICKLED)
-    return [name for name in folder_paths.get_filename_list("cfld") if name.endswith(endings)]
+    names = folder_paths.get_filename_list("cfld")
+    return [name for name in names if name.lower().endswith(endings) and any(map(os.path.isfile, _places(name)))]
+
+
+def checkpoint_path(name: object) -> str:
+    """The file of this name in `checkpoint_names`.
+
+    Raises:
+        ValueError: naming the node, the file and what is the matter with it.
+    """
+    if isinstance(name, str) and name in checkpoint_names():
+        return next(filter(os.path.isfile, _places(name)))
+    name = name if isinstance(name, str) else short(name)
+    problem = (
+        "is not in models/cfld. Put the authors' pytorch_model.bin and pytorch_model_1.bin in a folder there, or a "
+        ".safetensors made by 'python -m cfld_modules convert', and reload the page"
+    )
+    if any(map(os.path.isdir, _places(name))):
+        problem = "is a folder; choose a file in it"
+    elif any(map(os.path.islink, _places(name))):
+        problem = "is a link to a file that is not there any more; put the file itself into models/cfld"
+    raise ValueError(shortened(f"{NODE}: input 'cfld_name': '{name}' {problem}."))
+
+
+def _places(name: str) -> list[str]:
+    return [os.path.join(folder, name) for folder in folder_paths.get_folder_paths("cfld")]
 
 
 def _supported(dtype: torch.dtype) -> torch.dtype:

@@ -5,12 +5,22 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.poses.framing import Fit, frame_pose
+from ..cfld_modules.poses.framing import FITS, Fit, frame_pose
 from ..cfld_modules.poses.pose_maps import pose_maps
 from .host.conditioning import source_count
 from .host.networks import on_device
 from .host.pose_control import pose_conditioning
-from .types import CATEGORY, LoadedCFLD, PoseType, cfld_input, fit_input, percent_inputs, read_poses
+from .types import (
+    CATEGORY,
+    LoadedCFLD,
+    PoseType,
+    cfld_input,
+    check_choice,
+    check_finite,
+    fit_input,
+    percent_inputs,
+    read_poses,
+)
 
 NODE = "Pose Conditioning"
 
@@ -52,6 +62,8 @@ class CFLDPoseConditioning(io.ComfyNode):
         cls, cfld: LoadedCFLD, positive: list, negative: list, pose: object, strength: float, start_percent: float,
         end_percent: float, fit: Fit,
     ) -> io.NodeOutput:
+        check_finite(NODE, strength=strength, start_percent=start_percent, end_percent=end_percent)
+        check_choice(NODE, "fit", fit, FITS)
         poses = read_poses(NODE, "pose", pose)
         if strength == 0 or start_percent >= end_percent:
             return io.NodeOutput(positive, negative)

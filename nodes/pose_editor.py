@@ -5,10 +5,12 @@ import json
 import numpy as np
 import torch
 from comfy_api.latest import io
+from PIL import Image
 
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.pose_maps import draw_pose
-from .types import CATEGORY, PoseType, image_batch, read_poses
+from .pictures import check_memory, image_batch, picture_array, read_pictures
+from .types import CATEGORY, PoseType, read_poses
 
 NODE = "Pose Editor"
 
@@ -55,12 +57,15 @@ class CFLDPoseEditor(io.ComfyNode):
             raise ValueError(
                 f"{NODE}: input 'pose_json' is empty; draw a pose, paste OpenPose JSON, or connect the input 'pose'"
             )
+        check_memory(NODE, len(poses), width, height)
         poses = [_on_canvas(one, width, height) for one in poses]
         frames = write_pose_keypoints(poses)
-        drawings = image_batch([draw_pose(one, width, height) for one in poses])
+        drawings = [draw_pose(one, width, height) for one in poses]
+        if background is not None:
+            _put_behind(drawings, read_pictures(NODE, "background", background))
         # The widget offers a connected pose, once it is known, as the figure to start from.
         starting_point = {} if is_drawn else {"ui": {"pose_json": [json.dumps(frames)]}}
-        return io.NodeOutput(frames, _over(background, drawings), **starting_point)
+        return io.NodeOutput(frames, image_batch(drawings), **starting_point)
 
 
 def _on_canvas(pose: Pose, width: int, height: int) -> Pose:
@@ -70,11 +75,10 @@ def _on_canvas(pose: Pose, width: int, height: int) -> Pose:
     return Pose(pose.points * scale + margin, width, height)
 
 
-def _over(background: torch.Tensor | None, drawings: torch.Tensor) -> torch.Tensor:
-    """Drawings (B, H, W, 3) over the background's pictures, which are squashed to their size."""
-    if background is None:
-        return drawings
-    size = drawings.shape[1:3]
-    behind = torch.nn.functional.interpolate(background[..., :3].movedim(-1, 1), size=size, mode="bilinear")
-    behind = behind.movedim(1, -1)[[min(index, len(behind) - 1) for index in range(len(drawings))]]
-    return torch.where(drawings.amax(dim=-1, keepdim=True) > 0, drawings, behind.to(drawings.device))
+def _put_behind(drawings: list[np.ndarray], pictures: torch.Tensor) -> None:
+    """Fill what is black in the drawings with the pictures, squashed to their size; the last one serves the rest."""
+    for index, drawing in enumerate(drawings):
+        if index < len(pictures):
+            picture = Image.fromarray(picture_array(pictures[index]))
+            behind = np.asarray(picture.resize(drawing.shape[1::-1], Image.Resampling.BILINEAR))
+        np.copyto(drawing, behind, where=~drawing.any(axis=2, keepdims=True))

@@ -2,15 +2,17 @@
 
 import os
 from pathlib import Path
+from reprlib import repr as short
 
 import folder_paths
-import numpy as np
 from comfy_api.latest import io
 
+from ..cfld_modules.messages import shortened
 from ..cfld_modules.poses.keypoints import PoseError, write_pose_keypoints
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from ..cfld_modules.poses.reading import parse_pose_json
-from .types import CATEGORY, PoseType, image_batch, read_poses
+from .pictures import check_memory, image_batch
+from .types import CATEGORY, PoseType, check_choice, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
 
@@ -34,25 +36,27 @@ class CFLDLoadPose(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, pose: str) -> bool | str:
-        if pose in pose_names():
-            return True
-        return (
-            f"Load Pose: pose '{pose}' is neither a bundled pose nor a .json file in ComfyUI's input folder; put the "
-            "file there and reload the page."
-        )
+    def validate_inputs(cls, pose: str | None = None, input_types: dict | None = None) -> bool:
+        """Asks for `input_types`, since the host then leaves the types of wires to the node: a STRING may come, too.
+
+        An error is raised, not returned, since the host would repeat it for each argument here.
+        """
+        if pose is not None:  # as what comes by a wire is at this time
+            pose_path(pose)
+        return True
 
     @classmethod
-    def fingerprint_inputs(cls, pose: str) -> tuple:
-        path = _pose_path(pose)
-        return (str(path), os.path.getmtime(path))
+    def fingerprint_inputs(cls, pose: str | None) -> list:
+        paths = [pose_path(one) for one in ([pose] if pose is not None else pose_names())]
+        return [(str(path), path.stat().st_mtime) for path in paths]
 
     @classmethod
     def execute(cls, pose: str) -> io.NodeOutput:
+        path = pose_path(pose)
         try:
-            poses = parse_pose_json(_pose_path(pose).read_bytes())
-        except PoseError as error:
-            raise ValueError(f"Load Pose: input 'pose': '{pose}': {error}") from error
+            poses = parse_pose_json(path.read_bytes())
+        except (PoseError, OSError) as error:
+            raise ValueError(shortened(f"Load Pose: input 'pose': '{pose}': {error}")) from error
         return io.NodeOutput(write_pose_keypoints(poses))
 
 
@@ -80,18 +84,47 @@ class CFLDDrawPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: object, width: int, height: int, style: str) -> io.NodeOutput:
-        drawings = [draw_pose_in_style(one, width, height, style) for one in read_poses("Draw Pose", "pose", pose)]
-        return io.NodeOutput(image_batch([np.ascontiguousarray(drawing) for drawing in drawings]))
+        check_choice("Draw Pose", "style", style, STYLES)
+        poses = read_poses("Draw Pose", "pose", pose)
+        check_memory("Draw Pose", len(poses), width, height)
+        return io.NodeOutput(image_batch([draw_pose_in_style(one, width, height, style) for one in poses]))
 
 
 def pose_names() -> list[str]:
     """Bundled poses without ending, then the JSON files in the input folder."""
-    bundled = sorted(path.stem for path in BUNDLED.glob("*.json"))
     folder = Path(folder_paths.get_input_directory())
-    return bundled + sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.json"))
+    own = (file.relative_to(folder).as_posix() for file in folder.rglob("*.[jJ][sS][oO][nN]") if not _problem(file))
+    return [*_bundled(), *sorted(own)]
 
 
-def _pose_path(pose: str) -> Path:
-    if pose.endswith(".json"):
-        return Path(folder_paths.get_annotated_filepath(pose))
-    return BUNDLED / f"{pose}.json"
+def pose_path(pose: object) -> Path:
+    """The file of a bundled pose, or of one in the input folder, by its name in `pose_names`.
+
+    Raises:
+        ValueError: naming the node, the pose and what is the matter with it.
+    """
+    if isinstance(pose, str) and pose in (bundled := _bundled()):
+        return bundled[pose]
+    name = pose if isinstance(pose, str) else short(pose)
+    file = Path(folder_paths.get_input_directory(), name)
+    is_listed = ".." not in file.parts and not os.path.isabs(name) and file.suffix.lower() == ".json"
+    problem = _problem(file) if is_listed and os.path.lexists(file) else (
+        "is neither a bundled pose nor a .json file in ComfyUI's input folder; put the file there and reload the page"
+    )
+    if problem:
+        raise ValueError(shortened(f"Load Pose: input 'pose': '{name}' {problem}."))
+    return file
+
+
+def _bundled() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(BUNDLED.glob("*.json"))}
+
+
+def _problem(file: Path) -> str:
+    """Why something in the input folder is no file to read; empty if it is one."""
+    target = os.path.realpath(file)
+    if not Path(target).is_relative_to(os.path.realpath(folder_paths.get_input_directory())):
+        return "is a link that leads out of ComfyUI's input folder; put the file itself there"
+    if not os.path.exists(target):
+        return "is a link to a file that is not there any more; put the file itself there"
+    return "" if os.path.isfile(target) else "is a folder; choose a .json file in it"

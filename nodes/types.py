@@ -1,12 +1,16 @@
 """Custom types on the wires, and the inputs several nodes share."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
+from reprlib import repr as short
 from typing import Any
 
-import numpy as np
 import torch
 from comfy_api.latest import io
 
+from ..cfld_modules.messages import shortened
 from ..cfld_modules.networks.config import CFLDConfig
 from ..cfld_modules.poses.framing import FITS
 from ..cfld_modules.poses.keypoints import Pose, PoseError
@@ -65,14 +69,26 @@ def read_poses(node: str, name: str, value: Any) -> list[Pose]:
     try:
         return read_pose_keypoints(value)
     except PoseError as error:
-        raise ValueError(f"{node}: input '{name}': {error}") from error
+        raise ValueError(shortened(f"{node}: input '{name}': {error}")) from error
 
 
-def picture_array(image: torch.Tensor) -> np.ndarray:
-    """One picture of an IMAGE batch, (H, W, C) in [0, 1] -> RGB uint8 (H, W, 3)."""
-    return (image[..., :3].clamp(0, 1) * 255.0).round().to(torch.uint8).cpu().numpy()
+def check_finite(node: str, **numbers: object) -> None:
+    """That inputs which the host bounds are numbers: it compares, and no comparison with NaN fails.
+
+    Raises:
+        ValueError: naming node, input and value.
+    """
+    for name, number in numbers.items():
+        if not isinstance(number, Real) or not math.isfinite(number):
+            raise ValueError(f"{node}: input '{name}' is {short(number)}; give a finite number")
 
 
-def image_batch(pictures: list[np.ndarray]) -> torch.Tensor:
-    """RGB uint8 pictures of one size -> IMAGE (B, H, W, 3) in [0, 1]."""
-    return torch.from_numpy(np.stack(pictures)).float() / 255.0
+def check_choice(node: str, name: str, value: object, options: Iterable[str]) -> None:
+    """That a combo, which any wire may feed, has one of its options.
+
+    Raises:
+        ValueError: naming node, input, value and options.
+    """
+    options = list(options)
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{node}: input '{name}' is {short(value)}; give one of {', '.join(options)}")

@@ -8,6 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from ..photographs import STUDIO_WALL
 from ..poses.keypoints import Pose
 from .body import dress_skeleton, key_points
 from .identity import Identity
@@ -27,7 +28,7 @@ AMBIENT, DIRECT = np.float32(0.80), np.float32(0.24)
 OUTLINE_STEP = 0.022
 # Of two shapes this near to each other the first is drawn: segments of a limb share the sphere at their joint.
 TIE = np.float32(2e-4)
-WALL, FLOOR = (226, 227, 231), (204, 205, 211)
+FLOOR = (204, 205, 211)
 
 # How far, in units of height, shapes of a member of the body may lie in front of a key point without hiding it: a point
 # lies inside its own members, those of the face at its surface; a skirt hides no leg. The margin over the neck lets it
@@ -90,7 +91,7 @@ def draw_mannequin(identity: Identity, pose: MannequinPose, width: int = 176, he
 def _fit_camera(bounds: Array, width: int, height: int) -> Camera:
     """Centres the person; the scale is that of a grown person upright, less if the pose would not fit."""
     low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
-    room = np.array([width, height]) - 2 * BORDER * height
+    room = np.array([width, height]) - 2 * BORDER * min(height, 2 * width)
     scale = min(FIGURE_HEIGHT * height, float((room / (high - low)).min()))
     left, top = np.array([width, height]) / 2 - scale * (low + high) / 2
     return Camera(scale, float(left), float(top))
@@ -173,7 +174,7 @@ def _studio(width: int, height: int) -> Array:
     """(height, width, 3): a plain wall that brightens upwards."""
     share = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     return np.broadcast_to(
-        np.array(WALL, np.float32) * (1 - share) + np.array(FLOOR, np.float32) * share, (height, width, 3)
+        np.array(STUDIO_WALL, np.float32) * (1 - share) + np.array(FLOOR, np.float32) * share, (height, width, 3)
     )
 
 

@@ -31,8 +31,8 @@ def _draw_openpose(pose: Pose, width: int, height: int) -> np.ndarray:
             middle = ((first[0] + second[0]) // 2, (first[1] + second[1]) // 2)
             length, angle = math.dist(first, second), math.atan2(second[1] - first[1], second[0] - first[0])
             outline = cv2.ellipse2Poly(middle, (int(length / 2), thickness), int(math.degrees(angle)), 0, 360, 1)
-            cv2.fillConvexPoly(canvas, np.array(outline), JOINT_COLOURS[limb])
-    canvas = (canvas * 0.6).astype(np.uint8)
+            colour = tuple(channel * 3 // 5 for channel in JOINT_COLOURS[limb])
+            cv2.fillConvexPoly(canvas, np.array(outline), colour)
     for joint, colour in zip(joints, JOINT_COLOURS, strict=True):
         if joint is not None:
             cv2.circle(canvas, joint, thickness, colour, -1)

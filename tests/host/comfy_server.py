@@ -127,8 +127,11 @@ def _note(run: Run, kind: str, data: dict) -> None:
 
 
 @contextmanager
-def running_server(comfy: Path, folder: Path) -> Iterator[Server]:
-    """Starts ComfyUI with `folder` as its base directory, in which the models and inputs are; stops it at the end."""
+def running_server(comfy: Path, folder: Path, *packs: str) -> Iterator[Server]:
+    """Starts ComfyUI with `folder` as its base directory, in which the models and inputs are; stops it at the end.
+
+    `packs` are files or folders in its `custom_nodes` that are loaded beside this pack.
+    """
     (folder / "custom_nodes").mkdir(parents=True, exist_ok=True)
     (folder / "custom_nodes" / PACK_NAME).symlink_to(host.PACK)
     port = _free_port()
@@ -137,7 +140,7 @@ def running_server(comfy: Path, folder: Path) -> Iterator[Server]:
         host.find_python(comfy), comfy / "main.py", "--cpu", "--listen", "127.0.0.1", "--port", port,
         "--disable-auto-launch", "--disable-api-nodes", "--base-directory", folder,
         "--database-url", f"sqlite:///{folder / 'comfyui.db'}", "--use-pytorch-cross-attention",
-        "--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK_NAME,
+        "--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK_NAME, *packs,
     ]
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -16,6 +16,8 @@ import torch
 from comfy_server import PACK_NAME, Refused, running_server
 from PIL import Image
 
+from cfld_modules.guidance import GUIDANCE_TYPES
+
 WORKFLOWS = host.PACK / "workflows"
 PHOTO = host.PACK / "tests" / "data" / "astronaut.jpg"
 NAMES = sorted(path.stem for path in (WORKFLOWS / "api").glob("*.json"))
@@ -28,6 +30,24 @@ SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
 SIDES = {"basic_transfer": 256, "demo_no_downloads": 512}
 HAS_DETECTOR = importlib.util.find_spec("controlnet_aux") is not None
 seeds = itertools.count(1)
+
+
+# A pack that puts a text on wires of every kind that may lead into a combo.
+WIRES = "wires.py"
+WIRES_CODE = '''
+class Wire:
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"text": ("STRING", {})}})
+    RETURN_TYPES = ("COMBO", "STRING", "*")
+    FUNCTION = "give"
+    CATEGORY = "test"
+
+    def give(self, text):
+        return (text,) * 3
+
+
+NODE_CLASS_MAPPINGS = {"Wire": Wire}
+'''
+KINDS = ("COMBO", "STRING", "any")
 
 
 class RunsWhenRead:
@@ -64,6 +84,15 @@ def folder(tmp_path_factory):
     scene = photo.resize(SCENE)
     scene.putalpha(Image.fromarray(np.where(painted(), 0, 255).astype(np.uint8)))
     scene.save(inputs / "scene.png")
+    (folder / "custom_nodes").mkdir()
+    (folder / "custom_nodes" / WIRES).write_text(WIRES_CODE)
+    (models / "cfld" / "dangling.safetensors").symlink_to("gone.safetensors")
+    (models / "cfld" / "CAPITALS.SAFETENSORS").symlink_to(models / "cfld" / "cfld.safetensors")
+    (models / "cfld" / "folder.safetensors").mkdir()
+    (inputs / "folder.json").mkdir()
+    (inputs / "dangling.json").symlink_to("gone.json")
+    (folder / "secret.json").write_text("[]")
+    (inputs / "outside.json").symlink_to(folder / "secret.json")
     (inputs / "bad_pose.json").write_text('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}')
     if HAS_DETECTOR:
         with warnings.catch_warnings():
@@ -79,7 +108,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder, comfy_path):
-    with running_server(comfy_path, folder) as server:
+    with running_server(comfy_path, folder, WIRES) as server:
         yield server
 
 
@@ -263,6 +292,85 @@ def test_pose_json_may_be_an_object(server, given):
     frames = json.loads(prompt[the_node(prompt, "CFLDPoseEditor")]["inputs"]["pose_json"])
     run = server.run(set_input(prompt, "CFLDPoseEditor", pose_json=given(frames)))
     assert run.error is None, run.error["exception_message"]
+
+
+def by_wire(prompt, class_type, name, text, kind="STRING"):
+    """The prompt with a text on a wire into an input."""
+    wire = f"{class_type}.{name}"
+    prompt[wire] = {"class_type": "Wire", "inputs": {"text": text}}
+    return set_input(prompt, class_type, **{name: [wire, KINDS.index(kind)]})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_combo_takes_a_wire_of_any_kind_and_the_host_has_nothing_to_say(server, kind):
+    prompt, start = basic(), len(server.log.read_text())
+    for class_type, name, text in (
+        ("CFLDLoader", "cfld_name", "cfld.safetensors"), ("CFLDLoader", "weight_dtype", "default"),
+        ("CFLDLoadPose", "pose", "walking_front"),
+    ):
+        by_wire(prompt, class_type, name, text, kind)
+    run = server.run(prompt)
+    assert run.error is None and len(server.pictures(run)) == 1
+    assert server.run(prompt).started == []
+    said = server.log.read_text()[start:]
+    assert "arning" not in said and "WARN" not in said and "rror" not in said, said
+
+
+@pytest.mark.parametrize(("class_type", "name", "text", "words"), [
+    ("CFLDLoader", "cfld_name", "../checkpoints/sdxl.safetensors", ["CFLD Loader", "'cfld_name'", "is not in models"]),
+    ("CFLDLoader", "weight_dtype", "fp8", ["CFLD Loader", "'weight_dtype'", "'fp8'", "default, fp32"]),
+    ("CFLDLoadPose", "pose", "../secret.json", ["Load Pose", "'pose'", "neither"]),
+    ("CFLDLoadPose", "pose", "x" * 10_000, ["Load Pose", "'pose'", "put the file there"]),
+])
+def test_what_a_wire_may_not_bring_is_one_line_by_node(server, class_type, name, text, words):
+    run = server.run(by_wire(basic(), class_type, name, text))
+    message = run.error["exception_message"].strip()
+    assert run.error["node_id"] == the_node(basic(), class_type)
+    assert [word for word in words if word not in message] == [], message
+    assert len(message) <= 500 and "\n" not in message
+
+
+@pytest.mark.parametrize(("class_type", "name", "value", "words"), [
+    ("CFLDLoader", "cfld_name", "dangling.safetensors", "'dangling.safetensors' is a link to a file that is not there"),
+    ("CFLDLoader", "cfld_name", "folder.safetensors", "'folder.safetensors' is a folder; choose a file in it"),
+    ("CFLDLoader", "weight_dtype", "fp8", "input 'weight_dtype' is 'fp8'; give one of default, fp32"),
+    ("CFLDLoadPose", "pose", "dangling.json", "'dangling.json' is a link to a file that is not there any more"),
+    ("CFLDLoadPose", "pose", "folder.json", "'folder.json' is a folder; choose a .json file in it"),
+    ("CFLDLoadPose", "pose", "outside.json", "'outside.json' is a link that leads out of ComfyUI's input folder"),
+    ("CFLDLoadPose", "pose", "x" * 10_000, "put the file there"),
+])
+def test_what_is_no_file_is_refused_in_one_line_by_node(server, class_type, name, value, words):
+    prompt = set_input(basic(), class_type, **{name: value})
+    with pytest.raises(Refused) as refused:
+        server.queue(prompt)
+    (error,) = refused.value.answer["node_errors"][the_node(prompt, class_type)]["errors"]
+    assert words in error["details"] and len(error["details"]) <= 500
+    options = server.get(f"/object_info/{class_type}")[class_type]["input"]["required"][name]
+    assert value not in str(options)
+
+
+def test_a_checkpoint_with_its_ending_in_capitals_is_listed_and_loads(server):
+    run = server.run(set_input(basic(), "CFLDLoader", cfld_name="CAPITALS.SAFETENSORS"))
+    assert run.error is None and len(server.pictures(run)) == 1
+
+
+@pytest.mark.parametrize("mode", [{}, {"mode": "uc_up_full"}, {"mode": 3}, {"mode": ["wire", 0]}])
+def test_a_guider_without_a_known_mode_is_one_line(server, mode):
+    prompt = workflow("cfld_guider")
+    inputs = prompt[the_node(prompt, "CFLDGuider")]["inputs"]
+    for name in [name for name in inputs if name.split(".")[0] == "mode"]:
+        del inputs[name]
+    inputs.update(mode)
+    prompt["wire"] = {"class_type": "Wire", "inputs": {"text": "uc_down_full"}}
+    run = server.run(prompt)
+    assert run.error["exception_message"].strip() == (
+        f"CFLD Guider: input 'mode' is missing, wired or unknown; give one of {', '.join(GUIDANCE_TYPES)}"
+    )
+
+
+def test_numbers_that_json_should_not_hold_are_named(server):
+    run = server.run(set_input(basic(), "CFLDApplyHGA", strength=float("nan")))
+    assert "HGA Apply: input 'strength' is nan; give a finite number" in run.error["exception_message"]
 
 
 def test_an_empty_mask_is_no_error(server):

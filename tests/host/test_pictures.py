@@ -1,0 +1,234 @@
+"""Whatever comes on a picture's, a mask's or a number's wire: read as what it is, or refused by node and input."""
+
+import logging
+import tracemalloc
+
+import numpy as np
+import pytest
+import tiny_host
+import torch
+from tiny_host import nodes
+
+pytestmark = pytest.mark.usefixtures("no_gradients")
+pictures = tiny_host.importlib.import_module("cfld_pack.nodes.pictures")
+photographs = tiny_host.importlib.import_module("cfld_pack.cfld_modules.photographs")
+keypoints = tiny_host.importlib.import_module("cfld_pack.cfld_modules.poses.keypoints")
+
+WALL = torch.tensor(photographs.STUDIO_WALL) / 255.0
+NAN, INFINITY = float("nan"), float("inf")
+COLOURS = torch.rand(2, 6, 5, 3, generator=torch.Generator().manual_seed(1))
+HALF = torch.zeros(6, 5)
+HALF[:, 2:] = 1.0
+
+
+def with_one(tensor, value):
+    spoilt = tensor.clone()
+    spoilt.view(-1)[-1] = value
+    return spoilt
+
+
+# --- Pictures and masks -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_rgb_passes_untouched(dtype):
+    read = pictures.read_pictures("Node", "image", COLOURS.to(dtype))
+    assert torch.equal(read, COLOURS.to(dtype).float())
+
+
+def test_bytes_one_channel_and_opacity():
+    image = (COLOURS * 255).to(torch.uint8)
+    assert torch.equal(pictures.read_pictures("Node", "image", image), image / 255.0)
+    grey = pictures.read_pictures("Node", "image", COLOURS[..., :1])
+    assert torch.equal(grey, COLOURS[..., :1].expand(-1, -1, -1, 3))
+    cut_out = torch.cat([COLOURS, HALF[None, ..., None].expand(2, -1, -1, -1)], dim=-1)
+    read = pictures.read_pictures("Node", "image", cut_out)
+    assert torch.equal(read[:, :, 2:], COLOURS[:, :, 2:])
+    assert torch.equal(read[:, :, :2], WALL.expand(2, 6, 2, 3))
+
+
+@pytest.mark.parametrize("wrong", [
+    COLOURS[0], COLOURS[0, ..., 0], COLOURS[..., :2], COLOURS[..., :1].expand(-1, -1, -1, 5), COLOURS[:0],
+    COLOURS[:, :0], COLOURS[:, :, :0], COLOURS[..., :0], COLOURS.to(torch.int32), COLOURS > 0.5, COLOURS.numpy(),
+    "a text", None, [],
+    with_one(COLOURS, NAN), with_one(COLOURS, INFINITY), with_one(COLOURS, -INFINITY), with_one(COLOURS.half(), NAN),
+], ids=lambda wrong: str(getattr(wrong, "shape", wrong)))
+def test_any_other_picture_is_refused_by_every_node(encoded, wrong):
+    frame = tiny_host.golden.pose_keypoints("side")
+    for call, words in [
+        (lambda: nodes.CFLDPromptEncoder.execute(encoded.cfld, wrong, "pad"), "PRD Prompt Encoder: input 'image' "),
+        (lambda: nodes.CFLDDetectPose.execute(wrong), "Detect Pose: input 'image' "),
+        (lambda: pictures.read_pictures("Pose Editor", "background", wrong), "Pose Editor: input 'background' "),
+        *([(lambda: nodes.CFLDPoseEditor.execute("", 20, 30, frame, wrong), "Pose Editor: input 'background' ")]
+          if wrong is not None else []),
+    ]:
+        with pytest.raises(ValueError, match=f"^{words}") as raised:
+            call()
+        assert len(str(raised.value)) <= 500
+
+
+@pytest.mark.parametrize("wrong", [
+    HALF[0], HALF[None, None], HALF[:0], HALF[:, :0], HALF.to(torch.uint8), HALF.numpy(), "a text",
+    with_one(HALF, NAN), with_one(HALF, INFINITY),
+], ids=lambda wrong: str(getattr(wrong, "shape", wrong)))
+def test_any_other_mask_is_refused_by_every_node(model, encoded, wrong):
+    with pytest.raises(ValueError, match="^HGA Apply: input 'mask' "):
+        encoded.patched(model, mask=wrong)
+    with pytest.raises(ValueError, match="^PRD Prompt Encoder: input 'mask' "):
+        nodes.CFLDPromptEncoder.execute(encoded.cfld, COLOURS, "pad", mask=wrong)
+
+
+def test_a_mask_of_two_axes_is_one_mask(model, encoded):
+    assert torch.equal(pictures.read_masks("Node", "mask", HALF), HALF[None])
+    assert torch.equal(pictures.read_masks("Node", "mask", HALF[None] > 0), HALF[None])
+    assert encoded.patched(model, mask=HALF * 0) is model
+
+
+# --- The studio's wall ------------------------------------------------------------------------------------------------
+
+
+def encode(encoded, image, **inputs):
+    return nodes.CFLDPromptEncoder.execute(encoded.cfld, image, "pad", **inputs).result[2].prompt
+
+
+def test_a_mask_an_opacity_and_a_wall_in_the_picture_mean_the_same(encoded):
+    hidden = COLOURS.clone()
+    hidden[:, :, :2] = 0.0  # what an editor leaves under the transparency
+    wall = COLOURS.clone()
+    wall[:, :, :2] = WALL
+    opaque = HALF[None, ..., None].expand(2, -1, -1, -1)
+    expected = encode(encoded, wall)
+    assert torch.equal(encode(encoded, hidden, mask=HALF), expected)
+    assert torch.equal(encode(encoded, hidden, mask=HALF[None].expand(2, -1, -1)), expected)
+    assert torch.equal(encode(encoded, torch.cat([hidden, opaque], dim=-1)), expected)
+    assert torch.equal(encode(encoded, torch.cat([hidden, opaque], dim=-1), mask=HALF), expected)
+    assert not torch.equal(encode(encoded, hidden), expected)
+    assert torch.equal(encode(encoded, COLOURS, mask=torch.ones(3, 4)), encode(encoded, COLOURS))
+
+
+def test_masks_pair_up_with_images_and_show_somebody(encoded):
+    with pytest.raises(ValueError, match="input 'mask' has 3 masks for 2 images; give one, or one an image"):
+        encode(encoded, COLOURS, mask=HALF.expand(3, -1, -1))
+    with pytest.raises(ValueError, match="input 'mask' is black everywhere.*white is the person"):
+        encode(encoded, COLOURS, mask=torch.zeros(1, 64, 64))  # Load Image's, of a picture without transparency
+
+
+def test_a_mask_the_other_way_round_is_warned_of(encoded, caplog):
+    mask = torch.zeros(1, 6, 5)
+    mask[:, 1:5, 1:4] = 1.0
+    with caplog.at_level(logging.WARNING, "cfld"):
+        encode(encoded, COLOURS, mask=mask)
+        assert not caplog.records
+        encode(encoded, COLOURS, mask=1 - mask)
+    assert "white along the picture's border" in caplog.text and "Invert Mask" in caplog.text
+
+
+# --- The person in the picture ----------------------------------------------------------------------------------------
+
+
+def person_at(x, y, width, height, joints=18):
+    points = np.full((18, 2), np.nan)
+    points[:joints] = np.linspace((x, y), (x + 20, y + 40), joints)
+    return keypoints.write_pose_keypoints([keypoints.Pose(points, width, height)])
+
+
+def test_a_far_joint_does_not_make_the_frame_larger(encoded):
+    frame, = person_at(10, 10, 60, 80)
+    stray = [*frame["people"][0]["pose_keypoints_2d"]]
+    stray[:3] = 900_000.0, 60.0, 1.0
+    far = [frame | {"people": [{"pose_keypoints_2d": stray}]}]
+    image = torch.rand(1, 80, 60, 3, generator=torch.Generator().manual_seed(2))
+    tracemalloc.start()
+    encode(encoded, image, person=far)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
+def test_a_person_of_another_picture_is_refused_or_warned_of(encoded, caplog):
+    image = torch.rand(1, 80, 60, 3, generator=torch.Generator().manual_seed(2))
+    with pytest.raises(ValueError, match="^PRD Prompt Encoder: input 'person': "):
+        encode(encoded, image, person=person_at(55, 50, 60, 80))
+    with caplog.at_level(logging.WARNING, "cfld"):
+        encode(encoded, image, person=person_at(10, 10, 60, 80))
+        assert not caplog.records
+        encode(encoded, image, person=person_at(10, 10, 80, 60))
+    assert "canvas of 80x60, and the picture is 60x80" in caplog.text
+
+
+# --- Numbers and choices ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [NAN, INFINITY, -INFINITY, "1", None])
+def test_a_number_that_is_none_is_refused_by_its_name(model, encoded, value):
+    for name in ("strength", "pose_guidance", "start_percent", "end_percent"):
+        with pytest.raises(ValueError, match=f"^HGA Apply: input '{name}' is .*; give a finite number"):
+            encoded.patched(model, **{name: value})
+    for name in ("strength", "start_percent", "end_percent"):
+        with pytest.raises(ValueError, match=f"^Pose Conditioning: input '{name}' is .*; give a finite number"):
+            encoded.posed(encoded.prompt, encoded.learnt, **{name: value})
+    mode = {"mode": "uc_down_full", "down_scale": 2.0, "full_scale": 2.0}
+    for name, changes, percents in [
+        ("mode.full_scale", {"full_scale": value}, (0.0, 1.0)), ("mode.down_scale", {"down_scale": value}, (0.0, 1.0)),
+        ("guidance_start_percent", {}, (value, 1.0)), ("guidance_end_percent", {}, (0.0, value)),
+    ]:
+        with pytest.raises(ValueError, match=f"^CFLD Guider: input '{name}' is .*; give a finite number"):
+            nodes.CFLDGuiderNode.execute(model, encoded.positive, encoded.negative, mode | changes, *percents)
+
+
+def test_a_choice_that_is_none_is_refused_by_its_name(model, encoded):
+    frame = tiny_host.golden.pose_keypoints("side")
+    for call, words in [
+        (lambda: nodes.CFLDPromptEncoder.execute(encoded.cfld, COLOURS, "fill"), "PRD Prompt Encoder: input 'fit' is"),
+        (lambda: encoded.posed(encoded.prompt, encoded.learnt, fit=COLOURS), "Pose Conditioning: input 'fit' is"),
+        (lambda: nodes.CFLDDrawPose.execute(frame, 8, 8, "dwpose"), "Draw Pose: input 'style' is 'dwpose'"),
+        (lambda: nodes.CFLDGuiderNode.execute(model, [], []), "CFLD Guider: input 'mode' is missing.*uc_down_full"),
+    ]:
+        with pytest.raises(ValueError, match=f"^{words}"):
+            call()
+
+
+# --- Memory -----------------------------------------------------------------------------------------------------------
+
+
+def traced_share(make, monkeypatch):
+    """Peak memory over that of the result. numpy's is traced; torch's is given numpy's for the result."""
+    monkeypatch.setattr(torch, "empty", lambda *shape: torch.from_numpy(np.empty(shape, np.float32)))
+    make()  # what is imported and cached once
+    tracemalloc.start()
+    image = make()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak / (image.numel() * 4)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_drawings_hold_little_more_than_their_result(frames, monkeypatch):
+    poses = tiny_host.golden.pose_keypoints("side") * frames
+    background = torch.rand(1, 100, 70, 3)
+    for make in (
+        lambda: nodes.CFLDDrawPose.execute(poses, 600, 900, "cfld").result[0],
+        lambda: nodes.CFLDDrawPose.execute(poses, 600, 900, "openpose").result[0],
+        lambda: nodes.CFLDPoseEditor.execute("", 600, 900, poses).result[1],
+        lambda: nodes.CFLDPoseEditor.execute("", 600, 900, poses, background).result[1],
+    ):
+        assert 1.0 <= traced_share(make, monkeypatch) <= 1.3
+
+
+def test_drawings_that_cannot_fit_are_refused_before_they_begin(monkeypatch):
+    poses = tiny_host.golden.pose_keypoints("side") * 200
+    monkeypatch.setattr("comfy.model_management.get_free_memory", lambda device: 1e9)
+    drawn = "200 pictures of 16384x16384 need 805.3 GB of memory, and 1.0 GB are free"
+    with pytest.raises(ValueError, match=f"^Draw Pose: {drawn}"):
+        nodes.CFLDDrawPose.execute(poses, 16384, 16384, "cfld")
+    with pytest.raises(ValueError, match=f"^Pose Editor: {drawn}"):
+        nodes.CFLDPoseEditor.execute("", 16384, 16384, poses)
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 4096), (4096, 16), (16, 16), (176, 256)])
+def test_a_demo_person_of_any_aspect_is_in_the_picture(width, height):
+    image, frames = nodes.CFLDDemoPerson.execute(3, 2, width, height).result
+    assert image.shape == (1, height, width, 3) and image.std() > 0
+    pose, = keypoints.read_pose_keypoints(frames)
+    points = pose.points[pose.visible]
+    assert (points >= -0.5).all() and (points <= (width, height)).all()
