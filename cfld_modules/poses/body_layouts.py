@@ -56,6 +56,9 @@ _ARMS = JOINT_NAMES[:8]  # and the nose: where they are is the same in several o
 CLEARLY_BETTER, BELIEVABLE = 0.3, 0.9
 """In statures, summed over the bones: by how much an order must fit better than the other, and how well at least."""
 
+LEAST_OF_THE_ARMS = 4
+"""Points of nose, neck and arms without which nothing says how tall a person is."""
+
 MOST_OF_A_BONE = 0.4
 """What one bone adds at most, in statures: a single joint in a wrong place says little about the order."""
 
@@ -69,6 +72,8 @@ def layout_of(points: np.ndarray) -> Layout | None:
     layouts = LAYOUTS[len(points)]
     if layouts == (COCO_18,):
         return COCO_18
+    if np.isfinite(points[: len(_ARMS)]).all(axis=1).sum() < LEAST_OF_THE_ARMS and len(layouts) > 1:
+        return None
     misfits = [_misfit(points, layout) for layout in layouts]
     best, *others = sorted(range(len(layouts)), key=misfits.__getitem__)
     is_clear = all(misfits[other] - misfits[best] > CLEARLY_BETTER for other in others)

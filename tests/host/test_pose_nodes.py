@@ -81,7 +81,9 @@ def test_a_file_in_any_unicode(input_folder, encoding):
     assert load("pose.json") == load("a_pose")
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"[{}]", "ä".encode("utf-16"), bytes(range(256)), b"\xff\xd8\xff\xe0"])
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b"[{}]", "ä".encode("utf-16"), bytes(range(256)), b"\xff\xd8\xff\xe0"]
+)
 def test_a_file_that_is_no_pose_is_named(input_folder, content):
     (input_folder / "bad.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"^Load Pose: input 'pose': 'bad\.json': "):

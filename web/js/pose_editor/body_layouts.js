@@ -44,6 +44,7 @@ const ADULT = {
 const CLEARLY_BETTER = 0.3
 const BELIEVABLE = 0.9
 const MOST_OF_A_BONE = 0.4
+const LEAST_OF_THE_ARMS = 4
 const ARMS = JOINT_NAMES.slice(0, 8)
 
 /** Whether lists of so many points begin with OpenPose's 18 or 25. */
@@ -53,6 +54,7 @@ export const isOpenPose = (count) => LAYOUTS[count][0] === COCO_18
 export function layoutOf(points) {
   const layouts = LAYOUTS[points.length]
   if (layouts.length === 1 && isOpenPose(points.length)) return COCO_18
+  if (layouts.length > 1 && points.slice(0, ARMS.length).filter(Boolean).length < LEAST_OF_THE_ARMS) return null
   const [best, second] = layouts
     .map((layout) => ({ layout, misfit: misfitOf(points, layout) }))
     .sort((one, other) => one.misfit - other.misfit)
