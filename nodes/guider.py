@@ -58,10 +58,10 @@ class CFLDGuiderNode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model: object, positive: list, negative: list, mode: dict | None = None,
+        cls, model: object, positive: list, negative: list, mode: object = None,
         guidance_start_percent: float = 0.0, guidance_end_percent: float = 1.0,
     ) -> io.NodeOutput:
-        if mode is None:  # the host leaves out an input that is none of its options, and checks nothing else about it
+        if not isinstance(mode, dict):  # the host leaves out what is none of its options, or hands on what a wire brings
             raise ValueError(
                 f"{NODE}: input 'mode' is missing, wired or unknown; give one of {', '.join(GUIDANCE_TYPES)}"
             )

@@ -12,7 +12,7 @@ from tiny_host import nodes
 pytestmark = pytest.mark.usefixtures("no_gradients")
 pictures = tiny_host.importlib.import_module("cfld_pack.nodes.pictures")
 photographs = tiny_host.importlib.import_module("cfld_pack.cfld_modules.photographs")
-keypoints = tiny_host.importlib.import_module("cfld_pack.cfld_modules.poses.keypoints")
+keypoints = tiny_host.importlib.import_module("cfld_pack.cfld_modules.poses.reading")
 
 WALL = torch.tensor(photographs.STUDIO_WALL) / 255.0
 NAN, INFINITY = float("nan"), float("inf")
@@ -229,6 +229,6 @@ def test_drawings_that_cannot_fit_are_refused_before_they_begin(monkeypatch):
 def test_a_demo_person_of_any_aspect_is_in_the_picture(width, height):
     image, frames = nodes.CFLDDemoPerson.execute(3, 2, width, height).result
     assert image.shape == (1, height, width, 3) and image.std() > 0
-    pose, = keypoints.read_pose_keypoints(frames)
+    pose, = reading.read_pose_keypoints(frames)
     points = pose.points[pose.visible]
     assert (points >= -0.5).all() and (points <= (width, height)).all()
