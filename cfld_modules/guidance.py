@@ -1,7 +1,7 @@
 """The six guidance types as weighted sums of U-Net rows (docs/method.md, section 8)."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 GuidanceType = Literal[
     "uc_down_full", "uc_full", "updown_full", "down_full", "uc_down_updown_cdown", "uc_down_updown_full"
@@ -62,3 +62,43 @@ def row_weights(guidance_type: str, scales: dict[str, float]) -> dict[str, float
         weights[plus] = weights.get(plus, 0.0) + scales[scale]
         weights[minus] = weights.get(minus, 0.0) - scales[scale]
     return {row: weight for row, weight in weights.items() if weight != 0.0}
+
+
+@dataclass(frozen=True)
+class Term:
+    """weight * (plus - minus), of two rows; the weight is `scale`, less the CFG's own where `less_cfg` says so."""
+
+    scale: float
+    plus: str
+    minus: str
+    less_cfg: bool = True
+
+    def weight(self, cfg: Any) -> Any:
+        """For a CFG scale, a number or whatever else numbers can be taken from."""
+        return self.scale - cfg if self.less_cfg else self.scale
+
+
+@dataclass(frozen=True)
+class CFGAndTerms:
+    """A guidance type as a sampler with classifier-free guidance sees it: its sum of two rows, and terms to be added.
+
+    epsilon = uncond + cfg * (cond - uncond) + sum of the terms; equal to `row_weights`, but with rows that are true
+    predictions, which other guidance can take apart.
+    """
+
+    cond: str
+    uncond: str
+    cfg: float
+    terms: tuple[Term, ...] = ()
+
+
+def as_cfg_and_terms(guidance_type: str, scales: dict[str, float]) -> CFGAndTerms:
+    """The same as `row_weights`, for samplers that do classifier-free guidance themselves."""
+    if guidance_type in ("uc_full", "updown_full", "down_full"):
+        return CFGAndTerms("full", guidance_type.removesuffix("_full"), scales["full"])
+    pose = Term(scales["down"], "down", "uc")
+    if guidance_type == "uc_down_full":
+        return CFGAndTerms("full", "uc", scales["full"], (pose,))
+    if guidance_type == "uc_down_updown_full":
+        return CFGAndTerms("full", "uc", scales["full"], (pose, Term(scales["all"], "updown", "down")))
+    return CFGAndTerms("cdown", "uc", scales["guidance"], (pose, Term(scales["all"], "updown", "down", less_cfg=False)))

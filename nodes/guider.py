@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.guidance import GUIDANCE_TYPES, SCALES_OF
-from .host.guidance import CFLDGuider
+from .host.guidance import LEARNT, CFLDGuider
 from .types import CATEGORY, check_finite
 
 NODE = "CFLD Guider"
@@ -61,10 +61,13 @@ class CFLDGuiderNode(io.ComfyNode):
         cls, model: object, positive: list, negative: list, mode: object = None,
         guidance_start_percent: float = 0.0, guidance_end_percent: float = 1.0,
     ) -> io.NodeOutput:
-        if not isinstance(mode, dict):  # the host leaves out what is none of its options, or hands on what a wire brings
+        # The host leaves out what is none of its options, and hands on what a wire brings.
+        if not isinstance(mode, dict):
             raise ValueError(
                 f"{NODE}: input 'mode' is missing, wired or unknown; give one of {', '.join(GUIDANCE_TYPES)}"
             )
+        if model.get_attachment(LEARNT) is None:
+            raise ValueError(f"{NODE}: input 'model' has no HGA Apply; connect the output of HGA Apply")
         guidance_type = mode["mode"]
         scales = {scale: mode[f"{scale}_scale"] for scale in SCALES_OF[guidance_type]}
         check_finite(

@@ -54,6 +54,7 @@ class CFLDPoseConditioning(io.ComfyNode):
             outputs=[
                 io.Conditioning.Output("positive", tooltip="The prompt with the pose."),
                 io.Conditioning.Output("negative", tooltip="The unconditional prompt, batched with the positive one."),
+                io.Int.Output("count", tooltip="How many pictures this makes, for batch_size of the empty latent."),
             ],
         )
 
@@ -65,13 +66,14 @@ class CFLDPoseConditioning(io.ComfyNode):
         check_finite(NODE, strength=strength, start_percent=start_percent, end_percent=end_percent)
         check_choice(NODE, "fit", fit, FITS)
         poses = read_poses(NODE, "pose", pose)
-        if strength == 0 or start_percent >= end_percent:
-            return io.NodeOutput(positive, negative)
         people = source_count(positive)
         if people > 1 and len(poses) > 1 and people != len(poses):
             raise ValueError(
                 f"{NODE}: input 'pose' has {len(poses)} poses for {people} source people; give one, or as many"
             )
+        count = max(people, len(poses))
+        if strength == 0 or start_percent >= end_percent:
+            return io.NodeOutput(positive, negative, count)
         networks = on_device(cfld.networks)
         size = cfld.config.source.image_size
         progress = comfy.utils.ProgressBar(len(poses))
@@ -83,6 +85,5 @@ class CFLDPoseConditioning(io.ComfyNode):
             progress.update(1)
         storage = comfy.model_management.intermediate_device()
         features = tuple(torch.cat(level).to(storage) for level in zip(*encoded, strict=True))
-        return io.NodeOutput(*pose_conditioning(
-            NODE, positive, negative, features, strength, (start_percent, end_percent)
-        ))
+        posed = pose_conditioning(NODE, positive, negative, features, strength, (start_percent, end_percent))
+        return io.NodeOutput(*posed, count)

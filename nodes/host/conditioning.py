@@ -1,18 +1,25 @@
 """Which row of a batch gets what.
 
 It travels with the conditioning, as two entries of `model_conds` that the sampler batches like any other:
-`APPEARANCE_ROW` and `POSE_ROW`, integers a row, 0 for none and k + 1 for the k-th person or pose.
+`APPEARANCE_ROW` and `POSE_ROW`, integers a row, 0 for none and k + 1 for the k-th person or pose. A conditioning that
+has the first is CFLD's, and so is its context; any other, text say, has neither and gets nothing of CFLD.
 """
 
+import logging
 from typing import Any
 
 import comfy.conds
+import comfy.controlnet
 import torch
 
-KEY = "cfld"
+KEY = "cfld"  # of our wrappers, callbacks, attachments and the entry in `transformer_options`
 APPEARANCE_ROW, POSE_ROW = "cfld_appearance", "cfld_pose"
+VARIANT = "cfld_variant"  # marks an entry that guidance derived from another
 
 Percents = tuple[float, float]
+Entry = dict[str, Any]  # one conditioning as the host's sampler has it
+
+logger = logging.getLogger("cfld")
 
 
 def prompt_conditioning(prompt: torch.Tensor, learnt: torch.Tensor) -> tuple[list, list]:
@@ -31,14 +38,84 @@ def source_count(conditioning: list) -> int:
     return max(len(entry[0]) for entry in conditioning)
 
 
-def first_rows(conditioning: list[dict], key: str) -> Any:
-    return next((entry["model_conds"][key] for entry in conditioning if key in entry["model_conds"]), None)
+def is_cfld(entry: Entry) -> bool:
+    return APPEARANCE_ROW in entry["model_conds"]
 
 
-def check_batch(node: str, what: str, count: int, rows: int, transformer_options: dict) -> None:
-    """The host would leave out the rest in silence. A context window is a part of the batch by intention."""
-    batch = rows // len(transformer_options["cond_or_uncond"])
-    if batch < count and "context_window" not in transformer_options:
-        raise ValueError(
-            f"{node}: {count} {what} for a latent batch of {batch}; set the latent's batch_size to {count}"
+def has_pose(entry: Entry) -> bool:
+    return POSE_ROW in entry["model_conds"]
+
+
+def without_rows(entry: Entry, *keys: str) -> Entry:
+    """The entry with nobody (0) for those of `keys` that it has; the keys stay, so that it is batched as before."""
+    nobody = {
+        key: comfy.conds.CONDRegular(torch.zeros_like(entry["model_conds"][key].cond))
+        for key in keys if key in entry["model_conds"]
+    }
+    return entry | {"model_conds": entry["model_conds"] | nobody}
+
+
+def without_figure_at_a_zero_prompt(entry: Entry) -> Entry:
+    """ConditioningZeroOut keeps all but the prompt of what it is given; a zero prompt means no pose and nobody."""
+    if not is_cfld(entry) or VARIANT in entry or entry["model_conds"]["c_crossattn"].cond.any():
+        return entry
+    return without_rows(entry, APPEARANCE_ROW, POSE_ROW)
+
+
+def check_conditioning(conds: dict[str, list[Entry]], batch: int) -> None:
+    """What a sampling's conditioning cannot mean, before the first step.
+
+    Raises:
+        ValueError: when people or poses would be left out of the latent batch, or only the negative has a pose.
+    """
+    for entry in (entry for entries in conds.values() for entry in entries if is_cfld(entry)):
+        for key, node, what in (
+            (POSE_ROW, "Pose Conditioning", "poses"), (APPEARANCE_ROW, "HGA Apply", "source people")
+        ):
+            count = len(entry["model_conds"][key].cond) if key in entry["model_conds"] else 0
+            if batch < count:
+                raise ValueError(
+                    f"{node}: {count} {what} for a latent batch of {batch}; set the latent's batch_size to {count}, "
+                    "the output 'count' of Pose Conditioning"
+                )
+    if not any(is_cfld(entry) for entries in conds.values() for entry in entries):
+        logger.warning(
+            "HGA Apply: no conditioning of this sampling is CFLD's, so the model acts as it would without the node. "
+            "Connect positive and negative of PRD Prompt Encoder; Conditioning (Average) keeps what its input "
+            "'conditioning_to' is."
         )
+    if conds.keys() >= {"positive", "negative"}:
+        positive, negative = (any(_poses_somebody(entry) for entry in conds[name]) for name in ("positive", "negative"))
+        if negative and not positive:
+            raise ValueError(
+                "Pose Conditioning: the pose is in the negative conditioning alone, so guidance would lead away from "
+                "it; connect the sampler's positive to the node's output 'positive', and negative to 'negative'"
+            )
+        cfld_negatives = [entry for entry in conds["negative"] if is_cfld(entry)]
+        if positive and cfld_negatives and not any(map(has_pose, cfld_negatives)):
+            logger.warning(
+                "Pose Conditioning: the sampler's negative did not pass through the node. The picture is right, but "
+                "a step costs two calls of the U-Net; connect it to the node's output 'negative'."
+            )
+
+
+def _poses_somebody(entry: Entry) -> bool:
+    return has_pose(entry) and bool(entry["model_conds"][POSE_ROW].cond.any())
+
+
+def name_unconditional_rows(transformer_options: dict) -> None:
+    """In place: other packs know two kinds of rows, 0 and 1; guidance's extra rows are of the kind it says.
+
+    The list is changed itself, so that a ControlNet that has already taken hold of it sees it too.
+    """
+    kinds = transformer_options.get(KEY)
+    if kinds:
+        rows = transformer_options["cond_or_uncond"]
+        rows[:] = [kinds[row] for row in rows]
+
+
+def pose_control_of(control: comfy.controlnet.ControlBase | None, kind: type) -> Any:
+    """The control of that `kind` in a chain of controls, None if there is none."""
+    while control is not None and not isinstance(control, kind):
+        control = control.previous_controlnet
+    return control

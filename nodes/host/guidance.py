@@ -1,92 +1,67 @@
-"""Guidance by more rows than two: under samplers that know one cfg, and as a guider of its own."""
+"""Guidance: the host's own of two true rows, plus terms.
 
-import math
+Every function of other packs before, in and after classifier-free guidance thus sees two predictions that are what
+they seem. The rows that the terms need join the same U-Net call; the terms are added before any other function that
+follows the guidance, with the scale that the step really has.
+"""
+
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import comfy.conds
-import comfy.model_patcher
+import comfy.controlnet
 import comfy.samplers
 import torch
-from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
+from comfy.patcher_extension import WrappersMP
 
-from ...cfld_modules.guidance import ROWS, row_weights
-from .conditioning import APPEARANCE_ROW, KEY, POSE_ROW, Percents, first_rows
+from ...cfld_modules.guidance import ROWS, CFGAndTerms, Term, as_cfg_and_terms
+from .conditioning import (
+    APPEARANCE_ROW,
+    KEY,
+    POSE_ROW,
+    VARIANT,
+    Entry,
+    Percents,
+    check_conditioning,
+    has_pose,
+    is_cfld,
+    pose_control_of,
+    without_rows,
+)
+from .pose_control import PoseControl
 
-
-def _row_conditioning(name: str, positive: list[dict], negative: list[dict]) -> list[dict]:
-    """The conditioning of one of `guidance.ROWS`, from those of the full row and of the unconditional one."""
-    row = ROWS[name]
-    people, poses = (first_rows(positive, key) for key in (APPEARANCE_ROW, POSE_ROW))
-    entries = []
-    for entry in positive if row.prompt else negative:
-        rows = dict(entry["model_conds"])
-        for key, wanted, values in ((APPEARANCE_ROW, row.appearance, people), (POSE_ROW, row.pose, poses)):
-            if values is not None:
-                rows[key] = values if wanted else comfy.conds.CONDRegular(torch.zeros_like(values.cond))
-        entries.append(entry | {"model_conds": rows, "uuid": uuid.uuid5(entry["uuid"], name)})
-    return entries
-
-
-def _predict_rows(
-    calculate: Callable[[list[list[dict]], dict], Sequence[torch.Tensor]], weights: Mapping[str, float], cfg: float,
-    positive: list[dict], negative: list[dict], model_options: dict,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """All rows in one batch, as the (cond, uncond) pair from which the host's cfg makes the guided prediction."""
-    names = sorted(weights, key=lambda name: not ROWS[name].prompt)
-    options = comfy.model_patcher.create_model_options_clone(model_options)
-    add_wrapper_with_key(
-        WrappersMP.APPLY_MODEL, KEY, _CondOrUncond([int(not ROWS[name].prompt) for name in names]), options, True
-    )
-    predictions = calculate([_row_conditioning(name, positive, negative) for name in names], options)
-    guided = sum(weights[name] * prediction for name, prediction in zip(names, predictions, strict=True))
-    by_name = dict(zip(names, predictions, strict=True))
-    base = next((by_name[name] for name in ("uc", "down", "updown") if name in by_name), guided)
-    return (guided, guided) if cfg == 0 else (base + (guided - base) / cfg, base)
+NO_WEIGHT = 1e-9
+LEARNT = f"{KEY}_learnt"  # attachment of a model: CFLD's learnt unconditional prompt, (1, tokens, width)
 
 
-class _CondOrUncond:
-    """Wrapper of apply_model: other packs know two kinds of rows; one without the prompt is an unconditional one."""
+def guide_with_pose(patcher: Any, pose_guidance: float) -> None:
+    """Make the paper's three-branch guidance of every sampler with a positive, a negative and one cfg."""
+    guidance = CFGAndTerms("full", "uc", 1.0, (Term(pose_guidance, "down", "uc"),))
 
-    def __init__(self, kinds: list[int]) -> None:
-        self.kinds = kinds
-
-    def __call__(
-        self, executor: Any, x: torch.Tensor, t: torch.Tensor, c_concat: Any, c_crossattn: Any, control: Any,
-        transformer_options: dict, **kwargs: Any,
-    ) -> torch.Tensor:
-        kinds = [self.kinds[index] for index in transformer_options["cond_or_uncond"]]
-        options = transformer_options | {"cond_or_uncond": kinds}
-        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-
-
-class ThreeBranchGuidance:
-    """Wrapper of predict_noise: uc + w_pose*(pose - uc) + cfg*(full - pose) under samplers that know one cfg."""
-
-    def __init__(self, pose_guidance: float) -> None:
-        self.pose_guidance = pose_guidance
-
-    def __call__(self, executor: Any, x: torch.Tensor, timestep: torch.Tensor, model_options: dict, seed: Any) -> Any:
+    def guide(executor: Any, x: torch.Tensor, timestep: torch.Tensor, model_options: dict, seed: Any) -> torch.Tensor:
         guider = executor.class_obj
-        conds = guider.conds
-        if conds.keys() != {"positive", "negative"} or isinstance(guider, CFLDGuider):
-            return executor(x, timestep, model_options, seed)
-        if math.isclose(guider.cfg, self.pose_guidance) or first_rows(conds["positive"], POSE_ROW) is None:
-            return executor(x, timestep, model_options, seed)  # the pose-only row cancels
-        weights = row_weights("uc_down_full", {"down": self.pose_guidance, "full": guider.cfg})
+        if guider.conds.keys() == {"positive", "negative"} and not isinstance(guider, CFLDGuider):
+            model_options = _Step(guidance, guider, model_options).options()
+        return executor(x, timestep, model_options, seed)
 
-        def calc_cond_batch(inner: Any, model: Any, asked: list, x_in: Any, sigma: Any, options: dict) -> Any:
-            if len(asked) != 2 or asked[0] is not conds["positive"]:
-                return inner(model, asked, x_in, sigma, options)  # another pack's extra prediction
-            return list(_predict_rows(
-                lambda rows, row_options: inner(model, rows, x_in, sigma, row_options), weights, guider.cfg,
-                conds["positive"], conds["negative"], options,
-            ))
+    _replace_wrapper(patcher, WrappersMP.PREDICT_NOISE, guide)
 
-        options = comfy.model_patcher.create_model_options_clone(model_options)
-        add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, KEY, calc_cond_batch, options, is_model_options=True)
-        return executor(x, timestep, options, seed)
+
+def check_before_sampling(patcher: Any) -> None:
+    """Let a sampling begin with a look at its conditioning."""
+
+    def check(executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        check_conditioning(executor.class_obj.conds, len(noise))
+        return executor(noise, *args, **kwargs)
+
+    _replace_wrapper(patcher, WrappersMP.OUTER_SAMPLE, check)
+
+
+def _replace_wrapper(patcher: Any, kind: str, wrapper: Callable) -> None:
+    """The one of an HGA Apply before this one goes."""
+    patcher.remove_wrappers_with_key(kind, KEY)
+    patcher.add_wrapper_with_key(kind, KEY, wrapper)
 
 
 class CFLDGuider(comfy.samplers.CFGGuider):
@@ -94,22 +69,179 @@ class CFLDGuider(comfy.samplers.CFGGuider):
 
     def __init__(self, model: Any, guidance_type: str, scales: Mapping[str, float], percents: Percents) -> None:
         super().__init__(model)
-        self.weights = row_weights(guidance_type, dict(scales))
+        self.guidance = as_cfg_and_terms(guidance_type, dict(scales))
         self.percents = percents
-        self.cfg = list(scales.values())[-1]
+        self.cfg = self.guidance.cfg
 
     def predict_noise(
         self, x: torch.Tensor, timestep: torch.Tensor, model_options: dict | None = None, seed: int | None = None
     ) -> torch.Tensor:
-        options = model_options or {}
-        positive, negative = self.conds["positive"], self.conds["negative"]
         start, end = (self.inner_model.model_sampling.percent_to_sigma(percent) for percent in self.percents)
-        guided = end <= timestep[0] <= start
-        cond, uncond = _predict_rows(
-            lambda rows, row_options: comfy.samplers.calc_cond_batch(self.inner_model, rows, x, timestep, row_options),
-            self.weights if guided else {"full": 1.0}, self.cfg if guided else 1.0, positive, negative, options,
+        positive, negative, cfg = self.conds["positive"], self.conds["negative"], 1.0
+        options = model_options or {}
+        if end <= timestep[0] <= start:
+            step = _Step(self.guidance, self, options)
+            positive, negative = (step.rows.entries(name) for name in (self.guidance.cond, self.guidance.uncond))
+            options, cfg = step.options(), self.cfg
+        return comfy.samplers.sampling_function(
+            self.inner_model, x, timestep, negative, positive, cfg, model_options=options, seed=seed
         )
-        return comfy.samplers.cfg_function(
-            self.inner_model, cond, uncond, self.cfg if guided else 1.0, x, timestep, model_options=options,
-            cond=positive, uncond=negative,
-        )
+
+
+class _Step:
+    """One step's predictions, of the rows by their names."""
+
+    def __init__(self, guidance: CFGAndTerms, guider: Any, model_options: dict) -> None:
+        self.guidance, self.guider, self.model_options = guidance, guider, model_options
+        self.calculate = model_options.get("sampler_calc_cond_batch_function", _calculate)
+        learnt = guider.model_patcher.get_attachment(LEARNT)
+        self.rows = _Rows(guider.conds["positive"], guider.conds["negative"], learnt)
+        self.predictions: dict[str, torch.Tensor] = {}
+
+    def options(self) -> dict:
+        """The step's model options, with the rows of the guidance for the sampler's two, and its terms added."""
+        return self.model_options | {
+            "sampler_calc_cond_batch_function": self.predict,
+            "sampler_post_cfg_function": [self.add_terms, *self.model_options.get("sampler_post_cfg_function", [])],
+        }
+
+    def predict(self, arguments: dict) -> list[torch.Tensor]:
+        """In place of the host's calculation of [positive, negative or None]: the rows, and those of the terms."""
+        two = [self.guidance.cond, self.guidance.uncond if arguments["conds"][1] is not None else None]
+        of_terms = [
+            name for term in self._terms(self.guider.cfg) for name in (term.plus, term.minus) if name not in two
+        ]
+        self.predictions = self._predicted([*two, *dict.fromkeys(of_terms)], arguments)
+        missing = torch.zeros_like(arguments["input"])  # as the host has it
+        return [self.predictions[self.guidance.cond], self.predictions.get(two[1] or "", missing)]
+
+    def add_terms(self, arguments: dict) -> torch.Tensor:
+        """The first function after the guidance."""
+        guided, cfg = arguments["denoised"], _numbers(arguments["cond_scale"])
+        for term in self._terms(cfg):
+            # Where a guider asks for its rows in another way, or has another cfg than it says.
+            missing = [name for name in (term.plus, term.minus) if name not in self.predictions]
+            if missing:
+                self.predictions |= self._predicted(missing, arguments)
+            guided = guided + _per_picture(term.weight(cfg)) * (
+                self.predictions[term.plus] - self.predictions[term.minus]
+            )
+        return guided
+
+    def _terms(self, cfg: Any) -> list[Term]:
+        """Those that come to anything: a weight of zero, or two rows that no entry makes different, costs no row."""
+        return [
+            term for term in self.guidance.terms
+            if torch.as_tensor(term.weight(_numbers(cfg))).abs().max() > NO_WEIGHT
+            and (self.rows.taking_part(term.plus) or self.rows.taking_part(term.minus))
+        ]
+
+    def _predicted(self, names: Sequence[str | None], arguments: dict) -> dict[str, torch.Tensor]:
+        """The rows in one batch, where memory allows; other packs look for the positive at 0, the negative at 1."""
+        in_part = [name for name in names if name and self.rows.is_in_part(name)]
+        names = [*names, "uc"] if in_part and "uc" not in names else names
+        kinds = tuple(int(name is None or not ROWS[name].prompt) for name in names)
+        options = arguments["model_options"]
+        predictions = self.calculate(arguments | {
+            "conds": [name and self.rows.entries(name) for name in names],
+            "model_options": options | {"transformer_options": options["transformer_options"] | {KEY: kinds}},
+        })
+        by_name = {name: prediction for name, prediction in zip(names, predictions, strict=True) if name}
+        for name in in_part:
+            share = self.rows.share(name, arguments["input"], arguments["sigma"])
+            by_name[name] = share * by_name[name] + (1 - share) * by_name["uc"]
+        return by_name
+
+
+def _calculate(arguments: dict) -> Sequence[torch.Tensor]:
+    return comfy.samplers.calc_cond_batch(
+        arguments["model"], arguments["conds"], arguments["input"], arguments["sigma"], arguments["model_options"]
+    )
+
+
+def _numbers(cfg: Any) -> Any:
+    """A cfg of one number, or of one a picture (other packs' guiders)."""
+    return torch.as_tensor(cfg) if isinstance(cfg, list | tuple) else cfg
+
+
+def _per_picture(weight: Any) -> Any:
+    return weight.reshape(-1, 1, 1, 1) if isinstance(weight, torch.Tensor) else weight
+
+
+class _Rows:
+    """The conditioning of each of `guidance.ROWS`, made of the positive's entries one by one.
+
+    An entry that is not CFLD's has one meaning under guidance: itself where a row has a prompt, else the negative.
+    """
+
+    def __init__(self, positive: list[Entry], negative: list[Entry], learnt: torch.Tensor) -> None:
+        self.positive = positive
+        self.negative = [_with_controls_for_both(entry, positive) for entry in negative]
+        prompts = [entry["model_conds"]["c_crossattn"].cond for entry in self.negative if is_cfld(entry)]
+        self.unconditional = prompts[0] if prompts else learnt
+
+    def taking_part(self, name: str) -> list[Entry]:
+        """The positive's entries that are in a row; without a pose, the pose alone is nothing."""
+        if name == "uc":
+            return []
+        return [entry for entry in self.positive if is_cfld(entry) and (name != "down" or has_pose(entry))]
+
+    def entries(self, name: str) -> list[Entry]:
+        if name == "uc":
+            return self.negative
+        variants = [_variant(entry, name, self.unconditional) for entry in self.taking_part(name)]
+        return variants + ([entry for entry in self.positive if not is_cfld(entry)] if ROWS[name].prompt else [])
+
+    def is_in_part(self, name: str) -> bool:
+        """Whether a row without a prompt covers only a part of the picture; the negative is in the rest."""
+        return not ROWS[name].prompt and name != "uc" and len(self.taking_part(name)) < len(self.positive)
+
+    def share(self, name: str, x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """How much of each place (B, C, H, W) belongs to the entries taking part, by the host's own weights."""
+        own, total = torch.zeros_like(x), torch.zeros_like(x)
+        taking_part = {id(entry) for entry in self.taking_part(name)}
+        for entry in sorted(self.positive, key=lambda entry: "default" in entry):  # defaults fill what is left
+            weighted = comfy.samplers.get_area_and_mult(entry, x, timestep)
+            if weighted is None:
+                continue
+            weights = torch.zeros_like(x)
+            _at(weights, weighted.area).add_(weighted.mult)
+            if "default" in entry:
+                weights = (1 - total).relu()
+            total += weights
+            if id(entry) in taking_part:
+                own += weights
+        return own / total.clamp(min=1e-37)
+
+
+def _at(tensor: torch.Tensor, area: Sequence[int] | None) -> torch.Tensor:
+    """The part of a (B, C, H, W) that an area of the host's, sizes before places, means."""
+    for axis in range(len(area or ()) // 2):
+        tensor = tensor.narrow(axis + 2, area[axis + len(area) // 2], area[axis])
+    return tensor
+
+
+def _variant(entry: Entry, name: str, unconditional: torch.Tensor) -> Entry:
+    """A CFLD entry as one of `guidance.ROWS`: with its own area, mask, range, controls and hooks."""
+    row = ROWS[name]
+    nobody = [key for key, given in ((APPEARANCE_ROW, row.appearance), (POSE_ROW, row.pose)) if not given]
+    variant = without_rows(entry, *nobody)
+    if not row.prompt:
+        own = entry["model_conds"]["c_crossattn"]
+        prompt = comfy.conds.CONDCrossAttn(unconditional.to(own.cond.device, own.cond.dtype))
+        variant["model_conds"] = variant["model_conds"] | {"c_crossattn": prompt}
+    return variant | {"uuid": uuid.uuid5(entry["uuid"], name), VARIANT: name}
+
+
+def _with_controls_for_both(entry: Entry, positive: list[Entry]) -> Entry:
+    """Core's older ControlNet node after Pose Conditioning marks the positive alone, but means the negative too.
+
+    The host gives it to a negative without a control of its own; ours has the pose's.
+    """
+    own = entry.get("control")
+    for other in positive:
+        control = other.get("control")
+        if other.get("control_apply_to_uncond") and own is not None and own is not control:
+            if own is pose_control_of(control, PoseControl):
+                return entry | {"control": control}
+    return entry

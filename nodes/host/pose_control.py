@@ -1,17 +1,15 @@
 """The pose adapter's maps as a control in the host's sense, and the conditioning that carries it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import comfy.conds
 import comfy.controlnet
 import torch
 
-from ...cfld_modules.networks.pose_adapter import resample_map
-from .conditioning import POSE_ROW, Percents, check_batch
+from .conditioning import KEY, POSE_ROW, Percents, name_unconditional_rows, pose_control_of
+from .places import PLACE, Place, cut, hint, pick_rows, places
 
-INPUT_BLOCKS = 12
-POSE_BLOCKS = (2, 5, 8)  # the U-Net's input blocks whose output the pose is added to
+POSE_LEVELS = {2: 0, 5: 1, 8: 2}  # the U-Net's input blocks to whose output the pose is added, and the map of each
 
 
 def pose_conditioning(
@@ -28,7 +26,7 @@ def pose_conditioning(
         carried = []
         for prompt, options in conditioning:
             previous = options.get("control", for_both)
-            if (control := _pose_control(previous)) is None:
+            if (control := pose_control_of(previous, PoseControl)) is None:
                 if previous not in controls:
                     controls[previous] = PoseControl(features, strength, percents)
                     controls[previous].set_previous_controlnet(previous)
@@ -44,24 +42,26 @@ def pose_conditioning(
     return carry("positive", positive, poses), carry("negative", negative, torch.zeros_like(poses))
 
 
-def _pose_control(control: comfy.controlnet.ControlBase | None) -> "PoseControl | None":
-    while control is not None and not isinstance(control, PoseControl):
-        control = control.previous_controlnet
-    return control
-
-
 class PoseControl(comfy.controlnet.ControlBase):
     """The pose adapter's maps as a control: added in the U-Net's down path to the rows that ask for a pose.
+
+    They are added by a patch of the input blocks, not handed over as a control's output, since only there the size of
+    what they are added to is known: other packs shrink it on the way.
 
     Args:
         features: three maps (N, channels, side, side) for N poses, computed once a pose.
     """
 
-    def __init__(self, features: tuple[torch.Tensor, ...], strength: float, percents: Percents) -> None:
+    def __init__(
+        self, features: tuple[torch.Tensor, ...], strength: float, percents: Percents,
+        previous: comfy.controlnet.ControlBase | None = None,
+    ) -> None:
         super().__init__()
         self.features = features
         self.strength = strength
         self.timestep_percent_range = percents
+        self.previous_controlnet = previous
+        self.cond_hint_original = hint()
         self.prepared: dict[Any, torch.Tensor] = {}
 
     def is_of(self, features: tuple[torch.Tensor, ...], strength: float, percents: Percents) -> bool:
@@ -73,33 +73,36 @@ class PoseControl(comfy.controlnet.ControlBase):
     def get_control(
         self, x_noisy: torch.Tensor, t: torch.Tensor, cond: dict, batched_number: int, transformer_options: dict
     ) -> dict | None:
+        """What the control before this one gives; the pose itself goes into `transformer_options`.
+
+        Raises:
+            ValueError: when the model has no HGA Apply, without which the prompt means nothing to it.
+        """
+        if KEY not in transformer_options:
+            raise ValueError(
+                "Pose Conditioning: the sampler's model has no HGA Apply, so it cannot read CFLD's prompt and the "
+                "clothes would be wrong; connect the output of HGA Apply to the sampler's input 'model'"
+            )
+        name_unconditional_rows(transformer_options)
         previous = None
         if self.previous_controlnet is not None:
             previous = self.previous_controlnet.get_control(x_noisy, t, cond, batched_number, transformer_options)
         start, end = self.timestep_range
-        if POSE_ROW not in cond or t[0] > start or t[0] < end:
-            return previous
-        check_batch("Pose Conditioning", "poses", len(self.features[0]), len(x_noisy), transformer_options)
-        rows = cond[POSE_ROW].to(x_noisy.device)
-        additions: list[torch.Tensor | None] = [None] * INPUT_BLOCKS
-        for level, block in enumerate(POSE_BLOCKS):
-            grid = tuple(-(-side // 2**level) for side in x_noisy.shape[2:])
-            additions[block] = self._prepared(level, grid, x_noisy)[rows]
-        # The host takes additions off the end, the first block's first.
-        return self.control_merge({"input": additions[::-1]}, previous, output_dtype=None)
+        if POSE_ROW in cond and end <= t[0] <= start:
+            patches = transformer_options.get("patches", {})
+            # A tiled sampler asks once a tile, with the same options.
+            others = [patch for patch in patches.get("input_block_patch", []) if not isinstance(patch, PoseAddition)]
+            addition = PoseAddition(self, cond[POSE_ROW], places(cond[PLACE]))
+            transformer_options["patches"] = patches | {"input_block_patch": [addition, *others]}
+        return previous
 
-    def _prepared(self, level: int, grid: tuple[int, int], like: torch.Tensor) -> torch.Tensor:
-        """Row 0 is zero, row k + 1 the k-th pose."""
-        key = (level, grid, like.device)
+    def map_of(self, level: int, place: Place, grid: tuple[int, int], like: torch.Tensor) -> torch.Tensor:
+        """(N + 1, channels, rows, columns) of a level on a grid: row 0 is zero, row k + 1 the k-th pose."""
+        key = (level, place.figure, grid, like.dtype, like.device)
         if key not in self.prepared:
-            features = resample_map(self.features[level].float(), grid)
-            features = torch.cat([torch.zeros_like(features[:1]), features])
-            self.prepared[key] = features.to(like.device, self.model_dtype)
+            features = cut(self.features[level].float(), place.figure, grid) * self.strength
+            self.prepared[key] = torch.cat([torch.zeros_like(features[:1]), features]).to(like.device, like.dtype)
         return self.prepared[key]
-
-    def pre_run(self, model: Any, percent_to_timestep_function: Callable[[float], float]) -> None:
-        super().pre_run(model, percent_to_timestep_function)
-        self.model_dtype = model.get_dtype_inference()
 
     def cleanup(self) -> None:
         super().cleanup()
@@ -115,3 +118,22 @@ class PoseControl(comfy.controlnet.ControlBase):
         if autoregister:
             self.multigpu_clones[load_device] = cloned
         return cloned
+
+    def __reduce__(self) -> tuple:
+        """The host's own attributes include functions, which no conditioning saved to a file could hold."""
+        return PoseControl, (self.features, self.strength, self.timestep_percent_range, self.previous_controlnet)
+
+
+class PoseAddition:
+    """Patch of the input blocks in one U-Net call: what each row's pose adds, on the grid that the block has."""
+
+    def __init__(self, control: PoseControl, rows: torch.Tensor, row_places: list[Place]) -> None:
+        self.control, self.rows, self.places = control, rows, row_places
+
+    def __call__(self, h: torch.Tensor, transformer_options: dict) -> torch.Tensor:
+        level = POSE_LEVELS.get(transformer_options["block"][1])
+        if level is None:
+            return h
+        return h + pick_rows(
+            self.rows, self.places, lambda place: self.control.map_of(level, place, tuple(h.shape[2:]), h)
+        )

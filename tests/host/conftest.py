@@ -1,5 +1,6 @@
 """Host tests run under the host's own Python (see the Makefile); anywhere else they are skipped, in words."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -53,3 +54,48 @@ def encoded(no_gradients):
     import tiny_host
 
     return tiny_host.Encoded(tiny_host.tiny_cfld())
+
+
+@pytest.fixture(scope="module")
+def person(encoded):
+    import composition
+
+    return composition.Person(encoded, 0, "side")
+
+
+@pytest.fixture(scope="module")
+def text(no_gradients):
+    import composition
+
+    return composition.text_conditioning()
+
+
+@pytest.fixture(scope="module")
+def rows(model, person, text):
+    """Predictions alone, by the names of `guidance.ROWS`, and of text."""
+    import composition
+
+    return composition.rows_alone(model, person, text)
+
+
+FIGURES: dict[str, tuple[float, float]] = {}
+
+
+@pytest.fixture(scope="session")
+def figure():
+    """Holds a graph's latents to what they should be, and keeps the difference for docs/composition.md."""
+
+    def hold(what, found, expected, limit):
+        difference = float((found - expected).abs().max())
+        FIGURES[what] = (difference, limit)
+        assert difference <= limit, f"{what}: {difference:.2g}"
+
+    return hold
+
+
+def pytest_sessionfinish():
+    """`make composition` asks for the figures as a table."""
+    if FIGURES and (file := os.environ.get("COMPOSITION_TABLE")):
+        rows = [f"| {what} | {difference:.1g} | {limit:g} |" for what, (difference, limit) in FIGURES.items()]
+        with open(file, "a", encoding="utf-8") as table:
+            table.write("\n".join(rows) + "\n")

@@ -67,7 +67,7 @@ def test_the_trained_file_in_the_loader_gives_the_pipeline_s_latents(tmp_path, m
         source, _ = nodes.CFLDDemoPerson.execute(3, 0, 176, 256).result
         _, pose = nodes.CFLDDemoPerson.execute(3, 1, 176, 256).result
         prompt, learnt, appearance = nodes.CFLDPromptEncoder.execute(cfld, source, "pad").result
-        positive, negative = nodes.CFLDPoseConditioning.execute(
+        positive, negative, _ = nodes.CFLDPoseConditioning.execute(
             cfld, prompt, learnt, pose=pose, strength=1.0, start_percent=0.0, end_percent=1.0, fit="pad"
         ).result
         patched = nodes.CFLDApplyHGA.execute(

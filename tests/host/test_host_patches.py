@@ -14,7 +14,7 @@ TO_K = "diffusion_model.output_blocks.5.1.transformer_blocks.0.attn2.to_k.weight
 
 @pytest.fixture(scope="module")
 def plain(model, encoded):
-    return ksample(model, encoded.positive, encoded.negative)
+    return ksample(model, encoded.prompt, encoded.learnt)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_patches_do_something(plain, full):
     {"mask": torch.zeros(1, 64, 64)},
 ])
 def test_neutral_hga_is_the_graph_without_it(model, encoded, plain, neutral):
-    assert torch.equal(ksample(encoded.patched(model, **neutral), encoded.positive, encoded.negative), plain)
+    assert torch.equal(ksample(encoded.patched(model, **neutral), encoded.prompt, encoded.learnt), plain)
 
 
 @pytest.mark.parametrize("neutral", [{"strength": 0.0}, {"start_percent": 0.7, "end_percent": 0.3}])
@@ -45,7 +45,7 @@ def test_a_clone_and_the_original_do_not_leak(model, encoded, plain, full):
     patched = encoded.patched(model)
     clone = patched.clone()
     assert torch.equal(ksample(clone, encoded.positive, encoded.negative), full)
-    assert torch.equal(ksample(model, encoded.positive, encoded.negative), plain)
+    assert torch.equal(ksample(model, encoded.prompt, encoded.learnt), plain)
     assert torch.equal(ksample(patched, encoded.positive, encoded.negative), full)
 
 
@@ -58,7 +58,7 @@ def test_cancelling_half_way_leaves_nothing_behind(model, encoded, plain, full):
 
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         ksample(patched, encoded.positive, encoded.negative, callback=cancel)
-    assert torch.equal(ksample(model, encoded.positive, encoded.negative), plain)
+    assert torch.equal(ksample(model, encoded.prompt, encoded.learnt), plain)
     assert torch.equal(ksample(patched, encoded.positive, encoded.negative), full)
 
 
@@ -178,6 +178,16 @@ def test_one_source_with_many_poses_and_many_with_many(model, encoded):
         *encoded.posed(prompt, learnt, pose=encoded.pose[:1]), steps=2, start=noise()[:1],
     )
     assert (pairs[:1] - one).abs().max() < 1e-3
+
+
+def test_the_count_is_what_the_latent_needs(encoded):
+    def count(people, pose):
+        prompt, learnt = ([[one[0][0][:people], one[0][1]]] for one in (encoded.prompt, encoded.learnt))
+        return nodes.CFLDPoseConditioning.execute(
+            encoded.cfld, prompt, learnt, golden.pose_keypoints(*pose), 1.0, 0.0, 1.0, "pad"
+        ).result[2]
+
+    assert [count(1, ["side"]), count(1, ["side", "front", "half"]), count(2, ["side"])] == [1, 3, 2]
 
 
 def test_numbers_that_do_not_pair_up_are_an_error(encoded):

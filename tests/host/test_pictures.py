@@ -12,7 +12,8 @@ from tiny_host import nodes
 pytestmark = pytest.mark.usefixtures("no_gradients")
 pictures = tiny_host.importlib.import_module("cfld_pack.nodes.pictures")
 photographs = tiny_host.importlib.import_module("cfld_pack.cfld_modules.photographs")
-keypoints = tiny_host.importlib.import_module("cfld_pack.cfld_modules.poses.reading")
+keypoints = tiny_host.importlib.import_module("cfld_pack.cfld_modules.poses.keypoints")
+reading = tiny_host.importlib.import_module("cfld_pack.cfld_modules.poses.reading")
 
 WALL = torch.tensor(photographs.STUDIO_WALL) / 255.0
 NAN, INFINITY = float("nan"), float("inf")

@@ -87,7 +87,7 @@ class Encoded:
 
     def posed(self, positive: list, negative: list, **changes: object) -> tuple[list, list]:
         arguments = {"pose": self.pose, "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0, "fit": "pad"}
-        return nodes.CFLDPoseConditioning.execute(self.cfld, positive, negative, **(arguments | changes)).result
+        return nodes.CFLDPoseConditioning.execute(self.cfld, positive, negative, **(arguments | changes)).result[:2]
 
     def patched(self, model: object, **changes: object) -> comfy.model_patcher.ModelPatcher:
         arguments = {"strength": 1.0, "pose_guidance": 2.0, "start_percent": 0.0, "end_percent": 1.0}
