@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from ..cfld_modules.poses.retarget import retarget
+from ..cfld_modules.poses.retarget import retarget, retarget_motion
 from .types import CATEGORY, PoseType, read_poses
 
 NODE = "Retarget Pose"
@@ -25,18 +25,30 @@ class CFLDRetargetPose(io.ComfyNode):
                     "reference", tooltip="Key points of the source person, e.g. from Detect Pose: lengths, widths, "
                     "head size, floor, place and canvas come from here. One for all poses, or one a pose.",
                 ),
+                io.Combo.Input(
+                    "motion", options=["stay", "follow"], default="stay", optional=True,
+                    tooltip="stay: every pose stands where the reference stands. follow: for the frames of a video; "
+                    "the first stands there, the others move from there as the person does, in the reference's size.",
+                ),
             ],
             outputs=[PoseType.Output("pose", tooltip="The pose, on the reference's body and canvas.")],
         )
 
     @classmethod
-    def execute(cls, pose: object, reference: object) -> io.NodeOutput:
+    def execute(cls, pose: object, reference: object, motion: str = "stay") -> io.NodeOutput:
         poses, references = read_poses(NODE, "pose", pose), read_poses(NODE, "reference", reference)
         count = max(len(poses), len(references))
         if not {len(poses), len(references)} <= {1, count}:
             raise ValueError(
                 f"{NODE}: input 'reference' has {len(references)} frames for {len(poses)} poses; give one, or as many"
             )
+        if motion == "follow":
+            if len(references) > 1:
+                raise ValueError(
+                    f"{NODE}: input 'reference' has {len(references)} frames, but motion 'follow' moves one body; give "
+                    "one frame, or set motion to 'stay'"
+                )
+            return io.NodeOutput(write_pose_keypoints(retarget_motion(poses, references[0])))
         return io.NodeOutput(write_pose_keypoints([
             retarget(poses[index % len(poses)], references[index % len(references)]) for index in range(count)
         ]))

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cfld_modules.poses.keypoints import LIMBS, MIRROR, Pose, mirror
-from cfld_modules.poses.retarget import retarget
+from cfld_modules.poses.retarget import retarget, retarget_motion
 
 ARMS_AND_LEGS = [(2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13)]
 HEAD = [0, 14, 15, 16, 17]
@@ -166,3 +166,65 @@ def test_with_no_bone_in_common_the_canvases_give_the_scale() -> None:
     result = retarget(Pose(legs, 352, 512), Pose(arms, 176, 256))
     assert length(result, 8, 9) == pytest.approx(length(Pose(STANDING, 1, 1), 8, 9) / 2)
     np.testing.assert_allclose(np.nanmean(result.points, axis=0), np.nanmean(arms, axis=0))
+
+
+# --- Motion -----------------------------------------------------------------------------------------------------------
+
+
+TRUNK = [1, 2, 5, 8, 11]
+
+
+def too_narrow(pose: Pose) -> bool:
+    """Whether shoulders or hips are so near to each other that rounding settles on which side they are."""
+    return length(pose, 2, 5) < 0.1 or length(pose, 8, 11) < 0.1
+
+
+def moved(pose: Pose, *steps: tuple[float, float]) -> list[Pose]:
+    return [Pose(pose.points + step, pose.width, pose.height) for step in steps]
+
+
+@given(skeletons(), st.lists(st.tuples(st.floats(-200, 200), st.floats(-200, 200)), min_size=1, max_size=4))
+def test_one_s_own_motion_is_kept(pose: Pose, steps: list[tuple[float, float]]) -> None:
+    assume(not too_narrow(pose))
+    frames = moved(pose, (0, 0), *steps)
+    for result, frame in zip(retarget_motion(frames, pose), frames, strict=True):
+        np.testing.assert_allclose(result.points, frame.points, rtol=0, atol=1e-6)
+
+
+@given(skeletons(), skeletons())
+def test_the_first_frame_stands_where_it_would_alone(pose: Pose, reference: Pose) -> None:
+    assume(not too_narrow(pose))
+    first, *_ = retarget_motion(moved(pose, (0, 0), (20, 5)), reference)
+    np.testing.assert_allclose(first.points, retarget(pose, reference).points, rtol=0, atol=1e-6)
+
+
+def test_a_childs_steps_and_jumps_are_a_childs() -> None:
+    walk = moved(Pose(STANDING, 352, 512), (0, 0), (40, 0), (80, -30), (80, 0))
+    results = retarget_motion(walk, child())
+    scale = np.median([length(child(), a, b) / length(walk[0], a, b) for a, b in ARMS_AND_LEGS])
+    assert 0.3 < scale < 0.6
+    for frame, result in zip(walk, results, strict=True):
+        assert length(result, 8, 9) == pytest.approx(length(child(), 8, 9))
+        assert floor(result) - floor(results[0]) == pytest.approx(scale * (floor(frame) - floor(walk[0])), rel=0.2)
+        across = result.points[TRUNK, 0].mean() - results[0].points[TRUNK, 0].mean()
+        assert across == pytest.approx(scale * (frame.points[1, 0] - STANDING[1, 0]), rel=0.2)
+
+
+def test_bent_knees_leave_the_feet_on_the_floor() -> None:
+    squat = STANDING.copy()
+    squat[[*range(9), 11, *range(14, 18)], 1] += 60
+    squat[[9, 12]] += [(-85, 25), (85, 25)]
+    results = retarget_motion([Pose(STANDING, 352, 512), Pose(squat, 352, 512)], child())
+    assert floor(results[1]) == pytest.approx(floor(results[0])) == pytest.approx(floor(child()))
+    assert results[1].points[1, 1] > results[0].points[1, 1] + 5
+
+
+def test_the_size_of_a_motion_does_not_flicker_with_a_limb_that_points_at_the_viewer() -> None:
+    arms = STANDING.copy()
+    arms[[3, 4, 6, 7]] = arms[[2, 2, 5, 5]] + [(1, 1), (2, 2), (1, 1), (2, 2)]
+    begin = moved(Pose(STANDING, 352, 512), (0, 0), (50, 0))
+    plain, pointing = (
+        retarget_motion(begin + moved(Pose(points, 352, 512), (100, 0)), child())[2].points[TRUNK, 0].mean()
+        for points in (STANDING, arms)
+    )
+    assert pointing == pytest.approx(plain)

@@ -6,6 +6,8 @@ whoever's they are, and a profile would get the shoulders of a front view. Hence
 it stays within `BUILD` of what the overall scale says; the rest of the difference is the view, and the pose's.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .keypoints import MIRROR, Pose
@@ -48,6 +50,27 @@ def retarget(pose: Pose, reference: Pose) -> Pose:
             _set_length(points, parent, [joint], chain[end:], length)
     _set_head_size(points, wanted)
     return Pose(points + _to_place(points, wanted), reference.width, reference.height)
+
+
+def retarget_motion(poses: Sequence[Pose], reference: Pose) -> list[Pose]:
+    """Frames of one movement on the body of `reference`: each as `retarget` has it, but for its place.
+
+    The first stands where `reference` does. The others are moved from there as the person moves in `poses`: the torso
+    from left to right, the floor (where no ankle is visible, the torso) up and down, in proportion to the median of
+    the frames' overall scales.
+    """
+    still = [retarget(pose, reference) for pose in poses]
+    scales = [scale for pose in poses if (scale := _overall_scale(pose.points, reference.points))]
+    scale = float(np.median(scales)) if scales else reference.height / poses[0].height
+    first, still_first = poses[0].points, still[0].points
+
+    def shift(pose: Pose, result: Pose) -> np.ndarray:
+        return scale * _to_place(first, pose.points) - _to_place(still_first, result.points)
+
+    return [
+        Pose(result.points + shift(pose, result), result.width, result.height)
+        for pose, result in zip(poses, still, strict=True)
+    ]
 
 
 def _overall_scale(points: np.ndarray, wanted: np.ndarray) -> float | None:
