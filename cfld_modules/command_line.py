@@ -8,7 +8,19 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .commands import CommandError, convert, curves, data, demo, evaluate, train, train_autoencoder, transfer
+from .commands import (
+    CommandError,
+    convert,
+    curves,
+    data,
+    demo,
+    evaluate,
+    evaluate_turning,
+    train,
+    train_autoencoder,
+    train_lifter,
+    transfer,
+)
 from .messages import shortened
 
 COMMANDS = {
@@ -18,8 +30,10 @@ COMMANDS = {
     "data": (data, "make data sets"),
     "train": (train, "train CFLD on pairs of pictures"),
     "train-autoencoder": (train_autoencoder, "train the small autoencoder of a model from scratch"),
+    "train-lifter": (train_lifter, "train what puts a pose's joints in space, so that it can be turned"),
     "curves": (curves, "draw the losses of a training run"),
     "evaluate": (evaluate, "measure results on a data set's test pairs"),
+    "evaluate-turning": (evaluate_turning, "measure how well poses are put in space and turned"),
 }
 
 

@@ -67,13 +67,19 @@ class Camera:
     top: float
 
 
-def draw_mannequin(identity: Identity, pose: MannequinPose, width: int = 176, height: int = 256) -> Mannequin:
-    """This person in this pose."""
+def draw_mannequin(
+    identity: Identity, pose: MannequinPose, width: int = 176, height: int = 256, framed: MannequinPose | None = None
+) -> Mannequin:
+    """This person in this pose.
+
+    Args:
+        framed: the pose that the camera fits, for several views by one camera; `pose` where not given.
+    """
     skeleton = articulate(pose, identity.proportions)
     parts = dress_skeleton(identity, skeleton)
     points = key_points(identity, skeleton)
     bounds = np.array([part.shape.bounds() for part in parts])
-    camera = _fit_camera(bounds, width, height)
+    camera = _fit_camera(bounds if framed is None else _bounds(identity, framed), width, height)
     rows, columns = _window(bounds, camera, width, height)
     colours, coverage = _render(parts, bounds, camera, rows, columns)
     image = _studio(width, height).copy()
@@ -86,6 +92,11 @@ def draw_mannequin(identity: Identity, pose: MannequinPose, width: int = 176, he
     pixels = points[:, :2] * camera.scale + (camera.left, camera.top) - 0.5
     pixels[_hidden(parts, points)] = np.nan
     return Mannequin(np.clip(image + 0.5, 0, 255).astype(np.uint8), Pose(pixels, width, height), silhouette)
+
+
+def _bounds(identity: Identity, pose: MannequinPose) -> Array:
+    """(parts, 4): left, top, right, bottom of each shape."""
+    return np.array([part.shape.bounds() for part in dress_skeleton(identity, articulate(pose, identity.proportions))])
 
 
 def _fit_camera(bounds: Array, width: int, height: int) -> Camera:

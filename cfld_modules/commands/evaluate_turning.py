@@ -1,0 +1,68 @@
+"""`evaluate-turning`: how well poses are put in space and turned, as the tables and the picture of docs/turning.md."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..poses.keypoints import Pose, PoseError
+from ..poses.metres import read_metres
+from ..poses.reading import parse_pose_json
+from . import CommandError, option
+from .training import training_requirements
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("output/turning"), help="folder to write (%(default)s)")
+    parser.add_argument("--mannequins", type=int, default=2000, help="whose joints are lifted (%(default)s)")
+    parser.add_argument("--people", type=int, default=3, help="on the demo model's turntable; 0 for none (%(default)s)")
+    parser.add_argument(
+        "--poses", type=Path, nargs="+", default=[], metavar="JSON",
+        help="key points with pose_keypoints_3d, which are then compared with what the lifter says",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    known = [one for path in arguments.poses for one in _poses_in_metres(path)]
+    with training_requirements():
+        from ..evaluation.lifting_errors import detected_errors, mannequin_errors
+        from ..evaluation.turning import demo_turntable
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    errors = mannequin_errors(arguments.mannequins)
+    if known:
+        errors["detected"] = detected_errors(*zip(*known, strict=True))
+    tables = [_table("view", errors)]
+    if arguments.people:
+        scores, sheet = demo_turntable(arguments.people)
+        tables.append(_table("angle", scores))
+        sheet.save(arguments.out / "turntable.png")
+    text = "\n".join(tables)
+    (arguments.out / "tables.md").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+def _poses_in_metres(path: Path) -> list[tuple[Pose, np.ndarray]]:
+    with option("--poses", OSError, PoseError):
+        content = path.read_bytes()
+        poses = parse_pose_json(content)
+        known = read_metres(content, poses)
+    pairs = [(pose, metres) for pose, metres in zip(poses, known, strict=True) if metres is not None]
+    if not pairs:
+        raise CommandError(f"--poses: '{path}' has no pose_keypoints_3d; write it with a detector that gives metres")
+    return pairs
+
+
+def _table(first: str, rows: Mapping[Any, Any]) -> str:
+    """Dataclasses as Markdown, a column a field."""
+    names = [first, *(name.replace("_", " ") for name in asdict(next(iter(rows.values()))))]
+    lines = [names, ["---"] * len(names)]
+    lines += [[str(row), *map(_number, asdict(scores).values())] for row, scores in rows.items()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3g}"

@@ -1,0 +1,15 @@
+"""`train-lifter`: the small network that puts a pose's joints in space, so that it can be turned."""
+
+import argparse
+
+from .training import add_configuration, run_training, training_requirements
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_configuration(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    with training_requirements():
+        from ..training.lifter import LifterSettings, train_lifter
+    run_training(LifterSettings, train_lifter, arguments)

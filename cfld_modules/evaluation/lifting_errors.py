@@ -1,0 +1,76 @@
+"""How far the lifter's joints are from where they are: on unseen mannequins, and against key points in metres."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..mannequins.benchmark import draw_mannequin, sample_identity, sample_pose, split_seeds
+from ..mannequins.body import key_points
+from ..mannequins.skeleton import articulate
+from ..poses.keypoints import Pose
+from ..poses.lifting import lift
+from ..poses.metres import brought_to_picture
+
+VIEWS = {0: "front", 45: "front, half turned", 90: "side", 135: "back, half turned", 180: "back"}
+STATURE = 1.7
+"""Metres, of people in photographs: nobody knows how tall they are."""
+
+_Errors = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class LiftingErrors:
+    """Mean distances of joints from the truth in % of the person's height.
+
+    visible: of joints that the picture shows, so in depth alone; `flat` if all had one depth.
+    hidden: of joints that the picture does not show but the lifter tells, in space; NaN if there are none.
+    """
+
+    people: int
+    visible: float
+    flat: float
+    hidden: float
+
+
+def mannequin_errors(count: int) -> dict[str, LiftingErrors]:
+    """By view, of people and poses of the test split turned evenly around the circle."""
+    by_view: dict[str, list[_Errors]] = {view: [] for view in VIEWS.values()}
+    for number, seed in enumerate(split_seeds("test", count)):
+        identity, yaw = sample_identity(seed), 360 * number / count
+        pose = replace(sample_pose(seed), yaw=yaw)
+        space = key_points(identity, articulate(pose, identity.proportions))
+        seen = draw_mannequin(identity, pose, 88, 128).pose
+        view = VIEWS[45 * round(abs((yaw + 180) % 360 - 180) / 45)]
+        by_view[view].append(_errors(seen, space, identity.proportions.stature))
+    everybody = [person for people in by_view.values() for person in people]
+    return {view: _mean(people) for view, people in (by_view | {"all": everybody}).items()}
+
+
+def detected_errors(poses: Sequence[Pose], metres: Sequence[np.ndarray]) -> LiftingErrors:
+    """Of detected poses, with what the detector says in metres as the truth; the height is `STATURE`."""
+    return _mean([_errors(pose, known, STATURE) for pose, known in zip(poses, metres, strict=True)])
+
+
+def _errors(pose: Pose, space: np.ndarray, height: float) -> _Errors:
+    """Of each visible joint, of the same if flat, of each hidden joint: shares of the height, which is in the unit of
+    `space` (18, 3).
+    """
+    truth = brought_to_picture(space, pose)
+    if truth is None:
+        return np.empty(0), np.empty(0), np.empty(0)
+    first, second = np.flatnonzero(~np.isnan(space).any(axis=1))[:2]
+    pixels = height * np.linalg.norm(truth[first] - truth[second]) / np.linalg.norm(space[first] - space[second])
+    off = (lift(pose).points - truth) / pixels
+    visible = pose.visible
+    return np.abs(off[visible, 2]), np.abs(truth[visible, 2]) / pixels, np.linalg.norm(off[~visible], axis=1)
+
+
+def _mean(people: Sequence[_Errors]) -> LiftingErrors:
+    visible, flat, hidden = (np.concatenate(parts) for parts in zip(*people, strict=True))
+    return LiftingErrors(len(people), *map(_percent, (visible, flat, hidden)))
+
+
+def _percent(shares: np.ndarray) -> float:
+    known = shares[~np.isnan(shares)]
+    return 100 * float(known.mean()) if len(known) else np.nan

@@ -1,0 +1,117 @@
+"""The demo model's turntable: people of whom one picture was given, seen from eight sides, and what is there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..mannequins.drawing import Mannequin, draw_mannequin
+from ..mannequins.identity import sample_identity
+from ..mannequins.photograph import MannequinPhotograph, held_out_photograph
+from ..mannequins.scores import find_silhouette, intersection_over_union
+from ..mannequins.skeleton import sample_pose
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..poses.keypoints import Pose
+from ..poses.pose_maps import draw_pose
+from ..poses.turning import turntable
+from .demo import HEIGHT, WIDTH, load_demo_pipeline
+from .metrics import ssim
+from .sheet import contact_sheet
+
+VIEWS = 8
+STEPS, SEED = 20, 3407
+DRAWN_WIDTH, DRAWN_HEIGHT = 2 * WIDTH, 2 * HEIGHT
+
+
+@dataclass(frozen=True)
+class TurntableScores:
+    """Means over people, of one view.
+
+    ssim, silhouette_iou: of results with the turned pose, and with the exact key points of that view (`exact_…`).
+    unchanged_ssim: of the photograph.
+    joint_distance: of the turned pose's joints from the exact ones where both are visible, in % of the height of the
+        picture.
+    """
+
+    ssim: float
+    exact_ssim: float
+    unchanged_ssim: float
+    silhouette_iou: float
+    exact_silhouette_iou: float
+    joint_distance: float
+
+
+def demo_turntable(people: int) -> tuple[dict[int, TurntableScores], Image.Image]:
+    """Scores by angle in degrees, and a sheet of the first person: poses, results and truths.
+
+    Each person stands as another front view of the test split; one photograph and its key points are what is known.
+    """
+    pipeline = load_demo_pipeline()
+    scores: list[list[TurntableScores]] = []
+    sheet = None
+    for person in range(people):
+        photograph = replace(held_out_photograph(person, person), view="front")
+        views = _true_views(photograph)
+        turned = turntable(views[0].pose, None, 0, 0, VIEWS)
+        results, exact_results = (
+            _generate(pipeline, views[0], poses) for poses in (turned, [view.pose for view in views])
+        )
+        truths = [_small(view.image) for view in views]
+        scores.append([
+            _scores(*one, truths[0]) for one in zip(views, truths, turned, results, exact_results, strict=True)
+        ])
+        if sheet is None:
+            sheet = _sheet(turned, results, truths)
+    assert sheet is not None
+    by_view = zip(*scores, strict=True)
+    return {360 * number // VIEWS: _mean(view) for number, view in enumerate(by_view)}, sheet
+
+
+def _true_views(photograph: MannequinPhotograph) -> list[Mannequin]:
+    identity = sample_identity(photograph.identity_seed)
+    front = sample_pose(photograph.pose_seed, photograph.view)
+    return [
+        draw_mannequin(
+            identity, replace(front, yaw=front.yaw + 360 * number / VIEWS), DRAWN_WIDTH, DRAWN_HEIGHT, framed=front
+        )
+        for number in range(VIEWS)
+    ]
+
+
+def _generate(pipeline: CFLDPipeline, source: Mannequin, poses: Sequence[Pose]) -> list[np.ndarray]:
+    pipeline.set_progress_bar_config(disable=True)
+    results = pipeline(
+        [Image.fromarray(source.image)], poses, fit="pad", steps=STEPS, generator=torch.Generator().manual_seed(SEED),
+        width=WIDTH, height=HEIGHT,
+    )
+    return [np.array(result) for result in results]
+
+
+def _scores(
+    view: Mannequin, truth: np.ndarray, turned: Pose, result: np.ndarray, exact_result: np.ndarray,
+    photograph: np.ndarray,
+) -> TurntableScores:
+    silhouette = np.array(Image.fromarray(view.silhouette).resize((WIDTH, HEIGHT)))
+    distances = np.linalg.norm(turned.points - view.pose.points, axis=1) / DRAWN_HEIGHT
+    return TurntableScores(
+        ssim(result, truth), ssim(exact_result, truth), ssim(photograph, truth),
+        intersection_over_union(find_silhouette(result, truth), silhouette),
+        intersection_over_union(find_silhouette(exact_result, truth), silhouette),
+        100 * float(np.nanmean(distances)),
+    )
+
+
+def _mean(scores: Sequence[TurntableScores]) -> TurntableScores:
+    return TurntableScores(*np.mean([list(vars(one).values()) for one in scores], axis=0).tolist())
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    return np.array(Image.fromarray(picture).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
+
+
+def _sheet(turned: Sequence[Pose], results: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Image.Image:
+    drawings = [draw_pose(pose, WIDTH, HEIGHT) for pose in turned]
+    titles = [f"{360 * number // VIEWS}" for number in range(VIEWS)]
+    return contact_sheet([drawings, results, truths], titles)

@@ -1,0 +1,57 @@
+"""Turning: a person in space, seen from another side."""
+
+import numpy as np
+
+from .keypoints import Pose
+from .lifting import SpatialPose, lift
+from .visibility import hidden_joints
+
+_HIPS, _LEGS, _ANKLES = [8, 11], [8, 9, 10, 11, 12, 13], [10, 13]
+
+
+def turntable(pose: Pose, metres: np.ndarray | None, angle: float, tilt: float, frames: int) -> list[Pose]:
+    """The pose at `frames` angles, evenly around the circle from `angle` on; at 0 without tilt it is `pose` itself.
+
+    Args:
+        metres: see `lift`.
+        angle, tilt: see `turn`.
+    """
+    space = lift(pose, metres)
+    angles = [(angle + 360 * number / frames) % 360 for number in range(frames)]
+    return [pose if one == 0 and tilt == 0 else turn(space, one, tilt) for one in angles]
+
+
+def turn(space: SpatialPose, angle: float, tilt: float) -> Pose:
+    """The pose with the person turned by `angle` and the viewer raised by `tilt` degrees, of the same size.
+
+    Clockwise as seen from above: who faces the viewer faces the left edge of the picture after 90. The axis is the
+    vertical through the middle of the person's joints. Where an ankle is known the floor (the lowest leg joint) stays
+    where it is; else the mid hip, or the middle of the joints, does. What a detector would not see is missing, see
+    `visibility`.
+    """
+    known = ~np.isnan(space.points).any(axis=1)
+    axis = space.points[known].mean(axis=0)
+    turned = (space.points - axis) @ _about_vertical(angle) @ _towards_viewer(tilt)
+    shift = _foothold(space.points) - _foothold(turned)
+    points = turned[:, :2] + (axis[0], shift)
+    points[hidden_joints(turned)] = np.nan
+    return Pose(points, space.width, space.height)
+
+
+def _about_vertical(degrees: float) -> np.ndarray:
+    sin, cos = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    return np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
+
+
+def _towards_viewer(degrees: float) -> np.ndarray:
+    """The head comes nearer, as it does for a viewer who rises."""
+    sin, cos = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    return np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
+
+
+def _foothold(points: np.ndarray) -> float:
+    """y of what stays where it is."""
+    if not np.isnan(points[_ANKLES]).all():
+        return float(np.nanmax(points[_LEGS, 1]))
+    hips = points[_HIPS, 1]
+    return float(np.nanmean(points[:, 1] if np.isnan(hips).all() else hips))

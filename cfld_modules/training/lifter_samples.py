@@ -1,0 +1,164 @@
+"""Training samples of the lifter: mannequins' skeletons in wide variety, seen from anywhere, as detectors see them."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..mannequins.benchmark import split_seeds
+from ..mannequins.body import key_points
+from ..mannequins.identity import sample_identity
+from ..mannequins.skeleton import (
+    ARM_PRIORS,
+    LEG_PRIORS,
+    ArmAngles,
+    LegAngles,
+    MannequinPose,
+    articulate,
+    sample_pose,
+)
+from ..poses.keypoints import LIMBS, MIRROR
+from ..poses.visibility import hidden_joints
+
+POSES_IN_A_SAMPLE = 256
+"""Drawn at random together: one by one takes a hundred times as long."""
+
+ANY_ARM = ((-15, 170), (-50, 150), (-100, 130), (0, 145))
+ANY_LEG = ((-12, 65), (-40, 125), (0, 140))
+"""Ranges of the angles in degrees, in the order of `ArmAngles` and of `LegAngles`."""
+
+HEAD, SHOULDERS_AND_ARMS, HIPS_AND_LEGS = [0, 14, 15, 16, 17], [2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13]
+LIMB_ENDS = ([3, 4], [4], [6, 7], [7], [9, 10], [10], [12, 13], [13])
+LEAST_JOINTS = 5
+
+
+def build_skeletons(count: int, seed: int) -> np.ndarray:
+    """(count, 18, 3) float32 in units of a grown person's height, pelvis at the origin, facing the viewer.
+
+    A third stands as mannequins do; of the others arms, legs, trunk and head are drawn anew, each by itself, from
+    other poses or from all that joints can do.
+    """
+    random = np.random.default_rng([seed, 0])
+    skeletons = np.empty((count, len(MIRROR), 3), np.float32)
+    for row, pose_seed in enumerate(split_seeds("train", count)):
+        pose = replace(sample_pose(pose_seed), yaw=0.0)
+        if row % 3:
+            pose = _varied(pose, random)
+        identity = sample_identity(pose_seed)
+        skeletons[row] = key_points(identity, articulate(pose, identity.proportions))
+    return skeletons
+
+
+def _varied(pose: MannequinPose, random: np.random.Generator) -> MannequinPose:
+    changes: dict[str, object] = {}
+    for name, priors, widest, angles in (
+        ("arm", ARM_PRIORS, ANY_ARM, ArmAngles), ("leg", LEG_PRIORS, ANY_LEG, LegAngles),
+    ):
+        for side in ("right", "left"):
+            chance = random.random()
+            if chance < 0.35:
+                middles, spreads = np.transpose(priors[random.choice(list(priors))])
+                changes[f"{side}_{name}"] = angles(*random.normal(middles, spreads))
+            elif chance < 0.75:
+                changes[f"{side}_{name}"] = angles(*random.uniform(*np.transpose(widest)))
+        if random.random() < 0.3:  # squatting, kneeling, arms in parallel
+            both = changes.get(f"right_{name}", getattr(pose, f"right_{name}"))
+            changes |= {f"right_{name}": both, f"left_{name}": both}
+    if random.random() < 0.4:
+        changes |= {"lean": random.uniform(-25, 95), "sway": random.normal(0, 15), "twist": random.normal(0, 25)}
+    if random.random() < 0.4:
+        yaw, nod, tilt = random.normal(0, (40, 25, 15))
+        changes |= {"head_yaw": yaw, "head_nod": nod, "head_tilt": tilt}
+    return replace(pose, **changes)  # type: ignore[arg-type]
+
+
+class LifterSamples(Dataset):
+    """Sample n of an endless run over the skeletons, each time with other proportions, from another side.
+
+    A sample is `points` (256, 18, 2), NaN where missing, and `space` (256, 18, 3), in units of a person's height.
+    """
+
+    def __init__(self, skeletons: np.ndarray, seed: int) -> None:
+        self.skeletons, self.seed = skeletons, seed
+
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        random = np.random.default_rng([self.seed, 1, number])
+        space = self.skeletons[random.integers(len(self.skeletons), size=POSES_IN_A_SAMPLE)].astype(np.float64)
+        mirrored = random.random(POSES_IN_A_SAMPLE) < 0.5
+        space[mirrored] = space[mirrored][:, MIRROR] * (-1, 1, 1)
+        space = turn_at_random(bend_knees_sideways(other_proportions(space, random), random), random)
+        points = photograph(space, random)
+        points[missing_joints(space, points, random)] = np.nan
+        return {"points": torch.from_numpy(points).float(), "space": torch.from_numpy(space).float()}
+
+
+def other_proportions(space: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(B, 18, 3) with the bones of another body: both sides alike within 2 %, a head of one size, one trunk."""
+    factors = np.exp(random.normal(0, 0.1, (len(space), len(MIRROR))))
+    factors = (factors + factors[:, MIRROR]) / 2 * np.exp(random.normal(0, 0.02, factors.shape))
+    factors[:, HEAD] = factors[:, :1]
+    factors[:, [8, 11]] = factors[:, 8:9]
+    changed = space.copy()
+    for parent, joint in LIMBS:
+        changed[:, joint] = changed[:, parent] + (space[:, joint] - space[:, parent]) * factors[:, [joint]]
+    return changed
+
+
+def bend_knees_sideways(space: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Shins turned about the thighs, which mannequins' are not: crossed legs, sitting cross-legged."""
+    changed = space.copy()
+    for hip, knee, ankle in ((8, 9, 10), (11, 12, 13)):
+        wide = random.random(len(space)) < 0.25
+        angles = np.radians(np.where(wide, random.uniform(-80, 80, len(space)), random.normal(0, 15, len(space))))
+        thigh, shin = space[:, knee] - space[:, hip], space[:, ankle] - space[:, knee]
+        axis = thigh / np.linalg.norm(thigh, axis=1, keepdims=True)
+        cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
+        along = axis * (axis * shin).sum(axis=1, keepdims=True)
+        changed[:, ankle] = changed[:, knee] + along + (shin - along) * cos + np.cross(axis, shin) * sin
+    return changed
+
+
+def turn_at_random(space: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Seen from any side, by a camera about level; a few lie, or are seen from far above or below."""
+    count = len(space)
+    yaw = random.uniform(0, 2 * np.pi, count)
+    anyhow = random.random(count) < 0.08
+    pitch = np.where(anyhow, random.uniform(-0.9, 0.9, count), random.normal(0.05, 0.12, count))
+    roll = np.where(random.random(count) < 0.04, random.uniform(-1.6, 1.6, count), random.normal(0, 0.06, count))
+    return space @ _rotation(yaw, 0, 2) @ _rotation(pitch, 1, 2) @ _rotation(roll, 0, 1)
+
+
+def _rotation(angles: np.ndarray, first: int, second: int) -> np.ndarray:
+    """(B, 3, 3) in the plane of two axes."""
+    matrices = np.tile(np.eye(3), (len(angles), 1, 1))
+    matrices[:, first, first] = matrices[:, second, second] = np.cos(angles)
+    matrices[:, first, second] = np.sin(angles)
+    matrices[:, second, first] = -np.sin(angles)
+    return matrices
+
+
+def photograph(space: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(B, 18, 2) as a detector finds them: half with perspective, from 2.5 to 10 times the height away; with noise."""
+    nearness = np.where(random.random(len(space)) < 0.5, 1 / random.uniform(2.5, 10, len(space)), 0)[:, None, None]
+    points = space[..., :2] / (1 + space[..., 2:] * nearness)
+    return points + random.normal(0, 1, points.shape) * random.uniform(0, 0.012, (len(space), 1, 1))
+
+
+def missing_joints(space: np.ndarray, points: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(B, 18) bool: hidden ones, those the picture's edge cuts off, and those that detectors lose anyway."""
+    count = len(space)
+    missing = hidden_joints(space) & (random.random((count, 18)) < random.choice([0.5, 0.9, 1.0], (count, 1)))
+    lost = np.where(random.random((count, 1)) < 0.5, 0, random.uniform(0, 0.2, (count, 1)))
+    missing |= random.random((count, 18)) < lost
+    for joints in LIMB_ENDS:
+        missing[:, joints] |= random.random((count, 1)) < 0.02
+    # A portrait ends at a height between chest and shin; or the head is cut off, or a side.
+    cut = random.random(count)
+    below = np.where(cut < 0.3, random.uniform(-0.15, 0.4, count), np.inf)
+    above = np.where((cut > 0.3) & (cut < 0.34), random.uniform(-0.35, -0.1, count), -np.inf)
+    beside = np.where((cut > 0.34) & (cut < 0.4), random.uniform(0.05, 0.2, count), np.inf)
+    x, y = points[..., 0], points[..., 1]
+    missing |= (y > below[:, None]) | (y < above[:, None]) | (x > beside[:, None])
+    missing[(~missing).sum(axis=1) < LEAST_JOINTS] = False
+    return missing
