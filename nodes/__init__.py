@@ -15,6 +15,7 @@ from .pose import CFLDPoseConditioning
 from .pose_editor import CFLDPoseEditor
 from .pose_files import CFLDDrawPose, CFLDLoadPose
 from .retarget_pose import CFLDRetargetPose
+from .turn_pose import CFLDTurnPose
 
 for folder in ("cfld", WEIGHTS_FOLDER):
     folder_paths.add_model_folder_path(folder, os.path.join(folder_paths.models_dir, folder))
@@ -26,5 +27,6 @@ class CFLDExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDLoadPose,
-            CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDRetargetPose, CFLDDemoModels, CFLDDemoPerson,
+            CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDRetargetPose, CFLDTurnPose, CFLDDemoModels,
+            CFLDDemoPerson,
         ]

@@ -4,9 +4,10 @@ from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.retarget import retarget, retarget_motion
-from .types import CATEGORY, PoseType, read_poses
+from .types import CATEGORY, PoseType, check_choice, read_poses
 
 NODE = "Retarget Pose"
+MOTIONS = ("stay", "follow")
 
 
 class CFLDRetargetPose(io.ComfyNode):
@@ -26,7 +27,7 @@ class CFLDRetargetPose(io.ComfyNode):
                     "head size, floor, place and canvas come from here. One for all poses, or one a pose.",
                 ),
                 io.Combo.Input(
-                    "motion", options=["stay", "follow"], default="stay", optional=True,
+                    "motion", options=list(MOTIONS), default="stay", optional=True,
                     tooltip="stay: every pose stands where the reference stands. follow: for the frames of a video; "
                     "the first stands there, the others move from there as the person does, in the reference's size.",
                 ),
@@ -36,6 +37,7 @@ class CFLDRetargetPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: object, reference: object, motion: str = "stay") -> io.NodeOutput:
+        check_choice(NODE, "motion", motion, MOTIONS)
         poses, references = read_poses(NODE, "pose", pose), read_poses(NODE, "reference", reference)
         count = max(len(poses), len(references))
         if not {len(poses), len(references)} <= {1, count}:

@@ -302,3 +302,23 @@ def test_retarget_pose_names_the_input(name):
     arguments = {"pose": load("waving"), "reference": load("waving"), name: NOT_KEY_POINTS}
     with pytest.raises(ValueError, match=rf"^Retarget Pose: input '{name}': Key points must be"):
         nodes.CFLDRetargetPose.execute(**arguments)
+
+
+def test_motion_may_follow_the_person():
+    pose, = keypoints.read_pose_keypoints(load("walking_front"))
+    walk = [keypoints.Pose(pose.points + (step, 0), 352, 512) for step in (0, 40, 80)]
+    frames, child = keypoints.write_pose_keypoints(walk), child_of(load("a_pose"))
+    stay, follow = (
+        np.array(points(result(nodes.CFLDRetargetPose, frames, child, motion)[0])) for motion in ("stay", "follow")
+    )
+    np.testing.assert_array_equal(stay, points(result(nodes.CFLDRetargetPose, frames, child)[0]))
+    np.testing.assert_allclose(stay[1:], np.stack([stay[0]] * 2), atol=1e-6)
+    steps = np.nanmean(follow[1:] - follow[:-1], axis=1)
+    np.testing.assert_allclose(steps[0], steps[1], atol=1e-6)
+    assert 15 < steps[0, 0] < 35 and abs(steps[0, 1]) < 1e-6
+
+
+def test_motion_of_several_bodies_is_refused():
+    poses = [load(name)[0] for name in BUNDLED[:2]]
+    with pytest.raises(ValueError, match="^Retarget Pose: input 'reference' has 2 frames, but motion 'follow' .* give"):
+        nodes.CFLDRetargetPose.execute(poses, poses, "follow")

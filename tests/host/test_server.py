@@ -24,10 +24,10 @@ NAMES = sorted(path.stem for path in (WORKFLOWS / "api").glob("*.json"))
 FRAME = (352, 512)
 SCENE = (768, 720)
 SIZES = {"high_resolution_second_pass": (704, 1024), "inpaint_person_into_scene": SCENE,
-         "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4)}
+         "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4), "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
 SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
 # Pixels of the latents where the workflow has 512: the trained size of the test's CFLD; the demo model's own.
-SIDES = {"basic_transfer": 256, "demo_no_downloads": 512}
+SIDES = {"basic_transfer": 256, "demo_no_downloads": 512, "turntable": 512}
 HAS_DETECTOR = importlib.util.find_spec("controlnet_aux") is not None
 seeds = itertools.count(1)
 

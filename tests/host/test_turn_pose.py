@@ -1,0 +1,56 @@
+"""Turn Pose in the host: what its wire carries, turntables, key points in metres, errors that name it."""
+
+import json
+
+import numpy as np
+import pytest
+from host import PACK
+from tiny_host import nodes
+
+from cfld_modules.poses import keypoints, reading, turning
+
+
+def execute(pose, angle=0.0, tilt=0.0, frames=1):
+    return nodes.CFLDTurnPose.execute(pose, angle, tilt, frames).result[0]
+
+
+def load(name):
+    return json.loads((PACK / "web" / "poses" / f"{name}.json").read_text())
+
+
+def in_metres(frame, depth):
+    """The frame with key points in metres as flat as its own, but for the wrists' depth."""
+    (pose,) = reading.read_pose_keypoints(frame)
+    metres = np.hstack([np.nan_to_num(pose.points) / 250, np.zeros((18, 1)), pose.visible[:, None]])
+    metres[[4, 7], 2] = depth
+    person = frame["people"][0] | {"pose_keypoints_3d": metres.ravel().tolist()}
+    return frame | {"people": [person]}
+
+
+@pytest.mark.parametrize("angle", [0.0, 360.0])
+def test_no_turn_is_the_pose_bit_for_bit(angle):
+    assert execute(load("waving"), angle) == load("waving")
+
+
+def test_the_views_of_every_pose_one_after_the_other():
+    names = ("waving", "sitting_on_chair_side")
+    frames = execute([load(name)[0] for name in names], 30.0, 10.0, 3)
+    assert len(frames) == 6
+    for number, name in enumerate(names):
+        (pose,) = reading.read_pose_keypoints(load(name))
+        views = turning.turntable(pose, None, 30.0, 10.0, 3)
+        assert frames[3 * number : 3 * number + 3] == keypoints.write_pose_keypoints(views)
+
+
+def test_metres_on_the_wire_are_used():
+    near, far = (reading.read_pose_keypoints(execute(in_metres(load("a_pose")[0], z), 90.0))[0] for z in (-0.4, 0.4))
+    wrists = [4, 7]
+    assert (np.nan_to_num(near.points[wrists, 0], nan=-np.inf) < np.nan_to_num(far.points[wrists, 0], nan=np.inf)).all()
+
+
+def test_errors_name_the_node_and_its_input():
+    bad = in_metres(load("a_pose")[0], 0)
+    bad["people"][0]["pose_keypoints_3d"] = [1.0, 2.0]
+    for pose, words in ((bad, "frame 1, person 1, pose_keypoints_3d"), ([], "no frame"), (7, "must be a frame")):
+        with pytest.raises(ValueError, match=f"^Turn Pose: input 'pose': Key points.*{words}"):
+            execute(pose, 30.0)
