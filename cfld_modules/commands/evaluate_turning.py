@@ -1,6 +1,7 @@
 """`evaluate-turning`: how well poses are put in space and turned, as the tables and the picture of docs/turning.md."""
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,8 +19,8 @@ from .training import training_requirements
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("output/turning"), help="folder to write (%(default)s)")
-    parser.add_argument("--mannequins", type=int, default=2000, help="whose joints are lifted (%(default)s)")
-    parser.add_argument("--people", type=int, default=3, help="on the demo model's turntable; 0 for none (%(default)s)")
+    parser.add_argument("--mannequins", type=int, default=800, help="whose joints are lifted (%(default)s)")
+    parser.add_argument("--people", type=int, default=1, help="on the demo model's turntable; 0 for none (%(default)s)")
     parser.add_argument(
         "--poses", type=Path, nargs="+", default=[], metavar="JSON",
         help="key points with pose_keypoints_3d, which are then compared with what the lifter says",
@@ -65,4 +66,6 @@ def _table(first: str, rows: Mapping[Any, Any]) -> str:
 
 
 def _number(value: float) -> str:
+    if math.isnan(value):
+        return "none"
     return str(value) if isinstance(value, int) else f"{value:.3g}"

@@ -305,7 +305,7 @@ def test_retarget_pose_names_the_input(name):
 
 
 def test_motion_may_follow_the_person():
-    pose, = keypoints.read_pose_keypoints(load("walking_front"))
+    pose, = reading.read_pose_keypoints(load("walking_front"))
     walk = [keypoints.Pose(pose.points + (step, 0), 352, 512) for step in (0, 40, 80)]
     frames, child = keypoints.write_pose_keypoints(walk), child_of(load("a_pose"))
     stay, follow = (
