@@ -1,10 +1,19 @@
-"""For the whole suite: on a busy machine spinning OpenMP threads cost far more than they bring."""
+"""For the whole suite: on a busy machine spinning OpenMP threads cost far more than they bring.
 
+Hypothesis tries the same examples every time, however long one takes: what it finds is found by whoever changes the code.
+"""
+
+import importlib.util
 import os
 
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if importlib.util.find_spec("hypothesis"):  # the host's Python need not have it
+    from hypothesis import settings
+
+    settings.register_profile("suite", derandomize=True, deadline=None)
+    settings.load_profile("suite")
 
 
 @pytest.fixture(scope="module")

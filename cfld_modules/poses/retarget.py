@@ -12,6 +12,7 @@ import numpy as np
 
 from .keypoints import MIRROR, Pose
 
+ROUNDING = 1e-6  # pixels; a width below this is none
 BUILD = 1.3
 """By how much shoulders or hips of two people of one size differ at most; more is a difference of the view."""
 
@@ -94,7 +95,7 @@ def _set_width(points: np.ndarray, chains: tuple, centre: np.ndarray, wanted: np
     """Moves two arms or legs apart about `centre`, so that their first joints are as far apart as in `wanted`."""
     first, second = (chain[0] for chain in chains)
     width, wanted_width = _length(points, first, [second]), _length(wanted, first, [second])
-    if width > 0:
+    if width > ROUNDING:
         factor = np.clip(wanted_width / width, 1 / BUILD, BUILD)
         for chain in chains:
             _move(points, chain, (points[chain[0]] - centre) * (factor - 1))
