@@ -1,6 +1,6 @@
 """For the whole suite: on a busy machine spinning OpenMP threads cost far more than they bring.
 
-Hypothesis tries the same examples every time, however long one takes: what it finds is found by whoever changes the code.
+Hypothesis tries the same examples every time, however long one takes: what it finds, whoever changed the code finds.
 """
 
 import importlib.util
