@@ -5,6 +5,7 @@ import os
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
+from .choose_person import CFLDChoosePerson
 from .demo_models import CFLDDemoModels, CFLDDemoPerson
 from .detect_pose import WEIGHTS_FOLDER, CFLDDetectPose
 from .encoder import CFLDPromptEncoder
@@ -13,7 +14,7 @@ from .hga import CFLDApplyHGA
 from .loader import CFLDLoader
 from .pose import CFLDPoseConditioning
 from .pose_editor import CFLDPoseEditor
-from .pose_files import CFLDDrawPose, CFLDLoadPose
+from .pose_files import CFLDDrawPose, CFLDLoadPose, CFLDSavePose
 from .retarget_pose import CFLDRetargetPose
 from .turn_pose import CFLDTurnPose
 
@@ -27,6 +28,6 @@ class CFLDExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDLoadPose,
-            CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDRetargetPose, CFLDTurnPose, CFLDDemoModels,
-            CFLDDemoPerson,
+            CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDChoosePerson, CFLDRetargetPose, CFLDTurnPose, CFLDSavePose,
+            CFLDDemoModels, CFLDDemoPerson,
         ]

@@ -1,20 +1,25 @@
-"""Load Pose and Draw Pose: key points from files, and key points as a picture."""
+"""Load Pose, Save Pose and Draw Pose: key points from files and to files, and key points as a picture."""
 
+import json
 import os
+import re
+import tempfile
 from pathlib import Path
 from reprlib import repr as short
 
 import folder_paths
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..cfld_modules.messages import shortened
 from ..cfld_modules.poses.keypoints import PoseError, write_pose_keypoints
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
-from ..cfld_modules.poses.reading import parse_pose_json
+from ..cfld_modules.poses.reading import parse_pose_json, read_people
 from .pictures import check_memory, image_batch
 from .types import CATEGORY, PoseType, check_choice, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
+OWN = "my poses/"
+"""What the names of the user's own poses begin with in Load Pose; a bundled pose has no slash, a file an ending."""
 
 
 class CFLDLoadPose(io.ComfyNode):
@@ -24,12 +29,13 @@ class CFLDLoadPose(io.ComfyNode):
             node_id="CFLDLoadPose",
             display_name="Load Pose",
             category=CATEGORY,
-            description="A bundled pose, or an OpenPose JSON file from ComfyUI's input folder.",
+            description="A bundled pose, one saved by Save Pose, or an OpenPose JSON file from ComfyUI's input folder.",
             search_aliases=["openpose json", "pose preset", "load keypoints", "target pose"],
             inputs=[
                 io.Combo.Input(
                     "pose", options=pose_names(),
-                    tooltip="Bundled poses first, then the .json files in ComfyUI's input folder.",
+                    tooltip="Bundled poses first, then your own, which Save Pose made, then the .json files in "
+                    "ComfyUI's input folder.",
                 ),
             ],
             outputs=[PoseType.Output("pose", tooltip="Key points, one frame a pose in the file.")],
@@ -58,6 +64,45 @@ class CFLDLoadPose(io.ComfyNode):
         except (PoseError, OSError) as error:
             raise ValueError(shortened(f"Load Pose: input 'pose': '{pose}': {error}")) from error
         return io.NodeOutput(write_pose_keypoints(poses))
+
+
+class CFLDSavePose(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="CFLDSavePose",
+            display_name="Save Pose",
+            category=CATEGORY,
+            description="Saves key points as OpenPose JSON among your own poses, where Load Pose lists them.",
+            search_aliases=["save keypoints", "export pose", "openpose json", "my poses"],
+            is_output_node=True,
+            inputs=[
+                PoseType.Input("pose", tooltip="The key points to save: all frames in one file, with all people."),
+                io.String.Input(
+                    "filename_prefix", default="pose",
+                    tooltip="What the name begins with; a number follows, so that nothing is overwritten. Folders may "
+                    "come before it: dance/step.",
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def validate_inputs(cls, filename_prefix: str | None) -> bool | str:
+        return filename_prefix is None or _prefix_mistake(filename_prefix) or True  # None: it is connected
+
+    @classmethod
+    def execute(cls, pose: object, filename_prefix: str) -> io.NodeOutput:
+        mistake = _prefix_mistake(filename_prefix)
+        if mistake:
+            raise ValueError(mistake)
+        try:
+            read_people(pose)
+        except PoseError as error:
+            raise ValueError(shortened(f"Save Pose: input 'pose': {error}")) from error
+        path = _write_new(own_poses() / filename_prefix, pose if isinstance(pose, str) else json.dumps(pose))
+        name = OWN + path.relative_to(own_poses()).with_suffix("").as_posix()
+        return io.NodeOutput(ui=ui.PreviewText(name))
 
 
 class CFLDDrawPose(io.ComfyNode):
@@ -90,21 +135,29 @@ class CFLDDrawPose(io.ComfyNode):
         return io.NodeOutput(image_batch([draw_pose_in_style(one, width, height, style) for one in poses]))
 
 
+def own_poses() -> Path:
+    """The folder of the user's own poses. The page reaches it, too, by the host's routes for user data.
+
+    Nodes are not told which user asks, so with --multi-user the poses that nodes save are common to all.
+    """
+    return Path(folder_paths.get_user_directory()) / "default" / "cfld" / "poses"
+
+
 def pose_names() -> list[str]:
-    """Bundled poses without ending, then the JSON files in the input folder."""
+    """Bundled poses without ending, the user's own without ending after `OWN`, then JSON files in the input folder."""
     folder = Path(folder_paths.get_input_directory())
-    own = (file.relative_to(folder).as_posix() for file in folder.rglob("*.[jJ][sS][oO][nN]") if not _problem(file))
-    return [*_bundled(), *sorted(own)]
+    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*.[jJ][sS][oO][nN]") if not _problem(file))
+    return [*_bundled(), *_own(), *sorted(files)]
 
 
 def pose_path(pose: object) -> Path:
-    """The file of a bundled pose, or of one in the input folder, by its name in `pose_names`.
+    """The file of a bundled pose, of the user's own or of one in the input folder, by its name in `pose_names`.
 
     Raises:
         ValueError: naming the node, the pose and what is the matter with it.
     """
-    if isinstance(pose, str) and pose in (bundled := _bundled()):
-        return bundled[pose]
+    if isinstance(pose, str) and pose in (named := _bundled() | _own()):
+        return named[pose]
     name = pose if isinstance(pose, str) else short(pose)
     file = Path(folder_paths.get_input_directory(), name)
     is_listed = ".." not in file.parts and not os.path.isabs(name) and file.suffix.lower() == ".json"
@@ -120,6 +173,11 @@ def _bundled() -> dict[str, Path]:
     return {path.stem: path for path in sorted(BUNDLED.glob("*.json"))}
 
 
+def _own() -> dict[str, Path]:
+    folder = own_poses()
+    return {OWN + path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.json"))}
+
+
 def _problem(file: Path) -> str:
     """Why something in the input folder is no file to read; empty if it is one."""
     target = os.path.realpath(file)
@@ -128,3 +186,40 @@ def _problem(file: Path) -> str:
     if not os.path.exists(target):
         return "is a link to a file that is not there any more; put the file itself there"
     return "" if os.path.isfile(target) else "is a folder; choose a .json file in it"
+
+
+def _prefix_mistake(prefix: str) -> str | None:
+    """What is wrong with a file name prefix. Only names that are files on every system, below the folder of poses."""
+    parts = prefix.split("/")
+    if all(re.fullmatch(r"[\w-][\w .-]{0,99}", part) and not part.endswith((" ", ".")) for part in parts):
+        return None
+    return (
+        f"Save Pose: input 'filename_prefix' is '{prefix[:100]}'; use letters, digits, spaces, points, - and _, and / "
+        "between folders, each name beginning with a letter or digit"
+    )
+
+
+def _write_new(stem: Path, text: str) -> Path:
+    """Writes `stem`_00001.json, or the next number that is free, whole or not at all; returns its path."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=stem.parent, suffix=".part")
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        return Path(unfinished).replace(_claim_name(stem))
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
+
+
+def _claim_name(stem: Path) -> Path:
+    """An empty `stem`_00001.json, or the next number that is free: from here on ours, whoever else saves."""
+    taken = (re.fullmatch(rf"{re.escape(stem.name)}_(\d+)\.json", path.name) for path in stem.parent.iterdir())
+    number = max((int(match[1]) for match in taken if match), default=0) + 1
+    while True:
+        path = stem.with_name(f"{stem.name}_{number:05}.json")
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            number += 1
+        else:
+            return path

@@ -56,11 +56,13 @@ class Body:
     where: for messages.
     points: (n, 2), NaN where missing, n a key of `LAYOUTS`; shares of the canvas or pixels.
     layout: the order of the points, None where the bones do not tell.
+    written: the object in which the points were, with all else in it.
     """
 
     where: str
     points: np.ndarray
     layout: Layout | None
+    written: Mapping
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def _read_annotation(frame: dict, where: str) -> Iterator[Frame]:
             f"Key points, {where}: keypoints_x and keypoints_y reach x {right:g} and y {bottom:g}, but without a size "
             "of their own they are on a frame of 176x256. Add canvas_width and canvas_height, the size of the picture."
         )
-    yield Frame(where, canvas, [Body(where, points, COCO_18)])
+    yield Frame(where, canvas, [Body(where, points, COCO_18, frame)])
 
 
 def _read_animals(frame: dict, where: str) -> Iterator[Frame]:
@@ -225,7 +227,7 @@ def _body(person: object, where: str) -> Body | None:
         return None
     values, where = person[key], f"{where}, {key}"
     if values is None or (isinstance(values, list) and not values):
-        return Body(where, np.full((18, 2), np.nan), COCO_18)
+        return Body(where, np.full((18, 2), np.nan), COCO_18, person)
     rows = _rows(values, person.get("keypoint_scores"), where)
     scores = rows[:, 2]
     missing = np.isnan(rows).any(axis=1) | (scores <= 0)
@@ -234,7 +236,7 @@ def _body(person: object, where: str) -> Body | None:
         sure = SURE_WHERE_EVIDENCE if is_openpose else SURE_WHERE_ALWAYS_PLACED
         missing |= (scores < sure) | (rows[:, :2] == -1).all(axis=1)
     points = np.where(missing[:, None], np.nan, rows[:, :2])
-    return Body(where, points, layout_of(points))
+    return Body(where, points, layout_of(points), person)
 
 
 def _rows(values: object, scores: object, where: str) -> np.ndarray:

@@ -60,6 +60,12 @@ def write_pose_keypoints(poses: Sequence[Pose]) -> list[dict]:
     return [_write_frame(pose) for pose in poses]
 
 
+def box_area(pose: Pose) -> float:
+    """Area in pixels of the box around the visible points, of which there must be one."""
+    sides = np.nanmax(pose.points, axis=0) - np.nanmin(pose.points, axis=0)
+    return float(np.prod(np.maximum(sides, 1.0)))  # at least a pixel wide: points may lie on one line
+
+
 def mirror(pose: Pose) -> Pose:
     """The pose as in a mirror: left and right swapped, x flipped as flipping the picture flips its pixel columns."""
     points = pose.points[list(MIRROR)]

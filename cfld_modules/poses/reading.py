@@ -22,7 +22,7 @@ import numpy as np
 
 from .body_layouts import Layout, in_any_order, in_order
 from .dialects import EXPECTED, MOST_FRAMES, Body, Frame, check_number, read_frames
-from .keypoints import Pose, PoseError
+from .keypoints import Pose, PoseError, box_area
 
 NORMALISED_REACH = 4.0
 _HEAD_AND_SHOULDERS = [0, 1, 2, 5, 14, 15, 16, 17]
@@ -34,6 +34,20 @@ def read_pose_keypoints(value: object) -> list[Pose]:
 
     Raises PoseError where there is no frame, a frame shows nobody, or anything in it is not what it should be.
     """
+    return [_largest(frame, poses) for frame, poses in _read(value)]
+
+
+def read_people(value: object) -> list[list[tuple[Pose, Mapping]]]:
+    """As `read_pose_keypoints`, but everybody in each frame, each with the object in which it is written.
+
+    Somebody may have no point visible, and a frame nobody.
+    """
+    return [
+        [(pose, body.written) for pose, body in zip(poses, frame.people, strict=True)] for frame, poses in _read(value)
+    ]
+
+
+def _read(value: object) -> list[tuple[Frame, list[Pose]]]:
     frames: list[Frame] = []
     for frame in read_frames(parse(value) if isinstance(value, str | bytes) else value):
         frames.append(frame)
@@ -41,7 +55,7 @@ def read_pose_keypoints(value: object) -> list[Pose]:
     if not frames:
         raise PoseError(f"Key points hold no frame: the list is empty. {EXPECTED}")
     layouts = _layouts_of(body for frame in frames for body in frame.people)
-    return [_largest(frame, [_pose(body, frame.canvas, layouts) for body in frame.people]) for frame in frames]
+    return [(frame, [_pose(body, frame.canvas, layouts) for body in frame.people]) for frame in frames]
 
 
 def parse_pose_json(text: str | bytes) -> list[Pose]:
@@ -114,11 +128,6 @@ def _largest(frame: Frame, poses: list[Pose]) -> Pose:
             f"Key points, {frame.where}: {found}. If a detector made it, look at the detector's own picture: "
             "it may need another model or a picture in which the person is larger; else leave this frame out."
         )
-
-    def box_area(pose: Pose) -> float:
-        sides = np.nanmax(pose.points, axis=0) - np.nanmin(pose.points, axis=0)
-        return float(np.prod(np.maximum(sides, 1.0)))  # at least a pixel wide: points may lie on one line
-
     pose = max(people, key=box_area)
     _check_place(pose, frame.where)
     return pose

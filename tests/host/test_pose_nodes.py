@@ -1,4 +1,4 @@
-"""Load Pose, Draw Pose, Pose Editor and Retarget Pose through their `execute` in the real host."""
+"""Load Pose, Save Pose, Choose Person, Draw Pose, Pose Editor and Retarget Pose by their `execute` in the real host."""
 
 import importlib
 import json
@@ -26,6 +26,13 @@ NOT_KEY_POINTS = torch.zeros(1, 8, 8, 3)
 def input_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def own_poses(tmp_path_factory, monkeypatch):
+    user = tmp_path_factory.mktemp("user")
+    monkeypatch.setattr(folder_paths, "user_directory", str(user))
+    return user / "default" / "cfld" / "poses"
 
 
 def result(node, *arguments, **named):
@@ -143,6 +150,112 @@ def test_a_changed_file_is_read_again(input_folder):
     assert before == nodes.CFLDLoadPose.fingerprint_inputs("pose.json")
     os.utime(path, (1, 1))
     assert before != nodes.CFLDLoadPose.fingerprint_inputs("pose.json")
+
+
+# --- Save Pose --------------------------------------------------------------------------------------------------------
+
+
+def save(frames, prefix):
+    """Saves, and gives the name under which Load Pose lists it."""
+    (name,) = nodes.CFLDSavePose.execute(frames, prefix).ui.as_dict()["text"]
+    assert name in pose_files.pose_names() and nodes.CFLDLoadPose.validate_inputs(name) is True
+    return name
+
+
+def test_what_is_saved_is_listed_and_loaded(own_poses, input_folder):
+    frames = [load(name)[0] for name in BUNDLED[:2]]
+    assert save(frames, "dance/step") == "my poses/dance/step_00001"
+    np.testing.assert_array_equal(points(load("my poses/dance/step_00001")), points(frames))
+    assert pose_files.pose_names() == [*BUNDLED, "my poses/dance/step_00001"]
+
+
+def test_everybody_and_every_key_is_kept(own_poses):
+    frame = load("a_pose")[0] | {"people": [*load("a_pose")[0]["people"], *load("waving")[0]["people"]]}
+    frame["people"][0]["pose_keypoints_3d"] = [0.5] * 72
+    save(frame, "two")
+    assert json.loads((own_poses / "two_00001.json").read_text()) == frame
+
+
+def test_nothing_is_overwritten(own_poses, monkeypatch):
+    names = [save(load(name), "pose") for name in BUNDLED[:3]]
+    assert [name[-5:] for name in names] == ["00001", "00002", "00003"]
+    (own_poses / "pose_00002.json").unlink()
+    other = pose_files.Path.touch
+
+    def somebody_was_faster(path, exist_ok):
+        if path.name == "pose_00004.json":
+            path.write_text("theirs")
+        other(path, exist_ok=exist_ok)
+
+    monkeypatch.setattr(pose_files.Path, "touch", somebody_was_faster)
+    assert save(load("a_pose"), "pose") == "my poses/pose_00005"
+    assert (own_poses / "pose_00004.json").read_text() == "theirs"
+    assert not list(own_poses.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "../pose", "/tmp/pose", "a/../../b", "a\\b", ".hidden", "a//b", "con:1", "a\n", "x" * 200, "dots."]
+)
+def test_a_prefix_that_leaves_the_folder_is_refused(own_poses, prefix):
+    assert nodes.CFLDSavePose.validate_inputs(prefix).startswith("Save Pose: input 'filename_prefix' is '")
+    with pytest.raises(ValueError, match="^Save Pose: input 'filename_prefix' is '"):
+        nodes.CFLDSavePose.execute(load("a_pose"), prefix)
+    assert not own_poses.exists()
+
+
+@pytest.mark.parametrize("prefix", ["pose", "dance/step 2", "v1.5_x-y", "姿势", None])
+def test_a_good_prefix_is_taken(prefix):
+    assert nodes.CFLDSavePose.validate_inputs(prefix) is True
+
+
+def test_save_pose_names_its_input(own_poses):
+    with pytest.raises(ValueError, match="^Save Pose: input 'pose': Key points must be"):
+        nodes.CFLDSavePose.execute(NOT_KEY_POINTS, "pose")
+
+
+# --- Choose Person ----------------------------------------------------------------------------------------------------
+
+
+def crowd(*places):
+    """A frame with somebody at each place, none of them like another."""
+    frame = load("a_pose")[0]
+    people = []
+    for number, x in enumerate(places):
+        moved = np.array(frame["people"][0]["pose_keypoints_2d"]).reshape(-1, 3) + (x, 0, 0)
+        people.append(frame["people"][0] | {"pose_keypoints_2d": moved.ravel().tolist(), "person_id": number})
+    return frame | {"people": people}
+
+
+def choose(frames, rule="largest", number=1, nobody="error"):
+    return result(nodes.CFLDChoosePerson, frames, rule, number, nobody)[0]
+
+
+def test_one_is_kept_with_all_that_is_theirs():
+    frame = crowd(50, -80, 20)
+    assert choose(frame, "leftmost") == [frame | {"people": [frame["people"][1]]}]
+    assert choose([frame], "number", 3)[0]["people"] == [frame["people"][0]]
+    assert len(frame["people"]) == 3, "the frame on the wire was changed"
+
+
+def test_frames_without_anybody():
+    empty = load("a_pose")[0] | {"people": []}
+    one, other = crowd(0), crowd(40)
+    frames = [empty, one, empty, other, empty]
+    assert choose(frames, nobody="skip") == [one, other]
+    assert choose(frames, nobody="hold") == [one, one, one, other, other]
+    with pytest.raises(ValueError, match="^Choose Person: input 'pose': frame 1 of 5 .3 like it.: nobody is in it; s"):
+        choose(frames)
+
+
+@pytest.mark.parametrize("nobody", ["error", "skip", "hold"])
+def test_a_person_who_is_nowhere(nobody):
+    with pytest.raises(ValueError, match="there is no number 3 among its 2 people; choose another rule or another"):
+        choose([crowd(0, 50)], "number", 3, nobody)
+
+
+def test_choose_person_names_its_input():
+    with pytest.raises(ValueError, match="^Choose Person: input 'pose': Key points must be"):
+        choose(NOT_KEY_POINTS)
 
 
 # --- Draw Pose --------------------------------------------------------------------------------------------------------
