@@ -16,6 +16,7 @@ from .commands import (
     demo,
     evaluate,
     evaluate_turning,
+    get,
     train,
     train_autoencoder,
     train_lifter,
@@ -25,6 +26,7 @@ from .messages import shortened
 
 COMMANDS = {
     "transfer": (transfer, "put the person of a photo into another pose"),
+    "get": (get, "download a detector of people, BlazePose"),
     "convert": (convert, "make one small .safetensors from the authors' two .bin files"),
     "demo": (demo, "move a mannequin into six poses, with nothing downloaded"),
     "data": (data, "make data sets"),

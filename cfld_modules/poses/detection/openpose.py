@@ -8,26 +8,22 @@ pickles as they are.
 import os
 import pickle
 import warnings
-from collections.abc import Sequence
 from types import ModuleType
 
 import numpy as np
 import torch
 
-from .keypoints import Pose, write_pose_keypoints
+from ..keypoints import Pose
+from .people import DetectedPerson, DetectionError
 
 WEIGHTS_FILE = "body_pose_model.pth"
 WEIGHTS_REPOSITORY = "lllyasviel/Annotators"
 OTHER_DETECTORS = (
-    "connect the key points of another detector instead of this node: core's SDPose Keypoint Extractor, or DWPose "
+    "connect the key points of another node instead: core's SDPose Keypoint Extractor, or DWPose "
     "Estimator of the pack comfyui_controlnet_aux"
 )
 # Short side in pixels. controlnet_aux's own: its filters are in pixels, and a whole photograph would fill the memory.
 DETECTION_SIZE = 512
-
-
-class DetectionError(ValueError):
-    """Nothing can be detected: a package or a file is missing or wrong. Says which, and what to do."""
 
 
 def cached_weights() -> str | None:
@@ -63,7 +59,7 @@ def load_body_network(path: str | os.PathLike) -> torch.nn.Module:
     return network.requires_grad_(False).eval()
 
 
-def detect_people(network: torch.nn.Module, picture: np.ndarray) -> list[Pose]:
+def detect_people(network: torch.nn.Module, picture: np.ndarray) -> list[DetectedPerson]:
     """Everybody the network finds in a picture.
 
     Args:
@@ -71,7 +67,7 @@ def detect_people(network: torch.nn.Module, picture: np.ndarray) -> list[Pose]:
         picture: RGB uint8 (H, W, 3).
 
     Returns:
-        Poses in pixels of the picture, on a canvas of its size; an empty list if nobody is found.
+        People in pixels of the picture, without masks; an empty list if nobody is found.
     """
     open_pose = _open_pose()
     body = object.__new__(open_pose.Body)  # its constructor would read the pickle as it is
@@ -81,14 +77,8 @@ def detect_people(network: torch.nn.Module, picture: np.ndarray) -> list[Pose]:
     people = []
     for person in open_pose.OpenposeDetector(body).detect_poses(resized):
         shares = [(np.nan, np.nan) if joint is None else (joint.x, joint.y) for joint in person.body.keypoints]
-        people.append(Pose(np.array(shares, dtype=np.float64) * (width, height), width, height))
+        people.append(DetectedPerson(Pose(np.array(shares, dtype=np.float64) * (width, height), width, height)))
     return people
-
-
-def people_frame(people: Sequence[Pose], width: int, height: int) -> dict:
-    """One POSE_KEYPOINT frame with all the people of a picture of `width` x `height`; the list may be empty."""
-    written = [person for frame in write_pose_keypoints(people) for person in frame["people"]]
-    return {"people": written, "canvas_width": width, "canvas_height": height}
 
 
 def _open_pose() -> ModuleType:
