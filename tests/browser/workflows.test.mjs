@@ -15,7 +15,7 @@ const MODELS = [
   'checkpoints/v1-5-pruned-emaonly-fp16.safetensors', 'cfld/cfld.safetensors', 'loras/example_style_lora.safetensors',
   'controlnet/control_v11p_sd15_openpose_fp16.safetensors', 'upscale_models/RealESRGAN_x4plus.safetensors'
 ]
-const PICTURES = ['source_person.png', 'scene.png', 'target_pose.png']
+const PICTURES = ['source_person.png', 'scene.png', 'target_pose.png', 'two_people.png']
 
 const missing = missingHost() || (await missingBrowser())
 const read = (path) => JSON.parse(readFileSync(new URL(path, WORKFLOWS)))

@@ -99,10 +99,12 @@ def folder(tmp_path_factory):
             warnings.simplefilter("ignore")  # a dozen of its own, about what is not used here
             import dot_network
         dot_network.save(models / "annotators", dot_network.dot_state())
-        dots = dot_network.picture([dot_network.STANDING + (150, 120)], 600, 800)[0]
-        Image.fromarray((dots.numpy() * 255).astype(np.uint8)).save(inputs / "target_pose.png")
+        for name, width, places in (("target_pose", 600, [(150, 120)]), ("two_people", 900, [(20, 120), (450, 220)])):
+            dots = dot_network.picture([dot_network.STANDING + place for place in places], width, 800)[0]
+            Image.fromarray((dots.numpy() * 255).astype(np.uint8)).save(inputs / f"{name}.png")
     else:
-        photo.save(inputs / "target_pose.png")
+        for name in ("target_pose", "two_people"):
+            photo.save(inputs / f"{name}.png")
     return folder
 
 
@@ -160,7 +162,7 @@ def assert_serves(server):
 def expected_error_without_detector(server, prompt):
     run = server.run(prompt)
     assert run.error["node_id"] == the_node(prompt, "CFLDDetectPose")
-    assert "controlnet_aux" in run.error["exception_message"] and "pip install" in run.error["exception_message"]
+    assert "controlnet_aux" in run.error["exception_message"] and "get blazepose" in run.error["exception_message"]
 
 
 # --- Every shipped workflow -------------------------------------------------------------------------------------------
@@ -189,9 +191,11 @@ def test_workflow_runs_node_by_node_and_then_from_the_cache(server, name):
     if name == "inpaint_person_into_scene":
         changed = np.abs(pixels(picture) - pixels(server.folder / "input" / "scene.png")).max(axis=-1)
         assert changed[painted()].mean() > 10 and changed[~painted()].max() <= 1
-    if name == "detected_pose":
+    if name in ("detected_pose", "choose_person"):
         (drawing,) = server.pictures(run, "temp")
         assert pixels(drawing).any(), "the detector found nobody"
+    if name == "choose_person":
+        assert not pixels(drawing)[:, 150:].any(), "somebody else than the left one was chosen"
 
     again = server.run(prompt)
     assert again.error is None and again.started == []
