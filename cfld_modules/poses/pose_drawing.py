@@ -2,11 +2,11 @@
 
 import math
 
-import cv2
 import numpy as np
 
 from .keypoints import LIMBS, Pose
 from .pose_maps import JOINT_COLOURS, draw_pose, joint_pixels
+from .rasterization import draw_hard_disc, draw_hard_ellipse
 
 STYLES = ("cfld", "openpose")
 
@@ -30,10 +30,9 @@ def _draw_openpose(pose: Pose, width: int, height: int) -> np.ndarray:
         if first is not None and second is not None:
             middle = ((first[0] + second[0]) // 2, (first[1] + second[1]) // 2)
             length, angle = math.dist(first, second), math.atan2(second[1] - first[1], second[0] - first[0])
-            outline = cv2.ellipse2Poly(middle, (int(length / 2), thickness), int(math.degrees(angle)), 0, 360, 1)
             colour = tuple(channel * 3 // 5 for channel in JOINT_COLOURS[limb])
-            cv2.fillConvexPoly(canvas, np.array(outline), colour)
+            draw_hard_ellipse(canvas, middle, (int(length / 2), thickness), int(math.degrees(angle)), colour)
     for joint, colour in zip(joints, JOINT_COLOURS, strict=True):
         if joint is not None:
-            cv2.circle(canvas, joint, thickness, colour, -1)
+            draw_hard_disc(canvas, joint, thickness, colour)
     return canvas

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 
 from .keypoints import LIMBS, Pose
+from .rasterization import draw_disc, draw_line
 
 SIGMA = 6  # pixels, whatever the picture's size
 LINE_THICKNESS, JOINT_RADIUS = 2, 3
@@ -31,16 +31,16 @@ def draw_pose(pose: Pose, width: int, height: int) -> np.ndarray:
         first, second = joints[start], joints[end]
         if first is not None and second is not None:
             colour = tuple(channel * 3 // 5 for channel in JOINT_COLOURS[limb])
-            cv2.line(canvas, first, second, colour, LINE_THICKNESS, cv2.LINE_AA)
+            draw_line(canvas, first, second, colour, LINE_THICKNESS)
     for joint, colour in zip(joints, JOINT_COLOURS, strict=True):
         if joint is not None:
-            cv2.circle(canvas, joint, JOINT_RADIUS, colour, -1, cv2.LINE_AA)
+            draw_disc(canvas, joint, JOINT_RADIUS, colour)
     return canvas
 
 
 def gaussian_maps(pose: Pose, width: int, height: int) -> np.ndarray:
     """One Gaussian a joint, peak 1, sigma 6 pixels, zero when missing: float32 (18, height, width)."""
-    y, x = np.arange(height)[:, None], np.arange(width)[None]
+    y, x = np.arange(height, dtype=float)[:, None], np.arange(width, dtype=float)[None]
     joints = joint_pixels(pose, width, height)
     maps = np.zeros((len(joints), height, width), np.float32)
     for index, joint in enumerate(joints):
