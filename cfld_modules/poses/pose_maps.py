@@ -9,6 +9,7 @@ from .keypoints import LIMBS, Pose
 from .rasterization import draw_disc, draw_line
 
 SIGMA = 6  # pixels, whatever the picture's size
+FARTHEST = 2.0**30  # pixels; a joint beyond is drawn there
 LINE_THICKNESS, JOINT_RADIUS = 2, 3
 JOINT_COLOURS = (
     (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0), (0, 255, 85),
@@ -19,7 +20,7 @@ JOINT_COLOURS = (
 
 def joint_pixels(pose: Pose, width: int, height: int) -> list[tuple[int, int] | None]:
     """Where each joint of `pose` falls in a picture of `width` x `height`: (x, y), truncated; None when missing."""
-    scaled = pose.points * (width, height) / (pose.width, pose.height)
+    scaled = np.clip(pose.points * (width, height) / (pose.width, pose.height), -FARTHEST, FARTHEST)
     return [(int(x), int(y)) if seen else None for (x, y), seen in zip(scaled, pose.visible, strict=True)]
 
 
