@@ -18,8 +18,8 @@ from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from ..poses.keypoints import Pose
@@ -92,9 +92,9 @@ def _write_split(out: Path, split: Split, people: int, pictures: int, progress: 
         for seed in split_seeds(split, people):
             names = []
             for name, mannequin in _draw_person(seed, [next(pose_seeds) for _ in range(pictures)]):
-                cv2.imwrite(str(images / name), mannequin.image[:, :, ::-1])
+                Image.fromarray(mannequin.image).save(images / name)
                 if split == "test":
-                    cv2.imwrite(str(silhouettes / name), mannequin.silhouette.astype(np.uint8) * 255)
+                    Image.fromarray(mannequin.silhouette.astype(np.uint8) * 255).save(silhouettes / name)
                 annotations.writerow((name, *_annotation(mannequin.pose)))
                 names.append(name)
                 progress.update()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
+from einops import reduce
+from scipy import ndimage
 
 from ..photographs import STUDIO_WALL
 from ..poses.keypoints import Pose
@@ -125,9 +126,12 @@ def _render(parts: list[Part], bounds: Array, camera: Camera, rows: slice, colum
     y = _lines_of_sight(rows, camera.top, camera.scale)[:, None]
     depth, nearest = _nearest(parts, bounds, x, y)
     colours = _lit_colours(parts, x, y, depth, nearest)
-    size = columns.stop - columns.start, rows.stop - rows.start
-    coverage = cv2.resize((nearest >= 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return cv2.resize(colours, size, interpolation=cv2.INTER_AREA), coverage
+    return _of_pixels(colours), _of_pixels((nearest >= 0).astype(np.float32))
+
+
+def _of_pixels(fine: Array) -> Array:
+    """Means of all lines of sight of a pixel."""
+    return reduce(fine, "(h down) (w right) ... -> h w ...", "mean", down=SUPERSAMPLING, right=SUPERSAMPLING)
 
 
 def _lines_of_sight(pixels: slice, edge: float, scale: float) -> Array:
@@ -173,10 +177,10 @@ def _lit_colours(parts: list[Part], x: Array, y: Array, depth: Array, nearest: A
 def _contrast(depth: Array) -> Array:
     """Factors on the light, (h, w): lines where a shape ends before another, shade in hollows beside nearer ones."""
     depth = np.minimum(depth, np.float32(1.0))
-    step = cv2.dilate(depth, np.ones((3, 3), np.uint8)) - depth
+    step = ndimage.maximum_filter(depth, 3) - depth
     line = 1 - np.float32(0.45) * np.clip(step * np.float32(1 / OUTLINE_STEP) - np.float32(0.5), 0, 1)
     size = max(3, depth.shape[0] // 40) | 1
-    hollow = np.clip(depth - cv2.blur(depth, (size, size)), 0, np.float32(0.06))
+    hollow = np.clip(depth - ndimage.uniform_filter(depth, size, mode="mirror"), 0, np.float32(0.06))
     return line * (1 - 4 * hollow)
 
 

@@ -8,7 +8,6 @@ build do not count.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from scipy import ndimage
 from skimage.color import rgb2lab
@@ -126,8 +125,9 @@ def _strip(lab: np.ndarray, start: np.ndarray, end: np.ndarray, half_width: floa
     across = np.array([-along[1], along[0]]) / length * half_width
     rows = np.linspace(0, 1, STRIP_SAMPLES[0])[:, None, None]
     columns = np.linspace(-1, 1, STRIP_SAMPLES[1])[None, :, None]
-    places = (start + rows * along + columns * across).astype(np.float32)
-    return cv2.remap(lab, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    places = (start + rows * along + columns * across).astype(np.float32)  # as the recorded scores were measured
+    x, y = np.split(places, 2, axis=2)
+    return ndimage.map_coordinates(lab, np.broadcast_arrays(y, x, np.arange(3)), order=1, mode="nearest")
 
 
 def _strip_features(strip: np.ndarray | None) -> np.ndarray:
