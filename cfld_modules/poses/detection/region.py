@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+from PIL import Image
 
 UPRIGHT = np.array([0.0, -1.0])
 
@@ -32,25 +32,28 @@ class Region:
         return self.centre + (points - 0.5) @ self.axes
 
     def cut(self, picture: np.ndarray, size: int) -> np.ndarray:
-        """The square as (size, size, C); what lies beyond the picture is 0.
+        """The square of an RGB uint8 picture (H, W, 3) as (size, size, 3); what lies beyond the picture is 0.
 
         A square much larger than `size` is cut as a multiple of it and averaged, so that fine patterns do not alias.
         """
-        fine = size * max(1, round(self.side / size))
-        square = cv2.warpAffine(
-            picture, self._pixels(fine), (fine, fine), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        )
-        return square if fine == size else cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
+        factor = max(1, round(self.side / size))
+        square = _transformed(picture, self._to_picture_pixels(factor * size), factor * size, factor * size)
+        return np.array(square.reduce(factor))
 
     def paste(self, square: np.ndarray, width: int, height: int) -> np.ndarray:
         """A map (size, size) of the square where it belongs in a picture: (height, width), 0 outside the square."""
-        return cv2.warpAffine(square, self._pixels(len(square)), (width, height), flags=cv2.INTER_LINEAR)
+        matrix = np.vstack([self._to_picture_pixels(len(square)), [0, 0, 1]])
+        return np.array(_transformed(square.astype(np.float32), np.linalg.inv(matrix)[:2], width, height))
 
-    def _pixels(self, size: int) -> np.ndarray:
-        """(2, 3): from pixel (x, y) of the cut square to the picture's; OpenCV has pixel centres at whole numbers."""
-        across = self.axes.T / size
-        first = self.to_picture(np.full(2, 0.5 / size)) - 0.5
-        return np.hstack([across, first[:, None]])
+    def _to_picture_pixels(self, size: int) -> np.ndarray:
+        """(2, 3): from (x, y) in pixels of the cut square, from its top left corner, to the picture's."""
+        return np.hstack([self.axes.T / size, self.to_picture(np.zeros(2))[:, None]])
+
+
+def _transformed(pixels: np.ndarray, to_source: np.ndarray, width: int, height: int) -> Image.Image:
+    return Image.fromarray(pixels).transform(
+        (width, height), Image.Transform.AFFINE, tuple(to_source.ravel()), Image.Resampling.BILINEAR
+    )
 
 
 def whole_picture(width: int, height: int) -> Region:
