@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from .commands import (
     CommandError,
+    augment,
     convert,
     curves,
     data,
@@ -34,6 +35,7 @@ COMMANDS = {
     "train-autoencoder": (train_autoencoder, "train the small autoencoder of a model from scratch"),
     "train-lifter": (train_lifter, "train what puts a pose's joints in space, so that it can be turned"),
     "curves": (curves, "draw the losses of a training run"),
+    "augment": (augment, "make a set for person re-identification: people in other poses"),
     "evaluate": (evaluate, "measure results on a data set's test pairs"),
     "evaluate-turning": (evaluate_turning, "measure how well poses are put in space and turned"),
 }

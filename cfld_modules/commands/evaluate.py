@@ -4,15 +4,33 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import option
 from .sampling import add_sampling_arguments, given_scales, size_of_text
 from .training import show_log, training_requirements
 
+if TYPE_CHECKING:
+    from ..data.deepfashion import DeepFashionData
+    from ..data.folder import FolderData
+    from ..data.market1501 import MarketData
+
 FORMATS = ("deepfashion", "market1501", "folder")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_files(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for pictures, table and summary")
+    parser.add_argument(
+        "--size", type=size_of_text, default="176x256", metavar="WxH", help="of the results in pixels (%(default)s)"
+    )
+    parser.add_argument("--batch", type=int, default=16, help="pairs at a time (%(default)s)")
+    parser.add_argument("--limit", type=int, metavar="N", help="evaluate the first N pairs only")
+    add_sampling_arguments(parser)
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """The model and the data set."""
     parser.add_argument(
         "--base", type=Path, required=True, metavar="SD15", help="Stable Diffusion 1.5, or the base/ that 'train' wrote"
     )
@@ -28,13 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-bad-rows", action="store_true", help="leave rows out that cannot be used, instead of stopping"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for pictures, table and summary")
-    parser.add_argument(
-        "--size", type=size_of_text, default="176x256", metavar="WxH", help="of the results in pixels (%(default)s)"
-    )
-    parser.add_argument("--batch", type=int, default=16, help="pairs at a time (%(default)s)")
-    parser.add_argument("--limit", type=int, metavar="N", help="evaluate the first N pairs only")
-    add_sampling_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -44,15 +55,11 @@ def run(arguments: argparse.Namespace) -> None:
 
         from ..evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
         from ..evaluation.models import load_pipeline
-    from ..data.deepfashion import DeepFashionData
-    from ..data.folder import FolderData
-    from ..data.market1501 import MarketData
     from ..data.pairs import DataError
     from ..networks.config import CheckpointError
 
     show_log()
-    data_set = {"deepfashion": DeepFashionData, "market1501": MarketData, "folder": FolderData}[arguments.format]
-    data = data_set(arguments.format, arguments.data, bad_rows="skip" if arguments.skip_bad_rows else "error")
+    data = given_data(arguments)
     width, height = arguments.size
     settings = EvaluationSettings(
         width, height, steps=arguments.steps, guidance_type=arguments.guidance_type, scales=scales,
@@ -65,3 +72,13 @@ def run(arguments: argparse.Namespace) -> None:
         summary = evaluate(pipeline, pairs, lambda: data.pairs("train").photographs, arguments.out, settings)
     if PartialState().is_main_process:
         sys.stdout.write(json.dumps(summary["scores"] | {"missing": summary["missing"]}, indent=2) + "\n")
+
+
+def given_data(arguments: argparse.Namespace) -> "DeepFashionData | MarketData | FolderData":
+    """The data set that `add_files` asked for."""
+    from ..data.deepfashion import DeepFashionData
+    from ..data.folder import FolderData
+    from ..data.market1501 import MarketData
+
+    data_set = {"deepfashion": DeepFashionData, "market1501": MarketData, "folder": FolderData}[arguments.format]
+    return data_set(arguments.format, arguments.data, bad_rows="skip" if arguments.skip_bad_rows else "error")

@@ -9,11 +9,18 @@ from . import CommandError
 SCALES = ("full", "down", "all", "guidance")
 
 
-def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+def add_sampling_arguments(parser: argparse.ArgumentParser, several_seeds: bool = False) -> None:
     sampling = parser.add_argument_group("sampling")
     sampling.add_argument("--steps", type=steps_of_text, default=50, help="1 to 1000 (%(default)s)")
     sampling.add_argument("--scheduler", choices=tuple(SCHEDULERS), default="ddpm", help="(%(default)s, the paper's)")
-    sampling.add_argument("--seed", type=seed_of_text, default=3407, help="of the noise pictures share (%(default)s)")
+    if several_seeds:
+        sampling.add_argument(
+            "--seeds", type=seed_of_text, nargs="+", default=[3407], metavar="SEED",
+            help="of what is drawn at random; each makes as many pictures again (3407)",
+        )
+    else:
+        help_text = "of the noise pictures share (%(default)s)"
+        sampling.add_argument("--seed", type=seed_of_text, default=3407, help=help_text)
     sampling.add_argument(
         "--guidance-type", choices=GUIDANCE_TYPES, default=GUIDANCE_TYPES[0], help="(%(default)s, the paper's)"
     )

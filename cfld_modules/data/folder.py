@@ -9,6 +9,7 @@ upright where the camera noted so. All pictures of a person make pairs with each
 person by name, the first one among them, is kept for testing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby, permutations
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Literal
 from ..poses.framing import ASPECT_TOLERANCE, Fit
 from ..poses.reading import parse_pose_json
 from .pairs import BadRows, DataError, Pairs, PhotographFile, Split, photograph_sizes, usable_row
+from .people import Person
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 TEST_STRIDE = 10
@@ -33,18 +35,9 @@ class FolderData:
 
     def pairs(self, split: Split) -> Pairs:
         """Raises DataError, also when nobody of the split has two pictures."""
-        if not self.root.is_dir():
-            raise DataError(f"'{self.root}' is no folder")
-        present = sorted(file for file in self.root.rglob("*") if not file.is_dir())
-        files = [file for file in present if file.suffix.lower() in PICTURES]
-        key_points = {file.with_suffix(""): file for file in present if file.suffix.lower() == ".json"}
-        people = sorted({self._person(file) for file in files})
+        people = sorted({self._person(file) for file in self._files(*PICTURES)})
         held_out = set(people[::TEST_STRIDE])
-        files = [file for file in files if (self._person(file) in held_out) == (split == "test")]
-        photographs: list[PhotographFile] = []
-        for file, size in zip(files, photograph_sizes(files), strict=True):
-            with usable_row(f"'{file}'", self.bad_rows):
-                photographs.append(self._photograph(file, key_points.get(file.with_suffix("")), *size()))
+        photographs = self._photographs(lambda person: (person in held_out) == (split == "test"))
         places = sorted(range(len(photographs)), key=lambda place: self._person(photographs[place].path))
         groups = groupby(places, key=lambda place: self._person(photographs[place].path))
         pairs = [pair for _, group in groups for pair in permutations(group, 2)]
@@ -54,6 +47,29 @@ class FolderData:
                 "are told apart by subfolder, or by what stands before the first underscore"
             )
         return Pairs(photographs, pairs, self.fit)
+
+    def people(self) -> list[Person]:
+        """Everybody of both splits, those with a single picture, too. Raises DataError when there is nobody."""
+        groups: dict[str, list[PhotographFile]] = {}
+        for photograph in self._photographs(lambda person: True):
+            groups.setdefault(self._person(photograph.path), []).append(photograph)
+        if not groups:
+            raise DataError(f"'{self.root}' has no usable picture")
+        return [Person(name, groups[name]) for name in sorted(groups)]
+
+    def _photographs(self, wanted: Callable[[str], bool]) -> list[PhotographFile]:
+        files = [file for file in self._files(*PICTURES) if wanted(self._person(file))]
+        key_points = {file.with_suffix(""): file for file in self._files(".json")}
+        photographs: list[PhotographFile] = []
+        for file, size in zip(files, photograph_sizes(files), strict=True):
+            with usable_row(f"'{file}'", self.bad_rows):
+                photographs.append(self._photograph(file, key_points.get(file.with_suffix("")), *size()))
+        return photographs
+
+    def _files(self, *endings: str) -> list[Path]:
+        if not self.root.is_dir():
+            raise DataError(f"'{self.root}' is no folder")
+        return sorted(file for file in self.root.rglob("*") if file.suffix.lower() in endings and not file.is_dir())
 
     def _person(self, file: Path) -> str:
         place = file.relative_to(self.root)

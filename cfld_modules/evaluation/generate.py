@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from ..data.pairs import Photograph
+from ..data.pose_files import NamedPose
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.framing import Fit, cut_picture, fit_box
 from ..poses.pose_drawing import draw_pose_in_style
@@ -14,7 +15,7 @@ from .sheet import contact_sheet
 
 
 def generate_pictures(
-    pipeline: CFLDPipeline, pairs: Sequence[tuple[Photograph, Photograph]], fit: Fit, width: int, height: int, *,
+    pipeline: CFLDPipeline, pairs: Sequence[tuple[Photograph, NamedPose]], fit: Fit, width: int, height: int, *,
     steps: int, seed: int, guidance_type: str = "uc_down_full", scales: Mapping[str, float] | None = None,
 ) -> list[np.ndarray]:
     """The sources' people in the targets' poses, as one batch: RGB uint8 (height, width, 3) each."""
