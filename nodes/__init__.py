@@ -5,6 +5,9 @@ import os
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
+from .appearance_files import FOLDER as APPEARANCES_FOLDER
+from .appearance_files import CFLDLoadAppearance, CFLDSaveAppearance
+from .blend_appearance import CFLDBlendAppearance
 from .choose_person import CFLDChoosePerson
 from .demo_models import CFLDDemoModels, CFLDDemoPerson
 from .detect_pose import WEIGHTS_FOLDER, CFLDDetectPose
@@ -15,11 +18,15 @@ from .loader import CFLDLoader
 from .pose import CFLDPoseConditioning
 from .pose_editor import CFLDPoseEditor
 from .pose_files import CFLDDrawPose, CFLDLoadPose, CFLDSavePose
+from .pose_mask import CFLDPoseMask
 from .retarget_pose import CFLDRetargetPose
 from .turn_pose import CFLDTurnPose
 
-for folder in ("cfld", WEIGHTS_FOLDER):
+for folder in ("cfld", WEIGHTS_FOLDER, APPEARANCES_FOLDER):
     folder_paths.add_model_folder_path(folder, os.path.join(folder_paths.models_dir, folder))
+folder_paths.add_model_folder_path(
+    APPEARANCES_FOLDER, os.path.join(folder_paths.get_output_directory(), APPEARANCES_FOLDER), is_default=True
+)
 
 
 class CFLDExtension(ComfyExtension):
@@ -29,5 +36,6 @@ class CFLDExtension(ComfyExtension):
         return [
             CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDLoadPose,
             CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDChoosePerson, CFLDRetargetPose, CFLDTurnPose,
-            CFLDSavePose, CFLDDemoModels, CFLDDemoPerson,
+            CFLDSavePose, CFLDBlendAppearance, CFLDSaveAppearance, CFLDLoadAppearance, CFLDPoseMask, CFLDDemoModels,
+            CFLDDemoPerson,
         ]

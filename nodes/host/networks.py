@@ -29,4 +29,9 @@ def host_networks(networks: CFLD) -> comfy.model_patcher.ModelPatcher:
 def on_device(patcher: comfy.model_patcher.ModelPatcher) -> Any:
     """The networks of `in_host_care`, loaded where the host computes."""
     comfy.model_management.load_models_gpu([patcher])
+    return networks_of(patcher)
+
+
+def networks_of(patcher: comfy.model_patcher.ModelPatcher) -> Any:
+    """The networks of `in_host_care` wherever they lie, to be looked at and not run."""
     return patcher.model.networks

@@ -1,0 +1,134 @@
+"""Save Appearance and Load Appearance: encoded people, kept for many graphs.
+
+They lie in the models folder `cfld_appearances`, which has two places: models/, for those that are shared between
+machines or named in extra_model_paths.yaml, and output/, where an output node may write, and where a client of a server
+gets at files and puts them (/view, /upload/image). So what was saved can be loaded as it lies, as for core's own
+CheckpointSave and LoraSave.
+"""
+
+from pathlib import Path
+from reprlib import repr as short
+
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from ..cfld_modules.checkpoints.appearance_file import load_appearance, save_appearance
+from ..cfld_modules.messages import shortened
+from ..cfld_modules.networks.config import CheckpointError
+from ..cfld_modules.networks.model import Appearance
+from .host.conditioning import prompt_conditioning
+from .host.networks import networks_of
+from .pictures import picture_array, read_pictures
+from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input
+
+SAVE, LOAD = "Save Appearance", "Load Appearance"
+FOLDER = "cfld_appearances"
+
+
+class CFLDSaveAppearance(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="CFLDSaveAppearance",
+            display_name=SAVE,
+            category=CATEGORY,
+            description="Keeps an encoded person as a small file in output/cfld_appearances, where Load Appearance "
+            "finds it: a wardrobe of people for many graphs, without their photos.",
+            search_aliases=["save person", "save embeds", "export appearance", "wardrobe", "save character"],
+            is_output_node=True,
+            inputs=[
+                cfld_input(),
+                AppearanceType.Input("appearance", tooltip="One person or a batch, encoded or blended."),
+                io.String.Input(
+                    "filename_prefix", default="person",
+                    tooltip="Name of the file below output/cfld_appearances; a number is added. May name a subfolder.",
+                ),
+                io.Image.Input(
+                    "image", optional=True,
+                    tooltip="The source photo: a thumbnail of it goes into the file. The file needs none to be loaded.",
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(
+        cls, cfld: LoadedCFLD, appearance: Appearance, filename_prefix: str, image: torch.Tensor | None = None
+    ) -> io.NodeOutput:
+        pictures = [] if image is None else [picture_array(one) for one in read_pictures(SAVE, "image", image)]
+        root = Path(folder_paths.get_output_directory(), FOLDER)
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(filename_prefix, str(root))
+        file = Path(folder, f"{name}_{counter:05}_.safetensors")
+        try:
+            save_appearance(file, networks_of(cfld.networks), appearance, pictures)
+        except ValueError as error:
+            raise ValueError(shortened(f"{SAVE}: input 'appearance': {error}")) from error
+        saved = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}
+        return io.NodeOutput(ui={"appearances": [saved]})
+
+
+class CFLDLoadAppearance(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="CFLDLoadAppearance",
+            display_name=LOAD,
+            category=CATEGORY,
+            description="A person that Save Appearance kept, in the place of PRD Prompt Encoder: no photo is needed "
+            "and no encoder runs.",
+            search_aliases=["load person", "load embeds", "import appearance", "wardrobe", "load character"],
+            inputs=[
+                cfld_input(),
+                io.Combo.Input(
+                    "appearance_name", options=appearance_names(),
+                    tooltip="A file in output/cfld_appearances or models/cfld_appearances. It must have been made with "
+                    "the same CFLD checkpoint.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output("positive", tooltip="The coarse-grained prompt of the person."),
+                io.Conditioning.Output("negative", tooltip="CFLD's learnt unconditional prompt."),
+                AppearanceType.Output("appearance", tooltip="The person's appearance, for HGA Apply."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, appearance_name: str | None = None, input_types: dict | None = None) -> bool:
+        """See `CFLDLoadPose.validate_inputs`."""
+        if appearance_name is not None:
+            appearance_path(appearance_name)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, cfld: None, appearance_name: str | None) -> list:
+        paths = [appearance_path(one) for one in ([appearance_name] if appearance_name else appearance_names())]
+        return [(str(path), path.stat().st_mtime) for path in paths]
+
+    @classmethod
+    def execute(cls, cfld: LoadedCFLD, appearance_name: str) -> io.NodeOutput:
+        try:
+            appearance, learnt = load_appearance(appearance_path(appearance_name), networks_of(cfld.networks))
+        except CheckpointError as error:
+            raise ValueError(shortened(f"{LOAD}: input 'appearance_name': {error}")) from error
+        return io.NodeOutput(*prompt_conditioning(appearance.prompt, learnt), appearance)
+
+
+def appearance_names() -> list[str]:
+    """Files of either place, by their ending alone."""
+    return [name for name in folder_paths.get_filename_list(FOLDER) if name.lower().endswith(".safetensors")]
+
+
+def appearance_path(name: object) -> Path:
+    """The file of this name in `appearance_names`.
+
+    Raises:
+        ValueError: naming the node, the file and the remedy.
+    """
+    path = folder_paths.get_full_path(FOLDER, name) if isinstance(name, str) and name in appearance_names() else None
+    if path is None:
+        raise ValueError(shortened(
+            f"{LOAD}: input 'appearance_name': '{name if isinstance(name, str) else short(name)}' is in neither "
+            f"output/{FOLDER} nor models/{FOLDER}; save a person with {SAVE} or put the file there, and reload the page"
+        ))
+    return Path(path)

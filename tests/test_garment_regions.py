@@ -1,0 +1,65 @@
+"""Regions of clothing lie where mannequins wear them; parts make the whole; edges grow and soften as asked."""
+
+import numpy as np
+import pytest
+
+from cfld_modules.mannequins.photograph import MannequinPhotograph
+from cfld_modules.mannequins.scores import intersection_over_union
+from cfld_modules.poses.garment_regions import REGIONS, region_mask
+from cfld_modules.poses.keypoints import Pose, PoseError
+
+WIDTH, HEIGHT = 176, 256
+FRONT = [MannequinPhotograph(number, number, "front").draw() for number in range(40)]
+
+
+def masks(pose, **options):
+    return {region: region_mask(pose, region, WIDTH, HEIGHT, **options) for region in REGIONS}
+
+
+def test_the_whole_figure_is_the_silhouette():
+    overlaps = [
+        intersection_over_union(masks(drawn.pose)["whole figure"] > 0.5, drawn.silhouette) for drawn in FRONT
+    ]
+    assert np.mean(overlaps) > 0.8
+
+
+def test_the_parts_make_the_whole_and_each_holds_its_own_joints():
+    for drawn in FRONT[:10]:
+        found = masks(drawn.pose)
+        parts = [found[region] for region in ("upper body", "lower body", "head")]
+        assert np.array_equal(np.max(parts, axis=0), found["whole figure"])
+        for region, joints in (("upper body", (2, 5, 3)), ("lower body", (9, 10, 13)), ("head", (0, 14))):
+            for x, y in drawn.pose.points[list(joints)][drawn.pose.visible[list(joints)]].astype(int):
+                inside = [name for name in ("upper body", "lower body", "head") if found[name][y, x] == 1]
+                assert region in inside, region
+                assert region == "upper body" or inside == [region]
+
+
+def test_a_head_has_its_place_from_behind_too():
+    front = FRONT[0].pose
+    from_behind = Pose(front.points.copy(), WIDTH, HEIGHT)
+    from_behind.points[[0, 14, 15, 16, 17]] = np.nan
+    heads = [region_mask(pose, "head", WIDTH, HEIGHT) > 0.5 for pose in (front, from_behind)]
+    assert intersection_over_union(*heads) > 0.8
+
+
+def test_size_growth_and_feather():
+    pose = FRONT[0].pose
+    mask = region_mask(pose, "lower body", 512, 512)
+    assert mask.shape == (512, 512) and mask.dtype == np.float32 and set(np.unique(mask)) >= {0.0, 1.0}
+    small = region_mask(pose, "lower body", WIDTH, HEIGHT).mean()
+    assert mask.mean() == pytest.approx(small, rel=0.06), "the same share of the picture, squashed"
+    larger, smaller, soft = (
+        region_mask(pose, "lower body", 512, 512, **options) for options in ({"grow": 9}, {"grow": -9}, {"feather": 9})
+    )
+    assert (larger >= mask).all() and (smaller <= mask).all() and smaller.sum() < mask.sum() < larger.sum()
+    assert soft.sum() == pytest.approx(mask.sum(), rel=0.02) and ((soft > 0.1) & (soft < 0.9)).sum() > 1000
+
+
+@pytest.mark.parametrize("points", [[9, 10], [2, 3, 4]], ids=["lower body", "upper body"])
+def test_a_region_without_key_points_is_an_error(points):
+    shown = Pose(np.full((18, 2), np.nan), WIDTH, HEIGHT)
+    shown.points[points] = FRONT[0].pose.points[points]
+    assert region_mask(shown, "whole figure", WIDTH, HEIGHT).any()
+    with pytest.raises(PoseError, match="no key point of the head lies in the picture"):
+        region_mask(shown, "head", WIDTH, HEIGHT)
