@@ -61,6 +61,9 @@ describe('workflows', { skip: missing || false, timeout: 240_000 }, () => {
       mkdirSync(join(server.folder, 'models', path, '..'), { recursive: true })
       writeFileSync(join(server.folder, 'models', path), '')
     }
+    const people = join(server.folder, 'output', 'cfld_appearances')
+    mkdirSync(people, { recursive: true })
+    writeFileSync(join(people, 'person_00001_.safetensors'), '')
     for (const name of PICTURES) await putInput(server, name, PHOTO)
     browser = await startBrowser()
   })

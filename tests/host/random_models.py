@@ -9,7 +9,16 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from safetensors.torch import save_file
 
-from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, build_networks, save_checkpoint
+from cfld_modules.checkpoints.appearance_file import save_appearance
+from cfld_modules.checkpoints.cfld_checkpoint import (
+    KEY_VALUE_NAMES,
+    Checkpoint,
+    build_networks,
+    load_checkpoint,
+    save_checkpoint,
+)
+from cfld_modules.evaluation.demo import CFLD_FILE
+from cfld_modules.mannequins.photograph import held_out_photograph
 from cfld_modules.networks.config import (
     AppearanceConfig,
     CFLDConfig,
@@ -18,6 +27,8 @@ from cfld_modules.networks.config import (
     SourceEncoderConfig,
 )
 from cfld_modules.networks.model import CFLD
+from cfld_modules.pipeline.pictures import prepare_picture
+from cfld_modules.poses.framing import fit_box
 
 WIDTH = 320
 CONTEXT = 768
@@ -66,6 +77,15 @@ def write_sdxl_model(path: Path) -> None:
 def write_control_net(path: Path) -> None:
     network = comfy.cldm.cldm.ControlNet(**SD15_UNET, hint_channels=3, **_on_meta())
     save_file(_random(network, seed=3), path)
+
+
+def write_demo_appearance(path: Path) -> None:
+    """A mannequin as Save Appearance keeps it, for the demo model."""
+    networks = build_networks(load_checkpoint(CFLD_FILE)).float()
+    picture = held_out_photograph(0, 0).draw(352, 512).image
+    pixels = prepare_picture(picture, fit_box(352, 512, "pad"), networks.config.source.image_size)
+    with torch.no_grad():
+        save_appearance(path, networks, networks.encode_source(pixels[None]), [])
 
 
 def write_lora(path: Path, rank: int = 4) -> None:

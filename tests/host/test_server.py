@@ -23,11 +23,14 @@ PHOTO = host.PACK / "tests" / "data" / "astronaut.jpg"
 NAMES = sorted(path.stem for path in (WORKFLOWS / "api").glob("*.json"))
 FRAME = (352, 512)
 SCENE = (768, 720)
-SIZES = {"high_resolution_second_pass": (704, 1024), "inpaint_person_into_scene": SCENE,
-         "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4), "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
+SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pass": (704, 1024),
+         "inpaint_person_into_scene": SCENE, "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4),
+         "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
 SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
 # Pixels of the latents where the workflow has 512: the trained size of the test's CFLD; the demo model's own.
-SIDES = {"basic_transfer": 256, "demo_no_downloads": 512, "turntable": 512}
+SIDES = {"basic_transfer": 256, "demo_no_downloads": 512, "turntable": 512, "blend_two_people": 512,
+         "clothes_of_two_people": 512, "load_person": 512}
+SAVED_PERSON = "person_00001_.safetensors"
 HAS_DETECTOR = importlib.util.find_spec("controlnet_aux") is not None
 seeds = itertools.count(1)
 
@@ -94,6 +97,9 @@ def folder(tmp_path_factory):
     (folder / "secret.json").write_text("[]")
     (inputs / "outside.json").symlink_to(folder / "secret.json")
     (inputs / "bad_pose.json").write_text('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}')
+    (folder / "output" / "cfld_appearances").mkdir(parents=True)
+    random_models.write_demo_appearance(folder / "output" / "cfld_appearances" / SAVED_PERSON)
+    (folder / "output" / "cfld_appearances" / "damaged.safetensors").write_bytes(b"\0" * 99)
     if HAS_DETECTOR:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a dozen of its own, about what is not used here
@@ -165,6 +171,12 @@ def expected_error_without_detector(server, prompt):
     assert "controlnet_aux" in run.error["exception_message"] and "get blazepose" in run.error["exception_message"]
 
 
+def appearance_names(server):
+    """What Load Appearance offers."""
+    inputs = server.get("/object_info/CFLDLoadAppearance")["CFLDLoadAppearance"]["input"]["required"]
+    return inputs["appearance_name"][1]["options"]
+
+
 # --- Every shipped workflow -------------------------------------------------------------------------------------------
 
 
@@ -182,12 +194,16 @@ def test_workflow_runs_node_by_node_and_then_from_the_cache(server, name):
         known.add(node)
     for node in nodes_of(prompt, *SAMPLERS):
         assert run.progress[node][-1] == (2, 2) and (1, 2) in run.progress[node]
-    (picture,) = server.pictures(run)
+    (picture,) = server.pictures(run, "temp" if name == "save_person" else "output")
     assert Image.open(picture).size == SIZES.get(name, FRAME)
     assert 5 < pixels(picture).std() < 120, "the picture is empty, or latents were not finite"
     if name == "many_poses_contact_sheet":
         sheet = pixels(picture)
         assert np.abs(sheet[:512, :352] - sheet[:512, 356:708]).mean() > 1, "the poses make no difference"
+    if name == "save_person":
+        (saved,) = run.outputs[the_node(prompt, "CFLDSaveAppearance")]["appearances"]
+        file = server.folder / saved["type"] / saved["subfolder"] / saved["filename"]
+        assert file.is_file() and file.name in appearance_names(server)
     if name == "inpaint_person_into_scene":
         changed = np.abs(pixels(picture) - pixels(server.folder / "input" / "scene.png")).max(axis=-1)
         assert changed[painted()].mean() > 10 and changed[~painted()].max() <= 1
@@ -250,9 +266,11 @@ def test_the_example_client_passes_the_error_on(server, tmp_path):
     ("CFLDLoader", {"cfld_name": "gone.safetensors"}, ["CFLD Loader", "cfld_name", "gone.safetensors", "models/cfld"]),
     ("CFLDLoadPose", {"pose": "gone.json"}, ["Load Pose", "pose", "gone.json", "input folder"]),
     ("CFLDPoseConditioning", {"strength": 11.0}, ["strength", "bigger than max"]),
-], ids=["no such checkpoint", "no such pose", "value out of range"])
+    ("CFLDLoadAppearance", {"appearance_name": "gone.safetensors"},
+     ["Load Appearance", "appearance_name", "gone.safetensors", "output/cfld_appearances"]),
+], ids=["no such checkpoint", "no such pose", "value out of range", "no such person"])
 def test_a_prompt_that_cannot_run_is_refused(server, class_type, inputs, words):
-    prompt = set_input(basic(), class_type, **inputs)
+    prompt = set_input(workflow("load_person") if class_type == "CFLDLoadAppearance" else basic(), class_type, **inputs)
     with pytest.raises(Refused) as refused:
         server.queue(prompt)
     errors = refused.value.answer["node_errors"][the_node(prompt, class_type)]["errors"]
@@ -270,6 +288,8 @@ def test_a_prompt_that_cannot_run_is_refused(server, class_type, inputs, words):
      ["CFLD Loader", "cfld_name", "pytorch_model_1.bin", "missing", "one folder"]),
     ("basic_transfer", "CFLDLoader", {"cfld_name": "code/pytorch_model.bin"}, "CFLDLoader",
      ["CFLD Loader", "cfld_name", "pytorch_model.bin", "can run code", "again"]),
+    ("load_person", "CFLDLoadAppearance", {"appearance_name": "damaged.safetensors"}, "CFLDLoadAppearance",
+     ["Load Appearance", "appearance_name", "'damaged.safetensors' is damaged"]),
     ("basic_transfer", "CFLDLoadPose", {"pose": "bad_pose.json"}, "CFLDLoadPose",
      ["Load Pose", "'pose'", "bad_pose.json"]),
     ("pose_editor", "CFLDPoseEditor", {"pose_json": '{"people": [], "canvas_width": 0}'}, "CFLDPoseEditor",
@@ -277,8 +297,8 @@ def test_a_prompt_that_cannot_run_is_refused(server, class_type, inputs, words):
     ("pose_editor", "CFLDPoseEditor", {"pose_json": "[{"}, "CFLDPoseEditor", ["Pose Editor", "'pose_json'", "JSON"]),
     ("pose_editor", "CFLDPoseEditor", {"pose_json": ""}, "CFLDPoseEditor",
      ["Pose Editor", "'pose_json'", "draw a pose"]),
-], ids=["SDXL model", "no CFLD file", "half a pair", "pickle with code", "bad pose file", "bad pose", "no JSON",
-        "no pose"])
+], ids=["SDXL model", "no CFLD file", "half a pair", "pickle with code", "damaged person", "bad pose file", "bad pose",
+        "no JSON", "no pose"])
 def test_wrong_input_is_named_with_its_remedy_and_the_server_goes_on(server, name, changed, inputs, failing, words):
     prompt = set_input(workflow(name), changed, **inputs)
     run = server.run(prompt)
