@@ -34,6 +34,7 @@ from cfld_modules.training.latents import (
     encode_posteriors,
     square_picture,
 )
+from cfld_modules.training.lifter import LifterSettings
 from cfld_modules.training.loop import (
     DivergedError,
     LoopSettings,
@@ -396,7 +397,8 @@ def test_settings_survive_yaml(folder):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
 def test_the_configurations_that_come_along_are_valid(file):
-    read_settings(file, AutoencoderSettings if "coder" in file.name else TrainSettings)
+    kinds = {"coder": AutoencoderSettings, "lifter": LifterSettings}
+    read_settings(file, next((kind for word, kind in kinds.items() if word in file.name), TrainSettings))
 
 
 def test_single_settings_are_changed():
