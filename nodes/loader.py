@@ -107,6 +107,8 @@ def _places(name: str) -> list[str]:
 
 def _supported(dtype: torch.dtype) -> torch.dtype:
     device = comfy.model_management.get_torch_device()
+    if dtype.itemsize == 1:  # nothing computes in the 8-bit ones
+        return torch.float32
     if dtype == torch.float16 and not comfy.model_management.should_use_fp16(device):
         return torch.float32
     if dtype == torch.bfloat16 and not comfy.model_management.should_use_bf16(device):

@@ -2,6 +2,12 @@
 
 import os
 import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +21,8 @@ from cfld_modules.checkpoints import cfld_checkpoint, tensor_files
 from cfld_modules.checkpoints.cfld_checkpoint import Checkpoint, build_networks, load_checkpoint, save_checkpoint
 from cfld_modules.networks.config import CheckpointError, read_config
 from tests import golden
+
+ROOT = Path(__file__).parent.parent
 
 
 def tiny_checkpoint() -> Checkpoint:
@@ -132,19 +140,18 @@ def _memory(field: str) -> int:
 
 @pytest.mark.parametrize("existing", [b"", b"an older file"])
 def test_an_interrupted_write_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bytes
+    tmp_path: Path, existing: bytes
 ) -> None:
     file = tmp_path / "cfld.safetensors"
     if existing:
         file.write_bytes(existing)
 
-    def interrupted(tensors: dict, path: Path, metadata: dict) -> None:
-        Path(path).write_bytes(b"half")
+    def interrupted(names: Iterable[str]) -> Iterator[str]:
+        yield from list(names)[:10]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tensor_files, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        save_checkpoint(file, tiny_checkpoint())
+        save_checkpoint(file, tiny_checkpoint(), progress=interrupted)
     assert [(path, path.read_bytes()) for path in tmp_path.iterdir()] == ([(file, existing)] if existing else [])
 
 
@@ -282,3 +289,192 @@ def test_whatever_shape_is_read_or_refused(name: str, shape: list[int]) -> None:
     assume(tuple(shape) != tuple(state[name].shape))
     with pytest.raises(CheckpointError):
         cfld_checkpoint._checked(state | {name: torch.zeros(shape)}, golden.key_values())
+
+
+# Files from strangers, whatever is in them
+
+
+def assert_refused_cheaply(file: Path, message: str) -> None:
+    """In a process of its own, whose memory grows by less than 50 MB and whose processor time by less than 5 s."""
+    program = (
+        "import resource, sys, torch\n"
+        "from cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint\n"
+        "from cfld_modules.networks.config import CheckpointError\n"
+        "def used(): return resource.getrusage(resource.RUSAGE_SELF)\n"
+        "before = used()\n"
+        "try: build_networks(load_checkpoint(sys.argv[1]))\n"
+        "except CheckpointError as error: print(error)\n"
+        "print((used().ru_maxrss - before.ru_maxrss) // 1024, used().ru_utime - before.ru_utime, file=sys.stderr)"
+    )
+    finished = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, cwd=ROOT)
+    assert re.search(message, finished.stdout), finished.stdout + finished.stderr
+    assert len(finished.stdout) < 500
+    megabytes, seconds = finished.stderr.split()[-2:]
+    assert int(megabytes) < 50
+    assert float(seconds) < 5
+
+
+def write_shapes(file: Path, shapes: dict[str, list[int]]) -> Path:
+    """A .bin of those shapes and no size: every tensor is one number, seen again and again."""
+    number = torch.zeros(1)
+    torch.save({name: number.expand(shape) for name, shape in shapes.items()}, file)
+    return file
+
+
+def published(changes: dict[str, list[int]]) -> dict[str, list[int]]:
+    return {name: list(shape) for name, shape in golden.keys("full").networks.items()} | changes
+
+
+TABLE = "backbone.layers.{}.blocks.0.attn.relative_position_bias_table"
+BOMBS = {
+    "a window of a thousand": ({TABLE.format(0): [1999**2, 4]}, "source.window"),
+    "a million channels": ({"backbone.patch_embed.proj.weight": [2**20, 3, 4, 4]}, "source.width"),
+    "24 stages": ({TABLE.format(stage): [49, 4] for stage in range(24)}, "24 stages"),
+    "4000 blocks": ({f"decoder.blocks.{n}.norm1.bias": [1] for n in range(3500)}, "decoder.depth"),
+    "20000 blocks": ({f"decoder.blocks.{n}.norm1.bias": [1] for n in range(20_000)}, "more than 5000 tensors"),
+    "the largest that is looked at": ({f"decoder.blocks.{n}.norm1.bias": [1] for n in range(12)}, "missing"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_a_small_file_asks_for_is_not_made(tmp_path: Path, bomb: str) -> None:
+    changes, message = BOMBS[bomb]
+    folder = golden.write_authors_pair(tmp_path / "authors", unet=golden.key_values())
+    assert_refused_cheaply(write_shapes(folder / "pytorch_model.bin", published(changes)), message)
+
+
+def test_a_pickle_that_unpacks_to_gigabytes_and_one_that_asks_for_them(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "unpacks.bin", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("archive/data.pkl", "w") as stream:
+            for _ in range(300):
+                stream.write(b"]" * 1_000_000)
+    assert_refused_cheaply(tmp_path / "unpacks.bin", "has been compressed")
+    for name, pickled in {
+        "asks.bin": b"\x80\x02cbuiltins\nbytearray\nJ\x00\x00\x00\x60\x85R.",
+        "lists.bin": b"\x80\x02" + b"]" * 1_900_000 + b".",
+    }.items():
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("archive/data.pkl", pickled)
+            archive.writestr("archive/version", "3\n")
+        assert_refused_cheaply(tmp_path / name, "not opened|names more than")
+
+
+def test_a_safetensors_of_many_names_or_a_long_header(tmp_path: Path) -> None:
+    number = torch.zeros(1)
+    save_file({f"backbone.layers.{n}.x": number.clone() for n in range(20_000)}, tmp_path / "many.safetensors")
+    (tmp_path / "long.safetensors").write_bytes((90_000_000).to_bytes(8, "little") + b"{" + b" " * 90_000_100)
+    for name in ("many", "long"):
+        assert_refused_cheaply(tmp_path / f"{name}.safetensors", "names more than 5000 tensors")
+
+
+def test_a_compressed_pair_is_refused(pair: Path) -> None:
+    """Memory mapping would take the packed bytes for numbers."""
+    file = pair / "pytorch_model.bin"
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(CheckpointError, match="'pytorch_model.bin' has been compressed"):
+        load_checkpoint(pair)
+
+
+def test_old_formats_are_named(pair: Path) -> None:
+    torch.save(golden.networks_state(), pair / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    with pytest.raises(CheckpointError, match="the format of PyTorch before 1.6"):
+        load_checkpoint(pair)
+    with tarfile.open(pair / "pytorch_model.bin", "w") as archive:
+        archive.add(pair / "pytorch_model_1.bin", "x")
+    with pytest.raises(CheckpointError, match="is a tar archive"):
+        load_checkpoint(pair)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.full((1, 16, 64), torch.nan), "NaN or infinite"),
+        (torch.full((1, 16, 64), -torch.inf), "NaN or infinite"),
+        (torch.full((1, 16, 64), torch.nan).to(torch.float8_e4m3fn), "NaN or infinite"),
+        (torch.zeros(1, 16, 64, dtype=torch.complex64), "torch.complex64, not floating"),
+        (torch.zeros(1, 16, 64, dtype=torch.int32), "torch.int32, not floating"),
+        (torch.zeros(1, 16, 64, dtype=torch.bool), "torch.bool, not floating"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_numbers_that_are_no_weights_are_named(pair: Path, tensor: torch.Tensor, message: str, suffix: str) -> None:
+    file = pair / f"pytorch_model{suffix}"
+    if suffix == ".bin":
+        torch.save(golden.networks_state() | {"learnable_vector": tensor}, file)
+    elif tensor.dtype == torch.complex64:
+        pytest.skip("older safetensors cannot hold them")
+    else:
+        write_changed(file, {"learnable_vector": tensor})
+    with pytest.raises(CheckpointError, match=f"'learnable_vector' holds.*{message}"):
+        load_checkpoint(file)
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A small file of each kind; only the encoders' half of a pair, since the other is read by the same code."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_shapes(folder / "x.bin", {name: [1] for name in golden.networks_state()})
+    write_changed(folder / "x.safetensors", {})
+    return {file.suffix: file.read_bytes() for file in folder.iterdir()}
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), suffix=st.sampled_from([".bin", ".safetensors"]))
+def test_whatever_bytes_change_only_a_checkpoint_error_comes_out(
+    whole_files: dict[str, bytes], data: st.DataObject, suffix: str
+) -> None:
+    """The tables of names are changed more often than the numbers, which may well be others."""
+    content = bytearray(whole_files[suffix])
+    reached = [len(content), min(len(content), 3000)]
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, data.draw(st.sampled_from(reached)) - 1))
+        place = data.draw(st.sampled_from([place, len(content) - 1 - place]))
+        content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=6))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"x{suffix}")
+        file.write_bytes(content)
+        try:
+            build_networks(load_checkpoint(file))
+        except CheckpointError as error:
+            assert len(str(error)) <= 500
+
+
+# Files are written whole
+
+
+def test_the_same_tensors_give_the_same_bytes_and_a_link_is_written_through(tmp_path: Path, pair: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    target, link = tmp_path / "disk" / "target.safetensors", tmp_path / "link.safetensors"
+    link.symlink_to(target)
+    save_checkpoint(link, load_checkpoint(pair))
+    assert link.is_symlink()
+    checkpoint = load_checkpoint(pair)
+    shuffled = Checkpoint(checkpoint.config, dict(reversed(checkpoint.networks.items())), checkpoint.key_values)
+    save_checkpoint(tmp_path / "again.safetensors", shuffled)
+    assert target.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
+    assert_same(load_checkpoint(link), tiny_checkpoint())
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    program = (
+        "import os, sys, torch; from pathlib import Path\n"
+        "from cfld_modules.checkpoints.tensor_files import write_tensors\n"
+        "def killed(names): yield from list(names)[:1]; os.kill(os.getpid(), 9)\n"
+        "write_tensors(Path(sys.argv[1]), {'a': torch.zeros(9), 'b': torch.zeros(9)}, progress=killed)"
+    )
+    subprocess.run([sys.executable, "-c", program, file], cwd=ROOT)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+
+    def another_writer(names: Iterable[str]) -> Iterator[str]:
+        tensor_files.write_tensors(file, {"other": torch.ones(2)})
+        assert torch.equal(tensor_files.read_tensors(file)["other"], torch.ones(2))
+        yield from names
+
+    tensor_files.write_tensors(file, {"a": torch.zeros(1)}, progress=another_writer)
+    assert list(tmp_path.iterdir()) == [file]
+    assert list(tensor_files.read_tensors(file)) == ["a"]

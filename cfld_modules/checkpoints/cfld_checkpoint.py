@@ -3,10 +3,12 @@
 Files are told apart by their keys and shapes, never by name (docs/method.md, section 9).
 """
 
+import copy
 import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -43,6 +45,15 @@ class Checkpoint:
     networks: dict[str, torch.Tensor]
     key_values: dict[str, torch.Tensor]
 
+    @cached_property
+    def empty_networks(self) -> CFLD:
+        """The networks of that size on the meta device; only their index buffers have values."""
+        try:
+            with torch.device("meta"):
+                return CFLD(self.config).requires_grad_(False).eval()
+        except (ArithmeticError, RuntimeError, ValueError) as error:  # say a width that its heads do not divide
+            raise CheckpointError(f"its tensors' shapes fit no CFLD: {error}") from error
+
 
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """Read a folder with the authors' pair, either file of the pair, or a .safetensors made by `convert`.
@@ -66,13 +77,12 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
 
 def build_networks(checkpoint: Checkpoint) -> CFLD:
     """The networks with the checkpoint's tensors put in as they are (no copy; dtype is the file's)."""
-    with torch.device("meta"):
-        networks = CFLD(checkpoint.config)
+    networks = copy.deepcopy(checkpoint.empty_networks)
     try:
         networks.load_state_dict(checkpoint.networks, strict=True, assign=True)
     except RuntimeError as error:
         raise CheckpointError(f"its tensors do not fit together: {error}") from error
-    return networks.requires_grad_(False).eval()
+    return networks.requires_grad_(False)
 
 
 def save_checkpoint(
@@ -85,9 +95,8 @@ def save_checkpoint(
         progress: wraps the iteration over tensor names, e.g. a progress bar.
     """
     tensors = {**checkpoint.networks, **{f"unet.{name}": tensor for name, tensor in checkpoint.key_values.items()}}
-    written = {name: tensors[name].to(dtype or tensors[name].dtype).contiguous() for name in progress(tensors)}
     metadata = {"format": FORMAT, "version": FORMAT_VERSION, "config": json.dumps(asdict(checkpoint.config))}
-    write_tensors(Path(path), written, metadata)
+    write_tensors(Path(path), tensors, metadata, dtype, progress)
 
 
 def _read_converted(path: Path) -> Checkpoint:
@@ -131,31 +140,35 @@ def _read_authors_pair(path: Path) -> Checkpoint:
 
 
 def _checked(networks: dict[str, torch.Tensor], key_values: dict[str, torch.Tensor]) -> Checkpoint:
+    """From names and shapes to values, so that most of what is no CFLD is refused before any number is read."""
     config = read_config({name: tuple(tensor.shape) for name, tensor in networks.items()})
-    expected = _parameter_shapes(config)
+    checkpoint = Checkpoint(config, networks, key_values)
+    expected = {name: tuple(tensor.shape) for name, tensor in checkpoint.empty_networks.state_dict().items()}
     if missing := expected.keys() - networks.keys():
         raise CheckpointError(f"{len(missing)} tensors are missing, the first is '{min(missing)}'; copy it again")
     if unknown := networks.keys() - expected.keys():
         raise CheckpointError(f"{len(unknown)} tensors are not CFLD's, the first is '{min(unknown)}'")
-    if wrong := [name for name, shape in expected.items() if tuple(networks[name].shape) != shape]:
-        raise CheckpointError(
-            f"'{wrong[0]}' has shape {tuple(networks[wrong[0]].shape)}, not {expected[wrong[0]]}; it is no known CFLD"
-        )
     if missing := set(KEY_VALUE_NAMES) - key_values.keys():
         raise CheckpointError(f"{len(missing)} of the 18 U-Net matrices are missing, the first is '{min(missing)}'")
     widths = [width for width in reversed(config.appearance.output_widths) for _ in range(6)]
-    for name, width in zip(KEY_VALUE_NAMES, widths, strict=True):
-        if tuple(key_values[name].shape) != (width, config.decoder.width):
+    expected |= {name: (width, config.decoder.width) for name, width in zip(KEY_VALUE_NAMES, widths, strict=True)}
+    tensors = networks | key_values
+    for name, shape in expected.items():
+        if tuple(tensors[name].shape) != shape:
             raise CheckpointError(
-                f"'{name}' has shape {tuple(key_values[name].shape)}, not {(width, config.decoder.width)}"
+                f"'{name}' has shape {tuple(tensors[name].shape)}, not {shape}; it is no known CFLD"
             )
-    return Checkpoint(config, networks, key_values)
+        if not tensors[name].is_floating_point():
+            raise CheckpointError(f"'{name}' holds {tensors[name].dtype}, not floating point numbers")
+    for name, tensor in tensors.items():
+        if not _is_finite(tensor):
+            raise CheckpointError(
+                f"'{name}' holds NaN or infinite numbers; copy the file again, or take an earlier one of its training"
+            )
+    return checkpoint
 
 
-def _parameter_shapes(config: CFLDConfig) -> dict[str, tuple[int, ...]]:
-    try:
-        with torch.device("meta"):
-            return {name: tuple(tensor.shape) for name, tensor in CFLD(config).state_dict().items()}
-    except (ArithmeticError, RuntimeError, ValueError) as error:  # say a width that its heads do not divide
-        raise CheckpointError(f"its tensors' shapes fit no CFLD: {error}") from error
-
+def _is_finite(tensor: torch.Tensor) -> bool:
+    """Whether all numbers are; by their sum, which takes no memory."""
+    summable = tensor.float() if tensor.dtype.itemsize == 1 else tensor
+    return bool(summable.sum(dtype=torch.float64).isfinite())

@@ -1,18 +1,42 @@
-"""Files of named tensors: read without running anything in them or filling the memory, written whole or not at all."""
+"""Files of named tensors: read without running anything in them or filling the memory, written whole or not at all.
 
-import pickle
+The limits below are several times what Stable Diffusion 1.5 and CFLD need. They are checked against what a file says of
+itself, before anything is made of it.
+"""
+
+import io
+import json
+import os
+import pickletools
 import re
+import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
 
 from ..networks.config import CheckpointError
+from .whole_files import written_whole
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+
+MOST_TENSORS = 5_000
+MOST_TABLE_BYTES = 2_000_000  # of names, shapes and places: a safetensors header, a pickle, a zip's directory
+MOST_INSTRUCTIONS = 200_000  # of a pickle
+LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch.save began files with before 1.6
+
+# What a state dict's pickle refers to. Some of what torch allows beside takes memory at will: a bytearray of any size.
+STATE_DICT_GLOBALS = re.compile(
+    r"collections OrderedDict|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter)|"
+    r"torch(\.storage)? (\w+Storage|b?float\w+|double|half|u?int\d*|long|short|bool|complex\w+)"
+)
+
+SAFETENSORS_NAMES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
+    torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2", torch.int64: "I64",
+}  # fmt: skip
 
 
 def read_tensors(file: Path) -> dict[str, torch.Tensor]:
@@ -22,30 +46,62 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
     as training frameworks write it, is unwrapped.
 
     Raises:
-        CheckpointError: when the file is damaged, or holds anything but tensors.
+        CheckpointError: when the file is damaged, or holds anything but tensors, or more of them than any model.
     """
     state = _read_safetensors(file) if file.suffix.lower() == ".safetensors" else _read_pickle(file)
     if isinstance(state, Mapping):
         state = state.get("state_dict", state)
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
+    ):
         raise CheckpointError(f"'{file.name}' is not a flat table of tensors, so it is no model")
     return {re.sub(r"^module\.", "", name): tensor for name, tensor in state.items()}
 
 
-def write_tensors(file: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a .safetensors; never leaves a half-written file behind."""
-    unfinished = Path(f"{file}.part")
-    try:
-        save_file(dict(tensors), unfinished, metadata)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def write_tensors(
+    file: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None,
+    dtype: torch.dtype | None = None, progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+) -> None:
+    """Write a .safetensors, whole or not at all; the same tensors always give the same bytes.
+
+    One tensor after the other, since the library's own writer first makes a copy of all of them.
+
+    Args:
+        dtype: what the tensors are cast to, where given.
+        progress: wraps the iteration over tensor names, e.g. a progress bar.
+    """
+    dtypes = {name: dtype or tensor.dtype for name, tensor in tensors.items()}
+    names = sorted(tensors, key=lambda name: (-dtypes[name].itemsize, name))  # so each begins at a multiple of it
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name in names:
+        begin, end = end, end + tensors[name].numel() * dtypes[name].itemsize
+        header[name] = {
+            "dtype": SAFETENSORS_NAMES[dtypes[name]], "shape": list(tensors[name].shape), "data_offsets": [begin, end],
+        }  # fmt: skip
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    with written_whole(file) as stream:
+        stream.write(len(encoded).to_bytes(8, "little") + encoded)
+        for name in progress(names):
+            numbers = tensors[name].detach().to("cpu", dtypes[name]).contiguous().flatten()
+            stream.write(numbers.view(torch.uint8).numpy().data)
 
 
-def _read_safetensors(file: Path) -> object:
+def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
     try:
-        return load_file(file)
-    except (SafetensorError, OSError) as error:
+        with open(file, "rb") as stream:
+            header_bytes = int.from_bytes(stream.read(8), "little")
+        if MOST_TABLE_BYTES < header_bytes < os.path.getsize(file):
+            raise _too_much(file)
+        with safe_open(file, framework="pt") as opened:
+            names = opened.keys()
+            if len(names) > MOST_TENSORS:
+                raise _too_much(file)
+            return {name: opened.get_tensor(name) for name in names}
+    except CheckpointError:
+        raise
+    except Exception as error:  # the library's own kinds depend on its version
         raise CheckpointError(
             f"'{file.name}' is damaged or no .safetensors file ({error}); copy, download or convert it again"
         ) from error
@@ -53,12 +109,64 @@ def _read_safetensors(file: Path) -> object:
 
 def _read_pickle(file: Path) -> object:
     try:
-        # Files of torch before 1.6 are no zip archives, and cannot be memory-mapped.
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"'{file.name}' holds something other than tensors and was not opened, since such a file can run code; "
-            f"get it as .safetensors, or again from its authors"
-        ) from error
-    except (RuntimeError, zipfile.BadZipFile, EOFError, OSError) as error:
+        _check_archive(file)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged file can make the unpickler raise anything
         raise CheckpointError(f"'{file.name}' is damaged or no PyTorch file; copy or download it again") from error
+
+
+def _check_archive(file: Path) -> None:
+    """Refuse what torch.load would read wrongly, or read at all, by the file's directory and its pickle."""
+    with open(file, "rb") as stream:
+        if stream.read(len(LEGACY)) == LEGACY:
+            raise CheckpointError(
+                f"'{file.name}' is in the format of PyTorch before 1.6, whose tensors cannot be memory-mapped; "
+                "write it again with torch.save(torch.load(FILE, weights_only=True), FILE)"
+            )
+    if not zipfile.is_zipfile(file) and tarfile.is_tarfile(file):
+        raise CheckpointError(f"'{file.name}' is a tar archive; unpack it and choose the file inside")
+    with _BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise CheckpointError(
+                f"'{file.name}' has been compressed, and its tensors cannot be found in it; get the file that "
+                "torch.save wrote, or write it again with torch.save"
+            )
+        data = [member for member in members if re.fullmatch(r"[^/]+/data/\d+", member.filename)]
+        others = [member for member in members if member not in data]
+        if len(data) > MOST_TENSORS or sum(member.file_size for member in others) > MOST_TABLE_BYTES:
+            raise _too_much(file)
+        pickles = [member for member in others if re.fullmatch(r"[^/]+/data\.pkl", member.filename)]
+        if len(pickles) != 1:
+            raise zipfile.BadZipFile("not one data.pkl")
+        _check_pickle(file, archive.read(pickles[0]))
+
+
+def _check_pickle(file: Path, content: bytes) -> None:
+    for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
+        if count == MOST_INSTRUCTIONS:
+            raise _too_much(file)
+        if instruction.name == "GLOBAL" and not STATE_DICT_GLOBALS.fullmatch(str(argument)):
+            raise CheckpointError(
+                f"'{file.name}' holds something other than tensors and was not opened, since such a file can run code "
+                f"({argument}); get it as .safetensors, or again from its authors"
+            )
+
+
+class _BoundedReads(io.FileIO):
+    """A file that refuses to be read by more than `MOST_TABLE_BYTES` at once, as a lying directory would have it."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        rest = os.fstat(self.fileno()).st_size - self.tell()
+        if min(rest, size if size is not None and size >= 0 else rest) > MOST_TABLE_BYTES:
+            raise zipfile.BadZipFile("its directory is too large")
+        return super().read(-1 if size is None else size) or b""
+
+
+def _too_much(file: Path) -> CheckpointError:
+    return CheckpointError(
+        f"'{file.name}' names more than {MOST_TENSORS} tensors or something else than them, so it is no model that is "
+        "known here; choose another file"
+    )

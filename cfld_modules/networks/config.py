@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 LEVELS = 3
 BRANCHES_PER_LEVEL = 3
@@ -11,8 +11,18 @@ BRANCHES_PER_LEVEL = 3
 APPEARANCE_BLOCKS = tuple(range(11, 2, -1))
 
 
+LONGEST_MESSAGE = 480
+
+
 class CheckpointError(ValueError):
-    """A file is not the CFLD checkpoint it should be; the message says what was found and what to do."""
+    """A file is not the CFLD checkpoint it should be; the message says what was found and what to do.
+
+    What a file is called and holds can be of any length: of a long message, the beginning and the end are kept.
+    """
+
+    def __init__(self, message: str) -> None:
+        half = LONGEST_MESSAGE // 2
+        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} ... {message[-half:]}")
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,15 @@ class CFLDConfig:
         return self.decoder.queries if self.context == "prd" else self.source.grids[-1] ** 2
 
 
+# The largest of every size that a file may ask for. Networks are built of it within a second and 50 MB, weights apart.
+LARGEST = CFLDConfig(
+    source=SourceEncoderConfig(image_size=1024, width=256, depths=(4, 4, 24, 4), heads=(128,) * 4),
+    appearance=AppearanceConfig(inner_widths=(1024,) * 3, output_widths=(4096,) * 3, depth=6),
+    decoder=DecoderConfig(queries=256, width=4096, depth=12, heads=256),
+    pose=PoseAdapterConfig(widths=(4096,) * 3),
+)
+
+
 def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
     """The configuration of a checkpoint, from the shapes of its tensors (published names).
 
@@ -96,7 +115,8 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
     source encoder's channels a head.
 
     Raises:
-        CheckpointError: when a tensor that fixes a size is absent, or of the wrong number of dimensions.
+        CheckpointError: when a tensor that fixes a size is absent, or of the wrong number of dimensions, or a size is
+            beyond `LARGEST`.
     """
 
     def shape(key: str, dimensions: int) -> tuple[int, ...]:
@@ -114,6 +134,9 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
 
     width = shape("backbone.patch_embed.proj.weight", 4)[0]
     stages = count(r"backbone\.layers\.(\d+)\.")
+    if stages != len(LARGEST.source.depths):
+        expected = len(LARGEST.source.depths)
+        raise CheckpointError(f"its backbone has {stages} stages, not {expected}; it is no known CFLD")
     tables = [shape(f"backbone.layers.{s}.blocks.0.attn.relative_position_bias_table", 2) for s in range(stages)]
     last_grid = round(shape("decoder.kv_pos_embed", 3)[1] ** 0.5)
     source = SourceEncoderConfig(
@@ -125,7 +148,7 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
     )
     first_branches = range(0, LEVELS * BRANCHES_PER_LEVEL, BRANCHES_PER_LEVEL)
     queries, decoder_width = shape("decoder.query_feat", 2)
-    return CFLDConfig(
+    config = CFLDConfig(
         source=source,
         appearance=AppearanceConfig(
             inner_widths=tuple(shape(f"appearance_encoder.zero_conv_ins.{k}.weight", 4)[0] for k in first_branches),
@@ -143,3 +166,16 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
             widths=tuple(shape(f"pose_encoder.resnets.{level}.conv1.weight", 4)[0] for level in range(LEVELS)),
         ),
     )
+    _check_sizes("", asdict(config), asdict(LARGEST))
+    return config
+
+
+def _check_sizes(name: str, size: Any, largest: Any) -> None:
+    if isinstance(size, dict):
+        for key, entry in size.items():
+            _check_sizes(f"{name}.{key}", entry, largest[key])
+    elif isinstance(size, tuple):
+        for entry, most in zip(size, largest, strict=True):
+            _check_sizes(name, entry, most)
+    elif isinstance(size, int) and not 1 <= size <= largest:
+        raise CheckpointError(f"its {name[1:]} would be {size}, beyond 1 to {largest}; it is no known CFLD")

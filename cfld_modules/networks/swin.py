@@ -1,10 +1,14 @@
 """Source encoder: transformers' Swin under the published tensor names (docs/method.md, section 1)."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 import transformers
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from transformers.models.swin.modeling_swin import SwinAttention, SwinModel
 
 from .config import SourceEncoderConfig
@@ -40,9 +44,7 @@ class SourceEncoder(nn.Module):
             image_size=config.image_size, embed_dim=config.width, depths=list(config.depths),
             num_heads=list(config.heads), window_size=config.window, drop_path_rate=config.drop_path,
         )
-        # Always on the CPU, also under the meta device: index buffers, which no checkpoint need hold, get their values,
-        # and transformers 4 reads numbers off tensors while it builds.
-        with torch.device("cpu"):
+        with _buffers_with_values():
             self.swin = SwinModel(library_config, add_pooling_layer=False)
             self.swin.layernorm = nn.Identity()  # LAST_NORM is off in the published model
             # The published model sizes the bias table by the clamped window, the library by the configured one.
@@ -67,6 +69,28 @@ class SourceEncoder(nn.Module):
             if stage.downsample is not None:
                 tokens, grid = stage.downsample(tokens, grid), (grid[0] // 2, grid[1] // 2)
         return features
+
+
+class _MetaParameters(TorchFunctionMode):
+    """Whatever weights are made by gives tensors without memory; all else is computed."""
+
+    def __torch_function__(
+        self, function: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        empty = {"device": "meta"} if function in (torch.empty, torch.zeros, torch.ones) else {}
+        return function(*args, **(kwargs or {}) | empty)
+
+
+@contextmanager
+def _buffers_with_values() -> Iterator[None]:
+    """Under the meta device: parameters stay on it, but index buffers, which no checkpoint need hold, are computed, and
+    so is what transformers 4 reads off tensors while it builds.
+    """
+    if torch.empty(0).device.type != "meta":
+        yield
+        return
+    with torch.device("cpu"), _MetaParameters():
+        yield
 
 
 def _library_names(swin: SwinModel, depths: tuple[int, ...]) -> dict[str, str]:
