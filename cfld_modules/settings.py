@@ -1,6 +1,8 @@
 """Settings as dataclasses, read from YAML: every mistake is an error that names the key."""
 
 import difflib
+import os
+import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -29,12 +31,30 @@ def read_settings(file: Path, kind: type[Settings], changes: Sequence[str] = ())
         SettingsError: for a key that is no setting, is missing, or has a value of the wrong kind.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"'{file}' is no YAML: {error}") from error
+        content = _parse_yaml(file.read_bytes().decode("utf-8-sig"))
+    except ValueError as error:
+        raise SettingsError(f"'{file}' is no YAML in UTF-8 ({_short(error)}); configs/ has some that are") from error
     for change in changes:
         _change(content, change)
-    return parse_settings(content, kind)
+    try:
+        return parse_settings(content, kind)
+    except SettingsError as error:
+        raise SettingsError(f"'{file}': {error}") from error
+
+
+def _parse_yaml(text: str) -> Any:
+    """Raises ValueError for whatever is no YAML."""
+    try:
+        return yaml.safe_load(text)
+    # Beside its own errors, PyYAML lets through those of numbers, dates and keys that it makes, and of depth.
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _short(value: object) -> str:
+    """In one line of some hundred characters, whatever the size; an alias in YAML can stand for gigabytes."""
+    text = " ".join(str(value).split()) if isinstance(value, Exception) else reprlib.repr(value)
+    return text if len(text) <= 160 else f"{text[:80]} ... {text[-80:]}"
 
 
 def _change(content: Any, change: str) -> None:
@@ -43,8 +63,8 @@ def _change(content: Any, change: str) -> None:
     try:
         for parent in parents:
             content = content.setdefault(parent, {})
-        content[name] = yaml.safe_load(value)
-    except (yaml.YAMLError, AttributeError, TypeError):
+        content[name] = _parse_yaml(value)
+    except (ValueError, AttributeError, TypeError):
         separator = ""
     if not separator:
         raise SettingsError(f"'{change}' changes no setting; write it as training.steps=100")
@@ -76,11 +96,11 @@ def _value(content: Any, kind: Any, key: str) -> Any:
         return _union(content, options, key)
     if origin is Literal:
         if content not in options:
-            raise SettingsError(f"{key}: {content!r} is none of {', '.join(map(repr, options))}")
+            raise SettingsError(f"{key}: {_short(content)} is none of {', '.join(map(repr, options))}")
         return content
     if origin is tuple:
         if not isinstance(content, list):
-            raise SettingsError(f"{key}: expected a list, got {content!r}")
+            raise SettingsError(f"{key}: expected a list, got {_short(content)}")
         return tuple(_value(entry, options[0], f"{key}[{place}]") for place, entry in enumerate(content))
     return _scalar(content, kind, key)
 
@@ -91,28 +111,38 @@ def _union(content: Any, options: tuple, key: str) -> Any:
         return None if content is None else _value(content, kind, key)
     formats = {typing.get_args(typing.get_type_hints(option)["format"])[0]: option for option in options}
     format_name = content.get("format") if isinstance(content, Mapping) else None
-    if format_name not in formats:
-        raise SettingsError(f"{_path(key, 'format')}: {format_name!r} is none of {', '.join(formats)}")
+    if not isinstance(format_name, str) or format_name not in formats:
+        raise SettingsError(f"{_path(key, 'format')}: {_short(format_name)} is none of {', '.join(formats)}")
     return _dataclass(content, formats[format_name], key)
 
 
 def _scalar(content: Any, kind: type, key: str) -> Any:
     if kind is Path and isinstance(content, str):
-        return Path(content)
+        return _path_of(content, key)
     if kind is float and not isinstance(content, bool):
         try:
             return float(content)  # also "1e-4", which YAML takes for a text
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     elif isinstance(content, kind) and (kind is bool or not isinstance(content, bool)):
         return content
     names = {Path: "a path", float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-    raise SettingsError(f"{key}: expected {names[kind]}, got {content!r}")
+    raise SettingsError(f"{key}: expected {names[kind]}, got {_short(content)}")
+
+
+def _path_of(content: str, key: str) -> Path:
+    try:
+        valid = b"\0" not in os.fsencode(content)
+    except UnicodeEncodeError:
+        valid = False
+    if not valid:
+        raise SettingsError(f"{key}: no file can be called {_short(content)}")
+    return Path(content)
 
 
 def _dataclass(content: Any, kind: Any, key: str) -> Any:
     if not isinstance(content, Mapping):
-        raise SettingsError(f"{key or 'the file'}: expected settings, got {content!r}")
+        raise SettingsError(f"{key or 'the file'}: expected settings, got {_short(content)}")
     hints = typing.get_type_hints(kind)
     for name in content:
         if name not in hints:
@@ -130,4 +160,5 @@ def _required(field: Field) -> bool:
 
 
 def _path(key: str, name: object) -> str:
-    return f"{key}.{name}" if key else str(name)
+    short = name if isinstance(name, str) and len(name) < 80 else _short(name)
+    return f"{key}.{short}" if key else str(short)

@@ -134,3 +134,27 @@ def test_a_unet_of_another_shape_cannot_be_patched() -> None:
         patch_unet(unet, {name: torch.zeros(1, 1)})
     with pytest.raises(CheckpointError, match="the base model has no 'up_blocks.9.weight'"):
         patch_unet(unet, {"up_blocks.9.weight": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("part", ["unet", "vae"])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[" * 5000, b"[]", b'{"_class_name": ["x"]}', None])
+def test_a_broken_folder_is_named(tmp_path, part, content):
+    """None: a file of weights cut off."""
+    folder = golden.write_base_folder(tmp_path)
+    if content is None:
+        file = folder / part / "diffusion_pytorch_model.safetensors"
+        file.write_bytes(file.read_bytes()[:1000])
+    else:
+        (folder / part / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=part):
+        load_base_model(folder)
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"block_out_channels": [3, 5, 7, 9]}, {"block_out_channels": 7}, {"in_channels": "x"}]
+)
+def test_a_folder_whose_sizes_do_not_fit_is_named(tmp_path, sizes):
+    file = golden.write_base_folder(tmp_path) / "unet" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | sizes))
+    with pytest.raises(CheckpointError, match="the unet in .* cannot be read"):
+        load_base_model(tmp_path)

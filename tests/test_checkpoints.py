@@ -379,10 +379,12 @@ def test_a_compressed_pair_is_refused(pair: Path) -> None:
         load_checkpoint(pair)
 
 
-def test_old_formats_are_named(pair: Path) -> None:
+def test_old_files_are_read_and_tar_is_named(pair: Path) -> None:
     torch.save(golden.networks_state(), pair / "pytorch_model.bin", _use_new_zipfile_serialization=False)
-    with pytest.raises(CheckpointError, match="the format of PyTorch before 1.6"):
-        load_checkpoint(pair)
+    assert_same(load_checkpoint(pair), tiny_checkpoint())
+    torch.save(golden.networks_state() | {"x": bytearray(9)}, pair / "old.bin", _use_new_zipfile_serialization=False)
+    with pytest.raises(CheckpointError, match="'old.bin' holds something other than tensors"):
+        load_checkpoint(pair / "old.bin")
     with tarfile.open(pair / "pytorch_model.bin", "w") as archive:
         archive.add(pair / "pytorch_model_1.bin", "x")
     with pytest.raises(CheckpointError, match="is a tar archive"):

@@ -79,3 +79,15 @@ def test_a_trained_model_is_trained_further(folder, tmp_path):
     ablated = further | {"cfld": MICRO_CFLD | {"hga": False}}
     with pytest.raises(SettingsError, match="does not have the sizes of model.cfld"):
         build_models(parsed(folder, "unused", model=ablated).model)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", [1, 2], {"model": 3}, {1: torch.zeros(1)}, {"model": {"a": "b"}}])
+def test_a_backbone_that_is_none_is_named(folder, tmp_path, content):
+    file = tmp_path / "swin.pth"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        torch.save(content, file)
+    cfld, _, _ = build_models(parsed(folder, folder / "unused").model)
+    with pytest.raises(CheckpointError, match="'swin.pth'"):
+        load_backbone(cfld.backbone, file)

@@ -3,18 +3,25 @@
 import dataclasses
 import json
 import os
+import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import default_collate
 
 from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, load_checkpoint
+from cfld_modules.checkpoints.whole_files import replace_folder
+from cfld_modules.command_line import main
 from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.guidance import ROWS
@@ -237,6 +244,92 @@ def test_a_run_is_continued_only_as_it_was_begun(folder, whole_run):
     changed = parsed(folder, whole_run.output, {"learning_rate": 1e-5})
     with pytest.raises(SettingsError, match="another training.learning_rate;"):
         train(changed)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[", b"output: 3\n", b"&a {output: *a}"])
+def test_a_broken_record_of_a_run_is_named(folder, tmp_path, content):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(SettingsError, match="config.yaml'.*give another output"):
+        train(parsed(folder, tmp_path))
+    assert (tmp_path / "config.yaml").read_bytes() == content
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(folder, whole_run, caplog):
+    settings = parsed(folder, folder / "damaged", {"steps": 4, "checkpoint_every": 2})
+    train(settings)
+    checkpoints = settings.output / "checkpoints"
+    longer = dataclasses.replace(settings, training=dataclasses.replace(settings.training, steps=6))
+    torn = checkpoints / "step-00000004" / "optimizer.bin"
+    torn.write_bytes(torn.read_bytes()[:1000])
+    caplog.set_level("INFO", "cfld")
+    train(longer)
+    assert "step-00000004 is damaged" in caplog.text
+    assert "goes on from " + str(checkpoints / "step-00000002") in caplog.text
+    assert losses(settings.output)[6] == pytest.approx(losses(whole_run.output)[6], abs=1e-5)
+    assert [path.name for path in sorted(checkpoints.iterdir())] == ["step-00000004", "step-00000006"]
+    for trained in checkpoints.glob("*/trained.safetensors"):
+        trained.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="none of the checkpoints in .* can be read"):
+        train(longer)
+
+
+def test_a_full_disk_loses_nothing(folder, capsys):
+    output = folder / "full"
+    content = configuration(folder, output, {"steps": 1, "checkpoint_every": 1})
+    train(parse_settings(content, TrainSettings))
+    content["training"]["steps"] = 2
+    file = folder / "full.yaml"
+    file.write_text(yaml.safe_dump(content))
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, most[1]))
+    try:
+        assert main(["train", str(file)]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "step-00000002' cannot be written" in error and "make room on the disk" in error
+    assert [path.name for path in (output / "checkpoints").iterdir()] == ["step-00000001"]
+    assert main(["train", str(file)]) == 0
+
+
+def test_the_old_export_stays_until_the_new_one_is_in_place(tmp_path, monkeypatch):
+    for name in ("base", "base.part"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x").write_text(name)
+    rename = Path.rename
+
+    def stop(path, target):
+        if path.name == "base.part":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", stop)
+        replace_folder(tmp_path / "base.part", tmp_path / "base")
+    assert {path.read_text() for path in tmp_path.glob("*/x")} == {"base", "base.part"}
+    replace_folder(tmp_path / "base.part", tmp_path / "base")
+    assert [(path.parent.name, path.read_text()) for path in tmp_path.glob("*/x")] == [("base", "base.part")]
+
+
+PIECES = ["output: ", "{", "[", "- ", "&a ", "*a", "\n", "!!int x", "!!timestamp x", "2020-99-99", "? ", '"\\0"']
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60) | st.lists(st.sampled_from(PIECES), max_size=12).map("".join).map(str.encode))
+@example(b"[" * 5000)
+@example(b"output: !!timestamp x")
+@example(b"data: {format: [1]}\noutput: x")
+@example(b"training: {steps: 1, learning_rate: 1" + b"0" * 400 + b"}")
+@example(b'output: "\\0"')
+@example(b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [%s]\n" % (n + 1, n + 1, b"*a%d," % n * 9) for n in range(30))
+         + b"training: {steps: *a30}")
+def test_whatever_the_bytes_of_a_configuration_one_error_comes_out(content):
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "x.yaml")
+        file.write_bytes(content)
+        with pytest.raises(SettingsError) as raised:
+            read_settings(file, TrainSettings, ["training.workers=0"])
+        assert len(str(raised.value)) < 700 + len(folder)
 
 
 def test_the_learning_rate_of_the_paper():

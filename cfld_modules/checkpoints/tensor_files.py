@@ -13,6 +13,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import IO
 
 import torch
 from safetensors import safe_open
@@ -26,6 +27,7 @@ MOST_TENSORS = 5_000
 MOST_TABLE_BYTES = 2_000_000  # of names, shapes and places: a safetensors header, a pickle, a zip's directory
 MOST_INSTRUCTIONS = 200_000  # of a pickle
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch.save began files with before 1.6
+LEGACY_PICKLES = 5  # that number, a version, the machine's, the state dict, and where its tensors are
 
 # What a state dict's pickle refers to. Some of what torch allows beside takes memory at will: a bytearray of any size.
 STATE_DICT_GLOBALS = re.compile(
@@ -42,15 +44,15 @@ SAFETENSORS_NAMES = {
 def read_tensors(file: Path) -> dict[str, torch.Tensor]:
     """{name: tensor} of a .safetensors or torch.save file; the tensors stay memory-mapped until they are used.
 
-    A prefix "module." that training on several GPUs leaves on every name is taken off, and a table under "state_dict",
-    as training frameworks write it, is unwrapped.
+    A prefix "module." that training on several GPUs leaves on every name is taken off, and a table under "state_dict"
+    or "model", as training frameworks write it, is unwrapped. torch.save's files of before 1.6 cannot be mapped.
 
     Raises:
         CheckpointError: when the file is damaged, or holds anything but tensors, or more of them than any model.
     """
     state = _read_safetensors(file) if file.suffix.lower() == ".safetensors" else _read_pickle(file)
     if isinstance(state, Mapping):
-        state = state.get("state_dict", state)
+        state = state.get("state_dict", state.get("model", state))
     if not isinstance(state, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
     ):
@@ -109,8 +111,15 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
 
 def _read_pickle(file: Path) -> object:
     try:
-        _check_archive(file)
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        with open(file, "rb") as stream:
+            legacy = stream.read(len(LEGACY)) == LEGACY
+        if legacy:
+            with _BoundedReads(file) as bounded:
+                for _ in range(LEGACY_PICKLES):
+                    _check_pickle(file, bounded)
+        else:
+            _check_archive(file)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=not legacy)
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file can make the unpickler raise anything
@@ -119,12 +128,6 @@ def _read_pickle(file: Path) -> object:
 
 def _check_archive(file: Path) -> None:
     """Refuse what torch.load would read wrongly, or read at all, by the file's directory and its pickle."""
-    with open(file, "rb") as stream:
-        if stream.read(len(LEGACY)) == LEGACY:
-            raise CheckpointError(
-                f"'{file.name}' is in the format of PyTorch before 1.6, whose tensors cannot be memory-mapped; "
-                "write it again with torch.save(torch.load(FILE, weights_only=True), FILE)"
-            )
     if not zipfile.is_zipfile(file) and tarfile.is_tarfile(file):
         raise CheckpointError(f"'{file.name}' is a tar archive; unpack it and choose the file inside")
     with _BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
@@ -144,7 +147,7 @@ def _check_archive(file: Path) -> None:
         _check_pickle(file, archive.read(pickles[0]))
 
 
-def _check_pickle(file: Path, content: bytes) -> None:
+def _check_pickle(file: Path, content: bytes | IO[bytes]) -> None:
     for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
         if count == MOST_INSTRUCTIONS:
             raise _too_much(file)

@@ -57,13 +57,19 @@ def _read_part(folder: Path, part: str, classes: Mapping[str, type[ModelMixin]],
     config = folder / part / "config.json"
     if not config.is_file():
         raise CheckpointError(f"'{folder}' has no {part}/config.json, so it is not a diffusers folder of SD 1.5")
-    name = json.loads(config.read_text()).get("_class_name")
-    if name not in classes:
+    try:
+        content = json.loads(config.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"'{config}' is damaged ({error}); copy or download the folder again") from error
+    name = content.get("_class_name") if isinstance(content, dict) else None
+    if not isinstance(name, str) or name not in classes:
         raise CheckpointError(f"the {part} in '{folder}' is a {name}, not a {' or '.join(classes)} as SD 1.5 has it")
     try:
         return classes[name].from_pretrained(folder, subfolder=part, torch_dtype=dtype, local_files_only=True)
-    except OSError as error:
-        raise CheckpointError(f"the {part} in '{folder}' cannot be read: {error}") from error
+    except Exception as error:  # of a damaged file, or sizes that do not fit, diffusers raises many kinds
+        raise CheckpointError(
+            f"the {part} in '{folder}' cannot be read: {error}; copy or download the folder again"
+        ) from error
 
 
 def _read_file(path: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, Vae]:
@@ -76,7 +82,7 @@ def _read_file(path: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, Va
             f"'{path.name}' has no tensor {error}, so it is not Stable Diffusion 1.5 with its VAE; "
             "give a full SD 1.5 checkpoint or a diffusers folder"
         ) from error
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise CheckpointError(
             f"'{path.name}' is not built like Stable Diffusion 1.5; give a plain SD 1.5 checkpoint, not one for "
             f"inpainting or of another generation ({error})"

@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ..checkpoints.tensor_files import write_tensors
+from ..checkpoints.whole_files import replace_folder
 from ..data.formats import DataSet
 from ..data.pairs import Pairs
 from ..evaluation.sheet import contact_sheet
@@ -177,9 +178,9 @@ class AutoencoderTask:
     def export(self) -> None:
         output, autoencoder = self.settings.output, self.model.autoencoder
         unfinished = output / "autoencoder.part"
+        shutil.rmtree(unfinished, ignore_errors=True)
         autoencoder.save_pretrained(unfinished)
-        shutil.rmtree(output / "autoencoder", ignore_errors=True)
-        unfinished.rename(output / "autoencoder")
+        replace_folder(unfinished, output / "autoencoder")
         half = taesd_state(copy.deepcopy(autoencoder).half().cpu())
         write_tensors(output / "taesd.safetensors", {name: tensor.contiguous() for name, tensor in half.items()})
 

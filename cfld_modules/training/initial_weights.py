@@ -10,6 +10,7 @@ import torch.nn.functional as functional
 from diffusers import AutoencoderTiny, UNet2DConditionModel
 
 from ..checkpoints.cfld_checkpoint import load_checkpoint
+from ..checkpoints.tensor_files import read_tensors
 from ..networks.config import CFLDConfig, CheckpointError, read_config
 from ..networks.model import CFLD
 from ..networks.swin import SourceEncoder
@@ -85,8 +86,7 @@ def load_backbone(backbone: SourceEncoder, file: Path) -> None:
         networks = load_checkpoint(file).networks
         state = {name.removeprefix("backbone."): tensor for name, tensor in networks.items()}
     else:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-        state = content.get("model", content)
+        state = read_tensors(file)
     own = backbone.state_dict()
     if missing := own.keys() - state.keys():
         raise CheckpointError(f"'{file}' is no Swin of these sizes: it has no tensor '{min(missing)}'")

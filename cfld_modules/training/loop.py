@@ -128,6 +128,7 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
 
     Raises:
         DivergedError: when the loss becomes NaN or infinite.
+        CheckpointError: when no checkpoint of a run that was begun can be read, or the next cannot be written.
     """
     # Convolutions' preferred layout, on CPUs and GPUs alike.
     task.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -138,9 +139,8 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
     ema = EMAModel(list(trained.values()), decay=settings.ema_decay) if settings.ema_decay else None
     checkpoint_only(accelerator, trained, [progress, ema] if ema else [progress])
     checkpoints = RunCheckpoints(output / "checkpoints", settings.keep_checkpoints)
-    if finished := checkpoints.finished():
-        accelerator.load_state(str(finished[-1]))
-        logger.info("training goes on from %s", finished[-1])
+    if begun := checkpoints.load_latest(accelerator):
+        logger.info("training goes on from %s", begun)
         if ema:
             ema.to(accelerator.device)
     accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": progress.step + 1}})

@@ -1,5 +1,6 @@
 """Checkpoints of a run: whole or not there at all, the latest few kept."""
 
+import logging
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -8,9 +9,15 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ..checkpoints.whole_files import replace_folder
+from ..networks.config import CheckpointError
+
 TRAINED = "trained.safetensors"
+
+logger = logging.getLogger("cfld")
 
 
 @dataclass(frozen=True)
@@ -24,17 +31,50 @@ class RunCheckpoints:
         """Oldest first."""
         return sorted(path for path in self.folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name))
 
+    def load_latest(self, accelerator: Accelerator) -> Path | None:
+        """Put the latest checkpoint that can be read into what was prepared, and return it; None where there is none.
+
+        Raises:
+            CheckpointError: when there are some and none can be read.
+        """
+        finished = self.finished()
+        for folder in reversed(finished):
+            try:
+                accelerator.load_state(str(folder))
+            except Exception as error:  # of a damaged file, the unpickler can raise anything
+                reason = " ".join(str(error).split())[:200]
+                logger.warning("%s is damaged (%s); the one before it is taken", folder, reason)
+            else:
+                return folder
+        if finished:
+            raise CheckpointError(
+                f"none of the checkpoints in '{self.folder}' can be read; remove that folder to begin anew"
+            )
+        return None
+
     def save(self, accelerator: Accelerator, step: int) -> None:
-        """Called by every process. What is being written has another name until it is whole."""
+        """Called by every process. What is being written has another name until it is whole.
+
+        Raises:
+            CheckpointError: when it cannot be written, say on a full disk; those before stay.
+        """
         finished = self.folder / f"step-{step:08d}"
         unfinished = finished.with_suffix(".part")
         if accelerator.is_main_process:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            for leftover in self.folder.glob("step-*.part"):
+                shutil.rmtree(leftover)
         accelerator.wait_for_everyone()
-        accelerator.save_state(str(unfinished))
+        try:
+            accelerator.save_state(str(unfinished))
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's and the libraries' kinds of a full disk
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise CheckpointError(
+                f"'{finished}' cannot be written ({error}); make room on the disk and run the same command again, "
+                "which goes on from the checkpoint before"
+            ) from error
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            unfinished.rename(finished)
+            replace_folder(unfinished, finished)
             for old in self.finished()[: -self.keep]:
                 shutil.rmtree(old)
         accelerator.wait_for_everyone()

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from ..settings import SettingsError, plain_settings
+from ..checkpoints.whole_files import written_whole
+from ..settings import SettingsError, plain_settings, read_settings
 from .loop import FREE_SETTINGS
 
 FREE = {"output", *(f"training.{name}" for name in FREE_SETTINGS)}
@@ -16,21 +17,27 @@ def keep_settings(settings: Any, output: Path) -> None:
     """Write `output`/config.yaml.
 
     Raises:
-        SettingsError: when there is a run with other settings, other than how long it is and how often it is saved.
+        SettingsError: when there is a run with other settings, other than how long it is and how often it is saved, or
+            its settings cannot be read.
     """
     file = output / "config.yaml"
     now = plain_settings(settings)
     if file.exists():
-        before = dict(_flat(yaml.safe_load(file.read_text(encoding="utf-8")), ""))
+        try:
+            before = dict(_flat(plain_settings(read_settings(file, type(settings))), ""))
+        except SettingsError as error:
+            raise SettingsError(
+                f"{error}. It should hold the settings that the run in '{output}' was begun with: put them there, or "
+                "give another output"
+            ) from error
         changed = [name for name, value in _flat(now, "") if before.get(name) != value and name not in FREE]
         if changed:
             raise SettingsError(
                 f"'{output}' is a run with another {', '.join(changed)}; give another output, or put that back"
             )
     output.mkdir(parents=True, exist_ok=True)
-    unfinished = output / "config.yaml.part"
-    unfinished.write_text(yaml.safe_dump(now, sort_keys=False), encoding="utf-8")
-    unfinished.replace(file)
+    with written_whole(file) as stream:
+        stream.write(yaml.safe_dump(now, sort_keys=False, allow_unicode=True).encode())
 
 
 def _flat(settings: Mapping, prefix: str) -> Iterator[tuple[str, object]]:

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import default_collate
 
 from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, save_checkpoint
+from ..checkpoints.whole_files import replace_folder
 from ..data.formats import DataSet
 from ..evaluation.generate import generate_pictures, transfer_sheet
 from ..pipeline.cfld_pipeline import CFLDPipeline
@@ -111,8 +112,7 @@ class DenoisingTask:
                 exported.load_state_dict(module.state_dict())
                 nn.Module.to(exported, dtype)  # diffusers' own `to` warns about every cast
                 exported.save_pretrained(unfinished / part)
-            shutil.rmtree(base, ignore_errors=True)
-            unfinished.rename(base)
+            replace_folder(unfinished, base)
 
     def _held_out_loss(self) -> float:
         losses = []
