@@ -128,7 +128,7 @@ def _read_pickle(file: Path) -> object:
 
 def _check_archive(file: Path) -> None:
     """Refuse what torch.load would read wrongly, or read at all, by the file's directory and its pickle."""
-    if not zipfile.is_zipfile(file) and tarfile.is_tarfile(file):
+    if tarfile.is_tarfile(file):  # asked first, since the zip at its end would be found as well
         raise CheckpointError(f"'{file.name}' is a tar archive; unpack it and choose the file inside")
     with _BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
         members = archive.infolist()
