@@ -99,7 +99,7 @@ class CFLDConfig:
         return self.decoder.queries if self.context == "prd" else self.source.grids[-1] ** 2
 
 
-# The largest of every size that a file may ask for. Networks are built of it within a second and 50 MB, weights apart.
+# The largest of every size that a file may ask for; empty networks of it take a second or two, and below 100 MB.
 LARGEST = CFLDConfig(
     source=SourceEncoderConfig(image_size=1024, width=256, depths=(4, 4, 24, 4), heads=(128,) * 4),
     appearance=AppearanceConfig(inner_widths=(1024,) * 3, output_widths=(4096,) * 3, depth=6),
