@@ -1,8 +1,8 @@
 """Where the latents of a U-Net call lie: in the picture, for masks, and in the figure, for pose and appearance.
 
 A conditioning area is a frame of its own with the whole figure in it, but only a part of the picture's mask. A tile,
-cut out by an upscaler or a tiled sampler, is a part of both. The places travel as coordinates of the latents' size, an
-entry of `model_conds`, so that whatever crops the latents crops them alike.
+cut out by an upscaler or a tiled sampler, is a part of both. The places travel as coordinates in an entry of
+`model_conds`, a picture of them, so that whatever crops the latents crops them alike.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +16,7 @@ import torch
 from ...cfld_modules.networks.pose_adapter import resample_map
 
 PLACE = "cfld_place"
+SAMPLES = 2  # coordinates a latent pixel, each way: TiledDiffusion cuts maps, but fails at those of the latents' size
 HINT_SIDE = 512  # of the coordinates that stand where a ControlNet has its hint; a tile's edges are exact to 1/512
 
 
@@ -41,14 +42,14 @@ class Place:
 
 
 class PlaceCond(comfy.conds.CONDRegular):
-    """(n, 4, h, w): y and x in the picture, then in the figure's frame, of each latent pixel's centre."""
+    """(n, 4, SAMPLES h, SAMPLES w): y and x in the picture, then in the figure's frame."""
 
     def process_cond(self, batch_size: int, area: Any = None, **kwargs: Any) -> comfy.conds.CONDRegular:
         coordinates = self.cond
         if area is not None:
             dimensions = len(area) // 2
             for axis in range(dimensions):
-                coordinates = coordinates.narrow(axis + 2, area[axis + dimensions], area[axis])
+                coordinates = coordinates.narrow(axis + 2, SAMPLES * area[axis + dimensions], SAMPLES * area[axis])
             frame = coordinates_of([WHOLE], *coordinates.shape[2:]).expand(len(coordinates), -1, -1, -1)
             coordinates = torch.cat([coordinates[:, :2], frame], dim=1)
         return comfy.conds.CONDRegular(comfy.utils.repeat_to_batch_size(coordinates, batch_size))
@@ -56,7 +57,7 @@ class PlaceCond(comfy.conds.CONDRegular):
 
 def place_cond(parts: Iterable[Part], height: int, width: int) -> PlaceCond:
     """The places of latents that show these parts of the picture, and of the figure, one or one a row."""
-    coordinates = coordinates_of(list(parts), height, width)
+    coordinates = coordinates_of(list(parts), SAMPLES * height, SAMPLES * width)
     return PlaceCond(torch.cat([coordinates, coordinates], dim=1))
 
 
@@ -73,13 +74,11 @@ def coordinates_of(parts: list[Part], height: int, width: int) -> torch.Tensor:
 
 
 def places(coordinates: torch.Tensor) -> list[Place]:
-    """`PLACE` of a call (n, 4, h, w) -> each row's place."""
+    """`PLACE` of a call (n, 4, SAMPLES h, SAMPLES w) -> each row's place."""
     size = torch.tensor(coordinates.shape[2:] * 2)
     first, last = coordinates[:, :, 0, 0].cpu(), coordinates[:, :, -1, -1].cpu()
-    half = (last - first) / (size - 1).clamp(min=1) / 2
-    whole = size == 1  # one pixel's centre does not tell how large it is
-    starts = torch.where(whole, 0.0, first - half).tolist()
-    ends = torch.where(whole, 1.0, last + half).tolist()
+    half = (last - first) / (size - 1) / 2
+    starts, ends = (first - half).tolist(), (last + half).tolist()
     corners = [[round(number, 5) for number in (*start, *end)] for start, end in zip(starts, ends, strict=True)]
     return [Place(Part(y0, x0, y1, x1), Part(v0, u0, v1, u1)) for y0, x0, v0, u0, y1, x1, v1, u1 in corners]
 

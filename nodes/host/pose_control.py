@@ -52,6 +52,8 @@ class PoseControl(comfy.controlnet.ControlBase):
         features: three maps (N, channels, side, side) for N poses, computed once a pose.
     """
 
+    sub_idxs = None  # AnimateDiff-Evolved refuses a control without it; the poses follow its windows by themselves
+
     def __init__(
         self, features: tuple[torch.Tensor, ...], strength: float, percents: Percents,
         previous: comfy.controlnet.ControlBase | None = None,

@@ -41,9 +41,13 @@ def test_context_windows(model, person, frames, figure):
 
 
 def test_windows_of_animatediff(model, person, frames, figure):
-    """As AnimateDiff-Evolved does it: a wrapper that hands on two frames of all that has as many as there are."""
+    """As AnimateDiff-Evolved does it: a wrapper that hands on two frames of all that has as many as there are.
+
+    It refuses a control without `sub_idxs`.
+    """
 
     def windows(executor, base, conds, x, sigma, options):
+        assert all(hasattr(entry["control"], "sub_idxs") for entries in conds for entry in entries)
         parts = [
             executor(base, [window(entries, x, chosen) for entries in conds], x[chosen], sigma[chosen], options)
             for chosen in ([0, 1], [2, 3])
@@ -130,24 +134,31 @@ def test_a_tile_that_an_upscaler_cuts_out(model, person, figure, top, left):
 
 
 def test_tiles_of_a_tiled_sampler(model, person, figure):
-    """As TiledDiffusion does it: tiles in one batch, what has the latents' size cropped, the control asked again."""
+    """As TiledDiffusion does it: tiles in one batch, maps cropped by their own scale, the control asked again.
+
+    It fails at maps of the latents' own size.
+    """
     corners = [(0, 0), (0, 32), (32, 0), (32, 32)]
 
     def tiled(apply_model, arguments):
         x, timestep, conds = arguments["input"], arguments["timestep"], arguments["c"]
         part = {
-            key: tiles(value) if value.shape[2:] == x.shape[2:] else value.repeat(4, *[1] * (value.ndim - 1))
+            key: tiles(value) if value.ndim == 4 else value.repeat(4, *[1] * (value.ndim - 1))
             for key, value in conds.items()
             if isinstance(value, torch.Tensor)
         }
+        assert all(value.shape[2:] != x.shape[2:] for value in conds.values() if getattr(value, "ndim", 0) == 4)
         control, rows = person.positive[0][1]["control"], len(arguments["cond_or_uncond"])
         part |= {"transformer_options": conds["transformer_options"]}
         part["control"] = control.get_control(tiles(x), timestep.repeat(4), part, rows, conds["transformer_options"])
         out = apply_model(tiles(x), timestep.repeat(4), **part).chunk(4)
         return torch.cat([torch.cat(out[:2], -1), torch.cat(out[2:], -1)], -2)
 
-    def tiles(tensor):
-        return torch.cat([tensor[..., y : y + 32, x : x + 32] for y, x in corners])
+    def tiles(maps):
+        scale = maps.shape[-1] // 64
+        return torch.cat(
+            [maps[..., scale * y : scale * (y + 32), scale * x : scale * (x + 32)] for y, x in corners]
+        )
 
     start = golden.input_tensor("tiled", (1, 4, 64, 64))
     patched = person.hga(model)
