@@ -4,6 +4,7 @@ from pathlib import Path
 
 import comfy.cldm.cldm
 import comfy.ops
+import comfy.sd1_clip
 import comfy.taesd.taesd
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
@@ -57,14 +58,15 @@ CFLD_CONFIG = CFLDConfig(
 
 
 def write_base_model(path: Path) -> None:
-    """A Stable Diffusion 1.5 checkpoint without text encoder, its VAE a TAESD."""
+    """A Stable Diffusion 1.5 checkpoint, its VAE a TAESD, its text encoder of the one size that the host knows."""
     unet = _random(UNetModel(**SD15_UNET, **SD15_OUTPUTS, **_on_meta()), seed=1)
     vae = {}
     for name in ("encoder", "decoder"):
         part = getattr(comfy.taesd.taesd, name.capitalize())()
         vae |= {f"taesd_{name}.{key}": tensor for key, tensor in _random(part, seed=2).items()}
-    tensors = {f"model.diffusion_model.{name}": tensor for name, tensor in unet.items()}
-    save_file(tensors | {f"first_stage_model.{name}": tensor for name, tensor in vae.items()}, path)
+    text = _random(comfy.sd1_clip.SD1ClipModel(device="meta", dtype=torch.half).clip_l.transformer, seed=8)
+    parts = {"model.diffusion_model": unet, "first_stage_model": vae, "cond_stage_model.transformer": text}
+    save_file({f"{part}.{name}": tensor for part in parts for name, tensor in parts[part].items()}, path)
 
 
 def write_sdxl_model(path: Path) -> None:
@@ -138,7 +140,9 @@ def _random(network: torch.nn.Module, seed: int, dtype: torch.dtype = torch.half
     All are pieces of one row of random numbers, since drawing 100 million takes longer than sampling with them.
     """
     generator = torch.Generator().manual_seed(seed)
-    numbers = torch.randn(2**23, generator=generator)
+    state = network.state_dict()
+    largest = max(tensor.numel() for tensor in state.values())
+    numbers = torch.randn(max(2**23, largest + 1), generator=generator)
 
     def fill(name: str, shape: torch.Size) -> torch.Tensor:
         if len(shape) < 2:
@@ -146,4 +150,4 @@ def _random(network: torch.nn.Module, seed: int, dtype: torch.dtype = torch.half
         start = int(torch.randint(len(numbers) - shape.numel(), (), generator=generator))
         return numbers[start : start + shape.numel()].view(shape) / shape[1:].numel() ** 0.5
 
-    return {name: fill(name, tensor.shape).to(dtype) for name, tensor in network.state_dict().items()}
+    return {name: fill(name, tensor.shape).to(dtype) for name, tensor in state.items()}

@@ -25,7 +25,10 @@ FRAME = (352, 512)
 SCENE = (768, 720)
 SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pass": (704, 1024),
          "inpaint_person_into_scene": SCENE, "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4),
-         "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
+         "person_in_a_text_scene": (192, 128), "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
+# Inputs in pixels of the latents, besides those of a square.
+SIDE_INPUTS = ("width", "height")
+PIXELS = {"EmptyLatentImage": SIDE_INPUTS, "ConditioningSetArea": SIDE_INPUTS, "PrimitiveInt": ("value",)}
 SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
 # Pixels of the latents where the workflow has 512: the trained size of the test's CFLD; the demo model's own.
 SIDES = {"basic_transfer": 256, "demo_no_downloads": 512, "turntable": 512, "blend_two_people": 512,
@@ -133,8 +136,9 @@ def workflow(name, side=128):
         inputs = node["inputs"]
         if "steps" in inputs:
             inputs["steps"] = 2
-        if inputs.get("width") == inputs.get("height") and "width" in inputs:
-            inputs["width"] = inputs["height"] = inputs["width"] * side // 512
+        is_square = "width" in inputs and inputs["width"] == inputs["height"]
+        for size in PIXELS.get(node["class_type"], SIDE_INPUTS if is_square else ()):
+            inputs[size] = inputs[size] * side // 512
     return prompt
 
 
