@@ -66,14 +66,14 @@ class CFLDGuiderNode(io.ComfyNode):
             raise ValueError(
                 f"{NODE}: input 'mode' is missing, wired or unknown; give one of {', '.join(GUIDANCE_TYPES)}"
             )
-        if model.get_attachment(LEARNT) is None:
-            raise ValueError(f"{NODE}: input 'model' has no HGA Apply; connect the output of HGA Apply")
         guidance_type = mode["mode"]
         scales = {scale: mode[f"{scale}_scale"] for scale in SCALES_OF[guidance_type]}
         check_finite(
             NODE, guidance_start_percent=guidance_start_percent, guidance_end_percent=guidance_end_percent,
             **{f"mode.{scale}_scale": value for scale, value in scales.items()},
         )
+        if model.get_attachment(LEARNT) is None:
+            raise ValueError(f"{NODE}: input 'model' has no HGA Apply; connect the output of HGA Apply")
         guider = CFLDGuider(model, guidance_type, scales, (guidance_start_percent, guidance_end_percent))
         guider.set_conds(positive, negative)
         return io.NodeOutput(guider)
