@@ -7,6 +7,7 @@ build do not count.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
@@ -110,10 +111,15 @@ def retrieve_identity(result: np.ndarray, target: MannequinPhotograph, people: S
     features = clothes_features(result, target.draw(width, height).pose)
 
     def distance(identity_seed: int) -> float:
-        drawn = target.as_person(identity_seed).draw(width, height)
-        return clothes_distance(features, clothes_features(drawn.image, drawn.pose))
+        return clothes_distance(features, _exact_features(target.as_person(identity_seed), width, height))
 
     return min(people, key=distance)
+
+
+@lru_cache(maxsize=256)  # several results of one pair are compared with the same people
+def _exact_features(photograph: MannequinPhotograph, width: int, height: int) -> np.ndarray:
+    drawn = photograph.draw(width, height)
+    return clothes_features(drawn.image, drawn.pose)
 
 
 def _strip(lab: np.ndarray, start: np.ndarray, end: np.ndarray, half_width: float) -> np.ndarray | None:
