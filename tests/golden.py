@@ -18,6 +18,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors import safe_open
 
+from cfld_modules.pipeline.lora import add_lora, save_lora
+
 DATA = Path(__file__).parent / "data" / "golden"
 
 Shape = Sequence[int]
@@ -241,6 +243,16 @@ def write_authors_pair(
     for name, state in zip(names, states, strict=True):
         torch.save({prefix + key: tensor for key, tensor in state.items()}, folder / name)
     return folder
+
+
+def write_lora(file: Path) -> None:
+    """Of random numbers, for the tiny U-Net."""
+    unet = tiny_unet()
+    add_lora(unet, 2)
+    for name, parameter in unet.named_parameters():
+        if parameter.requires_grad:
+            parameter.data.copy_(torch.from_numpy(normal(name, tuple(parameter.shape))) / 4)
+    save_lora(file, unet, torch.float32)
 
 
 def write_base_folder(folder: Path, vae: AutoencoderKL | AutoencoderTiny | None = None) -> Path:

@@ -25,7 +25,7 @@ HEAVY = ("torch", "diffusers", "transformers")
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a photograph, pose files, both forms of the base model and both forms of the checkpoint."""
+    """A folder with a photograph, pose files, both forms of the base model and of the checkpoint, and a LoRA."""
     folder = tmp_path_factory.mktemp("files")
     Image.fromarray(skimage.data.astronaut()).save(folder / "astronaut.jpg", quality=95)
     for count, names in ((1, ["front"]), (2, ["front", "side"]), (3, ["front", "side", "half"])):
@@ -33,6 +33,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     golden.write_authors_pair(folder / "authors", unet=golden.key_values())
     golden.write_base_folder(folder / "sd15")
     write_ldm_file(folder / "sd15.safetensors", golden.tiny_unet(), golden.tiny_vae())
+    golden.write_lora(folder / "lora.safetensors")
     assert main(["convert", str(folder / "authors"), str(folder / "cfld.safetensors")]) == 0
     return folder
 
@@ -110,12 +111,13 @@ def test_the_nth_photo_goes_with_the_nth_pose(files: Path, plain: np.ndarray, tm
     "changes",
     [
         {"seed": 1}, {"scheduler": "dpm++"}, {"guidance_type": "down_full"}, {"full_scale": 4.0}, {"fit": "crop"},
-        {"dtype": "bf16"}, {"steps": 3},
+        {"dtype": "bf16"}, {"steps": 3}, {"lora": "{files}/lora.safetensors"},
     ],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip
 def test_every_option_is_heeded(files: Path, plain: np.ndarray, tmp_path: Path, changes: dict) -> None:
-    assert transfer(files, tmp_path / "changed.png", **changes) == 0
+    filled = {name: value.format(files=files) if name == "lora" else value for name, value in changes.items()}
+    assert transfer(files, tmp_path / "changed.png", **filled) == 0
     assert not np.array_equal(pixels(tmp_path / "changed.png"), plain)
 
 
@@ -176,6 +178,8 @@ def blame(capfd: pytest.CaptureFixture[str], code: int, *words: str) -> None:
         ({"base": "{tmp}/other"}, ["--base", "give the Stable Diffusion 1.5 it was trained on"]),
         ({"cfld": "none.safetensors"}, ["--cfld", "'none.safetensors' does not exist", "convert"]),
         ({"cfld": "{files}/sd15.safetensors"}, ["--cfld", "not one made by", "choose another"]),
+        ({"lora": "none.safetensors"}, ["--lora", "'none.safetensors' does not exist"]),
+        ({"lora": "{files}/cfld.safetensors"}, ["--lora", "no LoRA for this base model", "give one for Stable"]),
         ({"out": "{tmp}/none/out.png"}, ["--out", "in a folder that exists"]),
         ({"out": "{tmp}"}, ["--out", "end it in .png"]),
         ({"out": "{tmp}/folder.png"}, ["--out", "cannot be written"]),

@@ -79,6 +79,21 @@ def test_numbers_that_do_not_pair_up_are_refused(pipeline: CFLDPipeline, sources
         pipeline(photos(sources), poses("front", "side", "half")[:targets], **SMALL)
 
 
+@pytest.mark.parametrize(("sources", "targets"), [(1, 3), (3, 1)])
+def test_encoders_run_once_a_person_and_a_pose(pipeline: CFLDPipeline, sources: int, targets: int) -> None:
+    """Not once a picture or a step."""
+    given: list[tuple[str, int]] = []
+    modules = {"people": pipeline.cfld.backbone, "poses": pipeline.cfld.pose_encoder, "rows": pipeline.unet}
+    hooks = [
+        module.register_forward_pre_hook(lambda _, arguments, name=name: given.append((name, len(arguments[0]))))
+        for name, module in modules.items()
+    ]
+    pipeline(photos(sources), poses("front", "side", "half")[:targets], **SMALL | {"steps": 2})
+    for hook in hooks:
+        hook.remove()
+    assert given == [("people", sources), ("poses", targets), ("rows", 6), ("rows", 6)]
+
+
 def test_the_nth_source_meets_the_nth_pose(pipeline: CFLDPipeline) -> None:
     noise = golden.input_tensor("noise", (2, 4, 16, 16))
     sources, targets = photos(2), poses("front", "side")
@@ -190,7 +205,7 @@ def test_every_scheduler_samples_and_repeats_itself(pipeline: CFLDPipeline, name
     first, again, other = sample(1), sample(1), sample(2)
     assert first.isfinite().all()
     assert torch.equal(first, again)
-    draws_noise = name in ("ddpm", "euler_ancestral", "dpm++_sde")
+    draws_noise = name in ("ddpm", "euler_ancestral", "dpm++_sde", "lcm")
     assert torch.equal(first, other) != draws_noise
 
 

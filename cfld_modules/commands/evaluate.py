@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import option
-from .sampling import add_sampling_arguments, given_scales, size_of_text
+from .sampling import add_lora_argument, add_sampling_arguments, given_scales, size_of_text
 from .training import show_log, training_requirements
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         "--cfld", type=Path, required=True, metavar="CFLD",
         help=".safetensors made by 'train' or 'convert', or the authors' folder",
     )
+    add_lora_argument(parser)
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the data set")
     parser.add_argument(
         "--format", choices=FORMATS, default=FORMATS[0],
@@ -65,8 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
         width, height, steps=arguments.steps, guidance_type=arguments.guidance_type, scales=scales,
         batch_size=arguments.batch, seed=arguments.seed, limit=arguments.limit,
     )
-    with option("--base or --cfld", CheckpointError):
-        pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler)
+    with option("--base, --cfld or --lora", CheckpointError):
+        pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler, arguments.lora)
     with option("--data", DataError), option("--size", EvaluationError):
         pairs = data.pairs("test")
         summary = evaluate(pipeline, pairs, lambda: data.pairs("train").photographs, arguments.out, settings)

@@ -1,12 +1,21 @@
 """How to sample: the options that `transfer` and `evaluate` share."""
 
 import argparse
+from pathlib import Path
 
 from ..guidance import GUIDANCE_TYPES, SCALES_OF
 from ..pipeline.schedulers import SCHEDULERS
 from . import CommandError
 
 SCALES = ("full", "down", "all", "guidance")
+
+
+def add_lora_argument(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--lora", type=Path, metavar="LORA",
+        help="a LoRA for the base model; with one of 'distil': --scheduler lcm --steps 4 --guidance-type uc_full "
+        "--full-scale 1",
+    )
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser, several_seeds: bool = False) -> None:

@@ -12,7 +12,7 @@ from ..poses.framing import FITS
 from ..poses.keypoints import Pose, PoseError
 from ..poses.reading import parse_pose_json
 from . import DTYPES, CommandError, option, torch_dtype
-from .sampling import add_sampling_arguments, given_scales, size_of_text
+from .sampling import add_lora_argument, add_sampling_arguments, given_scales, size_of_text
 
 if TYPE_CHECKING:
     from ..pipeline.cfld_pipeline import CFLDPipeline
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cfld", type=Path, required=True, metavar="CFLD",
         help=".safetensors made by 'convert', or the authors' folder",
     )
+    add_lora_argument(files)
     files.add_argument(
         "--out", type=Path, required=True, metavar="PICTURE",
         help="picture to write; of several, out.png becomes out-000.png, out-001.png, ...",
@@ -75,6 +76,7 @@ def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
     from ..networks.config import CheckpointError
     from ..pipeline.base_model import load_base_model
     from ..pipeline.cfld_pipeline import CFLDPipeline
+    from ..pipeline.lora import fuse_lora
     from ..pipeline.schedulers import published_scheduler
     from ..pipeline.unet_patch import patch_unet
 
@@ -91,6 +93,9 @@ def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
     with option("--base", CheckpointError):
         unet, vae = load_base_model(arguments.base, dtype)
         patch_unet(unet, checkpoint.key_values)
+    if arguments.lora:
+        with option("--lora", CheckpointError):
+            fuse_lora(unet, arguments.lora)
     return CFLDPipeline(unet, vae, published_scheduler(arguments.scheduler), networks).to(device)
 
 

@@ -10,24 +10,28 @@ from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, build_net
 from ..networks.config import CFLDConfig, CheckpointError
 from ..pipeline.base_model import load_base_model
 from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..pipeline.lora import fuse_lora
 from ..pipeline.schedulers import published_scheduler
 from ..pipeline.unet_patch import patch_unet
 from ..settings import SettingsError, parse_settings
 
 
-def load_pipeline(base: Path, cfld: Path, scheduler: str = "ddpm") -> CFLDPipeline:
+def load_pipeline(base: Path, cfld: Path, scheduler: str = "ddpm", lora: Path | None = None) -> CFLDPipeline:
     """A pipeline in float32.
 
     Args:
         base: Stable Diffusion 1.5, or what `train` wrote as `base/`.
         cfld: a .safetensors of `train` or `convert`, or the authors' folder.
+        lora: fused to the U-Net beside what CFLD trained.
 
     Raises:
-        CheckpointError: when either cannot be used.
+        CheckpointError: when one of them cannot be used.
     """
     checkpoint = _load_ablation(cfld) or load_checkpoint(cfld)
     unet, vae = load_base_model(base, torch.float32)
     patch_unet(unet, checkpoint.key_values)
+    if lora:
+        fuse_lora(unet, lora)
     return CFLDPipeline(unet, vae, published_scheduler(scheduler), build_networks(checkpoint).float())
 
 

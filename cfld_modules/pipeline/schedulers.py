@@ -10,10 +10,14 @@ NOISE_SCHEDULE = {
     "prediction_type": "epsilon", "timestep_spacing": "leading", "steps_offset": 1,
 }  # fmt: skip
 
-# Short name -> diffusers' class and what the class needs beside the schedule. The authors' own are ddpm and ddim.
+# Short name -> diffusers' class and what the class needs beside the schedule. The authors' own are ddpm and ddim; for
+# a distilled LoRA there are lcm and ddim_trailing, whose steps are evenly spaced from timestep 999 down.
 SCHEDULERS: dict[str, tuple[str, dict]] = {
     "ddpm": ("DDPMScheduler", {"clip_sample": False}),
     "ddim": ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False}),
+    "ddim_trailing": (
+        "DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False, "timestep_spacing": "trailing"}
+    ),
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True, "set_alpha_to_one": False}),
     "euler": ("EulerDiscreteScheduler", {}),
     "euler_ancestral": ("EulerAncestralDiscreteScheduler", {}),
@@ -21,6 +25,7 @@ SCHEDULERS: dict[str, tuple[str, dict]] = {
     "dpm++": ("DPMSolverMultistepScheduler", {}),
     "dpm++_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
     "unipc": ("UniPCMultistepScheduler", {}),
+    "lcm": ("LCMScheduler", {"clip_sample": False, "set_alpha_to_one": False}),
 }
 
 
@@ -29,4 +34,4 @@ def published_scheduler(name: str = "ddpm") -> "SchedulerMixin":
     import diffusers  # here, so that a command line can list the names in no time
 
     class_name, options = SCHEDULERS[name]
-    return getattr(diffusers, class_name)(**NOISE_SCHEDULE, **options)
+    return getattr(diffusers, class_name)(**NOISE_SCHEDULE | options)

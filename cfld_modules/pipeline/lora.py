@@ -1,0 +1,76 @@
+"""LoRA on the U-Net: added to be trained, written in kohya's format, which ComfyUI reads, and fused to sample with."""
+
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import nn
+
+from ..checkpoints.tensor_files import read_tensors, write_tensors
+from ..networks.config import CheckpointError
+
+# Those of the published latent consistency LoRAs: all layers but the first, the last and the timestep's.
+LAYERS = (
+    "to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "time_emb_proj", "conv1",
+    "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv",
+)  # fmt: skip
+# kohya's names, lora_unet_<layer, with underscores for dots>.lora_down.weight and so on, beside a text encoder's.
+PREFIX, TEXT_ENCODER = "lora_unet_", "lora_te"
+DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
+
+
+def add_lora(unet: UNet2DConditionModel, rank: int) -> None:
+    """Put a LoRA that changes nothing yet on the U-Net, of which it alone has gradients then."""
+    from peft import LoraConfig  # of requirements-train.txt
+
+    unet.requires_grad_(False)
+    unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(LAYERS)))
+
+
+def save_lora(file: Path, unet: UNet2DConditionModel, dtype: torch.dtype) -> None:
+    """Write the LoRA that `add_lora` put on the U-Net."""
+    from peft import get_peft_model_state_dict
+
+    tensors = {}
+    for name, tensor in get_peft_model_state_dict(unet).items():
+        layer, part = name.removesuffix(".weight").rsplit(".", 1)
+        layer = PREFIX + layer.replace(".", "_")
+        tensors[f"{layer}.{DOWN if part == 'lora_A' else UP}"] = tensor.detach().cpu().to(dtype).contiguous()
+        if part == "lora_A":
+            tensors[f"{layer}.{ALPHA}"] = torch.tensor(len(tensor), dtype=dtype)  # the rank, for a strength of 1
+    write_tensors(file, tensors)
+
+
+@torch.no_grad()
+def fuse_lora(unet: UNet2DConditionModel, file: Path) -> None:
+    """Add a LoRA to the U-Net's weights, at strength 1; what it has for a text encoder is left out.
+
+    Raises:
+        CheckpointError: when the file is no LoRA in kohya's format for this U-Net, which then is as it was.
+    """
+    if not file.is_file():
+        raise CheckpointError(f"'{file}' does not exist; give a LoRA's .safetensors")
+    tensors = {name: tensor for name, tensor in read_tensors(file).items() if not name.startswith(TEXT_ENCODER)}
+    weights = {
+        PREFIX + name.replace(".", "_"): module.weight
+        for name, module in unet.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)
+    }
+    try:
+        layers = {name.partition(".")[0] for name in tensors}
+        changes = {layer: _change(tensors, layer, weights[layer].shape) for layer in sorted(layers)}
+        if tensors or not changes:
+            raise KeyError(min(tensors, default=PREFIX))
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"'{file.name}' is no LoRA for this base model, or not one in kohya's format ({error}); give one for "
+            "Stable Diffusion 1.5, or what 'distil' wrote for this very model"
+        ) from error
+    for layer, change in changes.items():
+        weights[layer] += change.to(weights[layer].dtype)
+
+
+def _change(tensors: dict[str, torch.Tensor], layer: str, shape: torch.Size) -> torch.Tensor:
+    """What a layer's LoRA, taken out of `tensors`, adds to its weight of that shape."""
+    down, up = (tensors.pop(f"{layer}.{part}").float() for part in (DOWN, UP))
+    alpha = tensors.pop(f"{layer}.{ALPHA}", torch.tensor(len(down)))
+    return (up.flatten(1) @ down.flatten(1)).view(shape) * (alpha.item() / len(down))
