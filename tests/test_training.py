@@ -34,6 +34,7 @@ from cfld_modules.settings import SettingsError, parse_settings, plain_settings,
 from cfld_modules.training import run_checkpoints
 from cfld_modules.training.autoencoder import AutoencoderSettings
 from cfld_modules.training.denoiser import Denoiser
+from cfld_modules.training.distil import DistilSettings
 from cfld_modules.training.initial_weights import build_models
 from cfld_modules.training.latents import (
     cached_posteriors,
@@ -490,7 +491,7 @@ def test_settings_survive_yaml(folder):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
 def test_the_configurations_that_come_along_are_valid(file):
-    kinds = {"coder": AutoencoderSettings, "lifter": LifterSettings}
+    kinds = {"coder": AutoencoderSettings, "distil": DistilSettings, "lifter": LifterSettings}
     read_settings(file, next((kind for word, kind in kinds.items() if word in file.name), TrainSettings))
 
 

@@ -1,0 +1,17 @@
+"""`distil`: a LoRA for sampling in a few steps of one row. Also under `accelerate launch`, like `train`."""
+
+import argparse
+
+from .training import add_configuration, run_training, training_requirements
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_configuration(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    with training_requirements():
+        import peft  # noqa: F401 (missed before hours of a teacher's work, not after)
+
+        from ..training.distil import DistilSettings, distil
+    run_training(DistilSettings, distil, arguments)

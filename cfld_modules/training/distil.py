@@ -1,0 +1,97 @@
+"""`distil`: a LoRA with which one row and a few steps come to what a teacher's guidance and many steps do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from PIL import Image
+
+from ..data.formats import DataSet
+from ..evaluation.generate import generate_pictures, transfer_sheet
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..pipeline.lora import add_lora, save_lora
+from ..pipeline.schedulers import published_scheduler
+from ..poses.framing import FRAME_ASPECT
+from .distiller import Distiller, Objective
+from .loop import LoopSettings, build_accelerator, run_training
+from .run_settings import keep_settings
+from .teacher_results import Teacher, TeacherSamples, kept_results
+from .train import DTYPES
+
+SHEET_PAIRS, SHEET_STEPS = 6, 4
+
+
+@dataclass(frozen=True)
+class DistilSettings:
+    """A configuration file of `distil`.
+
+    Attributes:
+        output: folder of the run; training goes on from the last checkpoint in it.
+        results: a file to keep the teacher's results in; runs with the same teacher and photographs can share it.
+        rank: of the LoRA.
+        step_counts: numbers of steps that the student is to be sampled with.
+        objective: see `distiller.Distiller`.
+    """
+
+    output: Path
+    data: DataSet
+    teacher: Teacher
+    results: Path
+    training: LoopSettings
+    rank: int = 64
+    step_counts: tuple[int, ...] = (1, 2, 4)
+    objective: Objective = "results"
+    gradient_checkpointing: bool = True
+    export_dtype: Literal["fp32", "fp16"] = "fp16"
+
+
+def distil(settings: DistilSettings) -> None:
+    """Run a configuration to its end. Writes, beside what the loop does: `config.yaml`, and in the end
+    `lora.safetensors`, under the names that ComfyUI's LoRA loaders take.
+
+    Raises:
+        SettingsError, DataError, CheckpointError: about settings, data set and given files.
+        DivergedError: see `loop.run_training`.
+    """
+    accelerator = build_accelerator(settings.training, settings.output)
+    if accelerator.is_main_process:
+        keep_settings(settings, settings.output)
+    torch.manual_seed(settings.training.seed)
+    run_training(accelerator, settings.training, settings.output, DistillationTask(settings, accelerator))
+
+
+class DistillationTask:
+    """See `loop.Task`."""
+
+    def __init__(self, settings: DistilSettings, accelerator: Accelerator) -> None:
+        self.settings, seed = settings, settings.training.seed
+        pairs, self.held_out = settings.data.pairs("train"), settings.data.pairs("test")
+        pipeline = settings.teacher.pipeline().to(accelerator.device)
+        with accelerator.autocast():
+            results = kept_results(settings.results, accelerator, pipeline, settings.teacher, pairs, seed)
+        self.data = TeacherSamples(pipeline, pairs, results, seed)
+        add_lora(pipeline.unet, settings.rank)
+        if settings.gradient_checkpointing:
+            pipeline.unet.enable_gradient_checkpointing()
+        self.model = Distiller(pipeline, settings.teacher, settings.objective, settings.step_counts)
+
+    def sheet(self) -> tuple[Image.Image, dict[str, float]]:
+        """Source, pose, the student's result and the truth of held-out pairs."""
+        numbers = np.linspace(0, len(self.held_out), SHEET_PAIRS, endpoint=False).astype(int)
+        pairs = [self.held_out[number] for number in numbers]
+        teacher = self.model.pipeline
+        height = 2 * teacher.cfld.config.source.image_size
+        width = round(height * FRAME_ASPECT)
+        student = CFLDPipeline(teacher.unet, teacher.vae, published_scheduler("lcm"), teacher.cfld)
+        results = generate_pictures(
+            student, pairs, self.held_out.fit, width, height, steps=SHEET_STEPS, seed=0, guidance_type="uc_full",
+            scales={"full": 1.0},
+        )
+        return transfer_sheet(pairs, results, self.held_out.fit, width, height), {}
+
+    def export(self) -> None:
+        settings = self.settings
+        save_lora(settings.output / "lora.safetensors", self.model.unet, DTYPES[settings.export_dtype])

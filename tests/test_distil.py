@@ -1,0 +1,197 @@
+"""Distillation on the micro configuration: a teacher of width 32, few pairs, and what its student's LoRA does."""
+
+import dataclasses
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch.utils.data import default_collate
+
+from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.networks.config import CheckpointError
+from cfld_modules.pipeline.lora import fuse_lora
+from cfld_modules.settings import parse_settings, plain_settings
+from cfld_modules.training import teacher_results as results_module
+from cfld_modules.training.distil import DistillationTask, DistilSettings, distil
+from cfld_modules.training.distiller import evenly_spaced
+from cfld_modules.training.loop import build_accelerator, run_training
+from cfld_modules.training.teacher_results import Teacher, TeacherSamples, first_noise, kept_results
+from cfld_modules.training.train import train
+from tests.golden import tiny_unet, write_lora
+from tests.micro_run import parsed
+from tests.test_training import losses
+
+ALL_PAIRS = 6  # of the training people in `folder`
+
+
+@pytest.fixture(scope="module")
+def teacher(folder):
+    settings = parsed(folder, folder / "teacher", {"steps": 2, "learning_rate": 0.02})
+    train(settings)
+    return Teacher(settings.output / "base", settings.output / "cfld.safetensors", steps=3, pairs=ALL_PAIRS)
+
+
+def settings_of(folder, teacher, output, training, **changes):
+    always = {"batch_size": 4, "learning_rate": 3e-3, "warmup_steps": 1, "checkpoint_every": 4, "sheet_every": 0}
+    content = {
+        "output": str(folder / output), "results": str(folder / "results.safetensors"), "rank": 4,
+        "data": {"format": "deepfashion", "root": str(folder / "mannequins")}, "teacher": plain_settings(teacher),
+        "training": always | training, "gradient_checkpointing": False, "export_dtype": "fp32",
+    } | changes  # fmt: skip
+    return parse_settings(content, DistilSettings)
+
+
+def task_of(settings):
+    return DistillationTask(settings, build_accelerator(settings.training, settings.output))
+
+
+def batch_of(task):
+    return default_collate([task.data[number] for number in range(8)])
+
+
+def one_step_loss(task):
+    """Of the student's single step from the teacher's noise."""
+    task.model.step_counts = (1,)
+    with torch.no_grad():
+        return task.model.eval()(batch_of(task))["loss"].item()
+
+
+@pytest.fixture(scope="module")
+def whole_run(folder, teacher):
+    """The settings and the task of an uninterrupted run."""
+    settings = settings_of(folder, teacher, "whole", {"steps": 30, "sheet_every": 15})
+    accelerator = build_accelerator(settings.training, settings.output)
+    torch.manual_seed(settings.training.seed)
+    task = DistillationTask(settings, accelerator)
+    run_training(accelerator, settings.training, settings.output, task)
+    return settings, task
+
+
+def test_one_step_of_one_row_comes_nearer_to_the_teacher_s_result(whole_run):
+    settings, task = whole_run
+    assert one_step_loss(task) < 0.8 * one_step_loss(task_of(settings))
+    assert [sheet.name for sheet in sorted((settings.output / "sheets").iterdir())] == [
+        "step-00000015.png", "step-00000030.png"
+    ]
+
+
+@pytest.mark.parametrize("objective", ["results", "consistency"])
+def test_the_lora_alone_is_trained(folder, teacher, objective):
+    task = task_of(settings_of(folder, teacher, objective, {"steps": 1}, objective=objective))
+    for seed in range(3):
+        torch.manual_seed(seed)
+        task.model(batch_of(task))["loss"].backward()
+    moved = {name for name, parameter in task.model.named_parameters() if parameter.grad is not None}
+    assert moved == {name for name, _ in task.model.named_parameters() if ".lora_" in name}
+
+
+def test_a_run_that_was_broken_off_goes_on_as_it_would_have(folder, teacher, whole_run, monkeypatch):
+    settings = settings_of(folder, teacher, "broken", {"steps": 6})
+    reading = TeacherSamples.__getitem__
+
+    def break_off(samples, number):
+        if number >= 5 * 4:
+            raise KeyboardInterrupt
+        return reading(samples, number)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TeacherSamples, "__getitem__", break_off)
+        distil(settings)
+    assert not (settings.output / "lora.safetensors").exists()
+    distil(settings)
+    expected = losses(whole_run[0].output)
+    assert losses(settings.output) == pytest.approx({step: expected[step] for step in range(1, 7)}, abs=1e-5)
+
+
+def test_the_teacher_s_results_are_its_guided_ones(teacher, whole_run):
+    settings, _ = whole_run
+    data, seed = settings.data.pairs("train"), settings.training.seed
+    stored = load_file(settings.results)
+    assert sorted(stored["pairs"].tolist()) == list(range(ALL_PAIRS))
+    number = int(stored["pairs"][2])
+    source, target = data[number]
+    pipeline = teacher.pipeline()
+    latents = pipeline.denoise(
+        first_noise(pipeline, seed, number)[None], pipeline.encode_sources([Image.open(source.path)], "stretch"),
+        pipeline.encode_poses([target.pose()], "stretch"), "uc_down_full", {"down": 2.0, "full": 2.0}, 3,
+    )  # fmt: skip
+    assert torch.allclose(latents[0], stored["latents"][2], atol=1e-4)
+
+
+def test_results_are_made_once_for_a_teacher_and_its_pairs(folder, teacher, whole_run, monkeypatch):
+    settings, task = whole_run
+    accelerator = build_accelerator(settings.training, folder / "unused")
+    made = []
+    monkeypatch.setattr(results_module, "teacher_results", lambda *arguments: made.append(1) or torch.zeros(6, 4, 8, 8))
+    pairs = settings.data.pairs("train")
+    kept_results(settings.results, accelerator, task.model.pipeline, teacher, pairs, settings.training.seed)
+    assert not made
+    other = dataclasses.replace(teacher, scales=dataclasses.replace(teacher.scales, full=3.0))
+    kept_results(folder / "others", accelerator, task.model.pipeline, other, pairs, settings.training.seed)
+    kept_results(folder / "others", accelerator, task.model.pipeline, teacher, pairs, settings.training.seed)
+    assert len(made) == 2
+
+
+def test_the_written_lora_fused_is_what_was_trained(teacher, whole_run):
+    settings, task = whole_run
+    fused = load_pipeline(teacher.base, teacher.cfld, "lcm", settings.output / "lora.safetensors")
+    batch = batch_of(task)
+    with torch.no_grad():
+        condition = fused.cfld.encode_source(batch["source"]), fused.cfld.encode_pose(batch["pose_maps"])
+        predictions = [
+            pipeline.guided_epsilon(batch["noise"], 999, {"full": 1.0}, *condition)
+            for pipeline in (fused, task.model.pipeline, teacher.pipeline())
+        ]
+    assert (predictions[0] - predictions[1]).abs().max() < 1e-4
+    assert (predictions[0] - predictions[2]).abs().max() > 1e-2
+
+
+@pytest.fixture
+def lora(tmp_path):
+    """The tensors of one for the goldens' U-Net."""
+    write_lora(tmp_path / "lora.safetensors")
+    return load_file(tmp_path / "lora.safetensors")
+
+
+def fused_with(tensors, tmp_path):
+    save_file(tensors, tmp_path / "changed.safetensors")
+    unet = tiny_unet()
+    fuse_lora(unet, tmp_path / "changed.safetensors")
+    return unet.up_blocks[3].attentions[2].transformer_blocks[0].attn2.to_k.weight
+
+
+def test_a_lora_s_alpha_is_heeded_and_a_text_encoder_s_part_left_out(lora, tmp_path):
+    plain = tiny_unet().up_blocks[3].attentions[2].transformer_blocks[0].attn2.to_k.weight
+    whole = fused_with(lora, tmp_path)
+    halved = {name: tensor / 2 if name.endswith("alpha") else tensor for name, tensor in lora.items()}
+    half = fused_with(halved | {"lora_te_mlp.lora_up.weight": torch.zeros(1)}, tmp_path)
+    assert torch.allclose(half - plain, (whole - plain) / 2, atol=1e-6)
+    assert torch.equal(fused_with({n: t for n, t in lora.items() if not n.endswith("alpha")}, tmp_path), whole)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lora: {name.replace("blocks_0_", "blocks_7_"): tensor for name, tensor in lora.items()},
+        lambda lora: {name: torch.cat([tensor] * 2) if "lora_up" in name else tensor for name, tensor in lora.items()},
+        lambda lora: {name: tensor for name, tensor in lora.items() if "lora_up" not in name},
+        lambda lora: lora | {min(lora).replace("alpha", "dora_scale"): torch.ones(1)},
+        lambda lora: {"lora_te_mlp.lora_up.weight": torch.zeros(1)},
+    ],
+)
+def test_what_is_no_lora_for_the_base_model_is_refused(lora, tmp_path, change):
+    with pytest.raises(CheckpointError, match="'changed.safetensors' is no LoRA for this base model") as refusal:
+        fused_with(change(lora), tmp_path)
+    assert len(str(refusal.value)) < 500
+
+
+def test_steps_are_evenly_spaced_from_the_last_timestep():
+    assert [evenly_spaced(steps) for steps in (1, 2, 4)] == [[999], [999, 499], [999, 749, 499, 249]]
+
+
+def test_the_student_s_encoders_are_those_of_sampling(whole_run):
+    _, task = whole_run
+    task.model.train()
+    assert task.model.unet.training
+    assert not any(module.training for module in task.model.cfld.modules())
