@@ -49,8 +49,14 @@ browser: venv
 	npm install --silent
 	node --test --test-concurrency=1 tests/browser/*.test.mjs
 
+# Writes output/benchmarks/*.{json,md} and output/quality/*. Nothing else should run meanwhile.
 bench: venv
-	@python=$$($(VENV) tests/host/host.py) && $$python tests/host/bench.py
+	@python=$$($(VENV) tests/host/host.py) && $$python benchmarks/overhead.py
+	$(VENV) benchmarks/published.py
+	$(VENV) benchmarks/loading.py
+	$(VENV) benchmarks/scaling.py
+	test -d output/mannequins || $(VENV) -m cfld_modules data mannequins --out output/mannequins --count 1
+	$(VENV) benchmarks/quality.py
 
 clean:
 	rm -rf .venv output node_modules

@@ -2,8 +2,7 @@
 
 All variants of a setting run interleaved in this one process, the order turned every round; only the U-Net call with
 what surrounds it is timed (predict_noise), the loading and patching of weights is not. Medians of the rounds' ratios.
-
-Run by `make bench`; arguments: --rounds N, --small (111 M parameters, every level 320 wide, instead of SD 1.5's 860 M).
+Runs under the host's own Python. Writes overhead.json and overhead.md.
 """
 
 import argparse
@@ -14,16 +13,18 @@ from pathlib import Path
 
 ARGUMENTS = argparse.ArgumentParser(description=__doc__)
 ARGUMENTS.add_argument("--rounds", type=int, default=5)
-ARGUMENTS.add_argument("--small", action="store_true")
-ARGUMENTS.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
+ARGUMENTS.add_argument("--small", action="store_true", help="111 M parameters, every level 320 wide, instead of 860 M")
+ARGUMENTS.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help="of the picture in pixels")
+ARGUMENTS.add_argument("--out", type=Path, default=Path("output/benchmarks"))
 options = ARGUMENTS.parse_args()
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "host"))
 import host  # noqa: E402
 
 found = host.find_host()
 if found is None:
     sys.exit("no ComfyUI was found; set COMFYUI_PATH")
+command = " ".join(["python", *sys.argv])
 host.import_host(found)
 
 import comfy.model_base  # noqa: E402
@@ -34,6 +35,7 @@ import comfy.supported_models  # noqa: E402
 import tiny_host  # noqa: E402
 import torch  # noqa: E402
 from comfy.patcher_extension import WrappersMP  # noqa: E402
+from report import write_report  # noqa: E402
 
 conditioning, pose_control, nodes = tiny_host.conditioning, tiny_host.pose_control, tiny_host.nodes
 MULTIPLES = [1, 1, 1, 1] if options.small else [1, 2, 4, 4]
@@ -116,9 +118,8 @@ def seconds_a_step(name: str, variant: tuple, rows: int, size: int) -> float:
 
 def main() -> None:
     model, cfld = base_model(), random_cfld()
-    sys.stdout.write(f"{sum(p.numel() for p in model.model.parameters()) / 1e6:.0f} M parameters, float32, "
-                     f"{comfy.model_management.get_torch_device()}, medians of {options.rounds} interleaved rounds\n")
-    sys.stdout.write("rows  pixels  plain s/step   pose alone  appearance alone   CFLD / plain\n")
+    parameters = sum(parameter.numel() for parameter in model.model.parameters())
+    table = []
     for size in options.sizes:
         for rows in (2, 3):
             kinds = variants(model, cfld, rows)
@@ -133,10 +134,13 @@ def main() -> None:
                 name: statistics.median(a / b for a, b in zip(times[name], times["plain"], strict=True))
                 for name in kinds
             }
-            parts = "".join(f"{ratios[name]:>{width}.3f}" if name in ratios else " " * (width - 1) + "-"
-                            for name, width in (("pose alone", 13), ("appearance alone", 18), ("CFLD", 15)))
-            sys.stdout.write(f"{rows:>4}  {size:>6}  {statistics.median(times['plain']):>12.3f}{parts}\n")
-            sys.stdout.flush()
+            table.append({
+                "pixels": size, "rows": rows, "plain, s a step": statistics.median(times["plain"]),
+                "pose alone": ratios.get("pose alone"), "appearance alone": ratios.get("appearance alone"),
+                "CFLD / plain": ratios["CFLD"],
+            })
+            notes = f"{parameters / 1e6:.0f} M parameters, float32, medians of {options.rounds} interleaved rounds."
+            write_report(options.out / "overhead", "A CFLD step beside a plain step", command, table, notes)
 
 
 if __name__ == "__main__":
