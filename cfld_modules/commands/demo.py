@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--person", type=seed_of_text, default=0, metavar="N",
         help="which of the people that the model was not trained on, from 0 (%(default)s)",
     )
-    parser.add_argument("--steps", type=steps_of_text, default=20, help="1 to 1000 (%(default)s)")
+    parser.add_argument("--steps", type=steps_of_text, default=4, help="1 to 1000 (%(default)s)")
     parser.add_argument("--seed", type=seed_of_text, default=3407, help="of the noise (%(default)s)")
 
 
