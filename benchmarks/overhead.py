@@ -18,7 +18,8 @@ ARGUMENTS.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help=
 ARGUMENTS.add_argument("--out", type=Path, default=Path("output/benchmarks"))
 options = ARGUMENTS.parse_args()
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "host"))
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "host"), str(ROOT)]
 import host  # noqa: E402
 
 found = host.find_host()
@@ -61,7 +62,10 @@ def random_cfld() -> tiny_host.node_types.LoadedCFLD:
         tiny_host.checkpoints.key_value_name(block, part): torch.randn(width, 768) / 28
         for block, width in zip(range(3, 12), levels, strict=True) for part in "kv"
     }
-    return tiny_host.node_types.LoadedCFLD("random", tiny_host.config.CFLDConfig(), None, key_values)
+    learnt = torch.nn.Module()  # all of the networks that a step needs
+    learnt.learnable_vector = torch.nn.Parameter(torch.randn(1, 16, 768))
+    networks = tiny_host.host_networks.in_host_care(learnt)
+    return tiny_host.node_types.LoadedCFLD("random", tiny_host.config.CFLDConfig(), networks, key_values)
 
 
 def variants(model, cfld, rows: int) -> dict:
@@ -72,11 +76,12 @@ def variants(model, cfld, rows: int) -> dict:
     features = tuple(torch.randn(1, width, 64 // 2**level, 64 // 2**level) for level, width in enumerate(WIDTHS))
     prompt = conditioning.prompt_conditioning(appearance.prompt, torch.randn(1, 16, 768))
     posed = pose_control.pose_conditioning("bench", *prompt, features, 1.0, (0.0, 1.0))
-    patched = nodes.CFLDApplyHGA.execute(
-        model, cfld, appearance, 1.0, 2.0 if rows == 2 else 3.0, 0.0, 1.0
-    ).result[0]
+    neutral, patched = (
+        nodes.CFLDApplyHGA.execute(model, cfld, appearance, strength, 2.0 if rows == 2 else 3.0, 0.0, 1.0).result[0]
+        for strength in (0.0, 1.0)
+    )
     return {
-        "plain": (model, *prompt), "pose alone": (model, *posed), "appearance alone": (patched, *prompt),
+        "plain": (model, *prompt), "pose alone": (neutral, *posed), "appearance alone": (patched, *prompt),
         "CFLD": (patched, *posed),
     }
 
