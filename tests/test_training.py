@@ -396,6 +396,36 @@ def test_each_pair_of_a_batch_has_its_own_condition(folder, drawn_pairs):
     assert together == pytest.approx(np.mean(apart), rel=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["epsilon", "min_snr", "noisy"])
+def test_the_loss_weighs_each_latent_by_its_own_timestep(folder, drawn_pairs, loss):
+    """Each timestep alone: its error times its weight, computed here from its signal-to-noise ratio."""
+    cfld, unet, vae = build_models(parsed(folder, folder / "unused").model)
+    plain, weighted = Denoiser(cfld, unet, vae, True).eval(), Denoiser(cfld, unet, vae, True, loss).eval()
+    levels = plain.scheduler.alphas_cumprod
+    sample = PairSamples(drawn_pairs, 32, 7, Augmentation())[0]
+    for timestep in (0, 300, 600, 999):
+        sample["timesteps"] = torch.tensor([timestep, timestep])
+        batch = default_collate([sample])
+        with torch.no_grad():
+            error, found = (model(batch)["loss"].item() for model in (plain, weighted))
+        ratio = (levels[timestep] / (1 - levels[timestep])).item()
+        weight = {"epsilon": 1.0, "min_snr": min(ratio, 5) / ratio, "noisy": min(max(1.0, 1 / ratio), 30)}[loss]
+        assert found == pytest.approx(weight * error, rel=1e-5)
+
+
+def test_latents_of_one_batch_have_weights_of_their_own(folder, drawn_pairs):
+    cfld, unet, vae = build_models(parsed(folder, folder / "unused").model)
+    model = Denoiser(cfld, unet, vae, True, "noisy").eval()
+    sample = PairSamples(drawn_pairs, 32, 7, Augmentation())[0]
+    losses = {}
+    for timesteps in ((100, 100), (999, 999), (100, 999)):
+        sample["timesteps"] = torch.tensor(timesteps)
+        with torch.no_grad():
+            losses[timesteps] = model(default_collate([sample]))["loss"].item()
+    # The untrained U-Net's error on its noise is about the same everywhere, so a mean of weights would be seen.
+    assert losses[100, 999] == pytest.approx((losses[100, 100] + losses[999, 999]) / 2, rel=0.1)
+
+
 def test_only_the_picture_for_the_encoder_is_mirrored(drawn_pairs):
     plain, mirrored = (PairSamples(drawn_pairs, 32, 7, Augmentation(flip=flip))[0] for flip in (0.0, 1.0))
     assert torch.equal(plain["source"].flip(-1), mirrored["source"])

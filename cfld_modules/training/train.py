@@ -19,7 +19,7 @@ from ..evaluation.generate import generate_pictures, transfer_sheet
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.schedulers import published_scheduler
 from ..poses.framing import FRAME_ASPECT
-from .denoiser import Denoiser
+from .denoiser import Denoiser, Loss
 from .initial_weights import ModelSettings, build_models
 from .latents import cached_posteriors
 from .loop import LoopSettings, build_accelerator, run_training
@@ -48,6 +48,7 @@ class TrainSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
     latents: Path | None = None
+    loss: Loss = "epsilon"
     export_dtype: Literal["fp32", "fp16"] = "fp32"
 
 
@@ -74,7 +75,7 @@ class DenoisingTask:
     def __init__(self, settings: TrainSettings, accelerator: Accelerator) -> None:
         self.settings = settings
         cfld, unet, vae = build_models(settings.model)
-        self.model = Denoiser(cfld, unet, vae, settings.model.train_unet == "all")
+        self.model = Denoiser(cfld, unet, vae, settings.model.train_unet == "all", settings.loss)
         size, seed = cfld.config.source.image_size, settings.training.seed
         pairs = settings.data.pairs("train")
         self.held_out = settings.data.pairs("test")
