@@ -1,6 +1,6 @@
 """The demo model that comes along: a small CFLD with its own U-Net and autoencoder, trained on mannequins.
 
-The README says which of `configs/demo*.yaml` made it, in which order, and what it scores.
+docs/training.md says which of `configs/demo*.yaml` made it, in which order, and what it scores.
 """
 
 from pathlib import Path

@@ -20,7 +20,7 @@ WORKFLOW = PACK / "workflows" / "api" / "demo_no_downloads.json"
 SCORES = json.loads((CFLD_FILE.parent / "scores.json").read_text())["scores"]
 STEPS = 10
 PEOPLE = 6
-# Of the mean over a few pairs about the mean over the 200 that the README gives: twice its deviation.
+# Of the mean over a few pairs about the mean over the 200 that docs/training.md gives: twice its deviation.
 SPREAD = 0.04
 
 
@@ -31,11 +31,11 @@ def server(tmp_path_factory, comfy_path):
 
 
 def picture(path):
-    """At the size the README's figures are for."""
+    """At the size the figures of docs/training.md are for."""
     return np.array(Image.open(path).convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
 
 
-def test_the_workflow_is_as_close_to_the_truth_as_the_readme_says(server):
+def test_the_workflow_is_as_close_to_the_truth_as_the_docs_say(server):
     values, unchanged = [], []
     for person in range(PEOPLE):
         prompt = json.loads(WORKFLOW.read_text())

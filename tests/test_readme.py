@@ -1,0 +1,57 @@
+"""The README names what there is, in the order a newcomer needs it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "workflows/README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
+ORDER = (
+    "The demo in four clicks", "Install", "Models", "Templates", "Nodes", "When something goes wrong",
+    "What works badly, and what to do", "Memory and time per picture", "From a shell", "Licences",
+)  # fmt: skip
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_sections_stand_in_the_order_a_newcomer_needs() -> None:
+    assert tuple(re.findall(r"^## (.+)$", README, re.MULTILINE)) == ORDER
+
+
+def test_every_template_has_its_row() -> None:
+    table = README.split("\n## Templates\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"`([^`/]+)`", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line)))
+    assert named == {file.stem for file in (ROOT / "workflows").glob("*.json")}
+
+
+def test_every_node_has_its_row() -> None:
+    table = README.split("\n## Nodes\n")[1].split("\n## ")[0]
+    named = re.findall(r"\*\*([^*]+)\*\*", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
+    texts = json.loads((ROOT / "locales/en/nodeDefs.json").read_text(encoding="utf-8"))
+    assert sorted(named) == sorted(node["display_name"] for node in texts.values())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, section = target.partition("#")
+        file = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        assert file.exists(), target
+        if section:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert section in map(anchor, headings), target
+
+
+def test_the_film_of_the_editor_moves_and_is_small() -> None:
+    file = ROOT / "docs/pose_editor.webp"
+    assert file.stat().st_size < 400_000
+    assert Image.open(file).n_frames > 10
