@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 import yaml
+
+from .messages import short
 
 Settings = TypeVar("Settings")
 
@@ -53,7 +54,7 @@ def _parse_yaml(text: str) -> Any:
 
 def _short(value: object) -> str:
     """In one line of some hundred characters, whatever the size; an alias in YAML can stand for gigabytes."""
-    text = " ".join(str(value).split()) if isinstance(value, Exception) else reprlib.repr(value)
+    text = " ".join(str(value).split()) if isinstance(value, Exception) else short(value)
     return text if len(text) <= 160 else f"{text[:80]} ... {text[-80:]}"
 
 
@@ -146,7 +147,7 @@ def _dataclass(content: Any, kind: Any, key: str) -> Any:
     hints = typing.get_type_hints(kind)
     for name in content:
         if name not in hints:
-            close = difflib.get_close_matches(str(name), hints, 1)
+            close = difflib.get_close_matches(name if isinstance(name, str) else _short(name), hints, 1)
             meant = f"; is {close[0]} meant?" if close else ""
             raise SettingsError(f"{_path(key, name)}: no such setting{meant} There are {', '.join(hints)}.")
     for field in fields(kind):
@@ -160,5 +161,5 @@ def _required(field: Field) -> bool:
 
 
 def _path(key: str, name: object) -> str:
-    short = name if isinstance(name, str) and len(name) < 80 else _short(name)
-    return f"{key}.{short}" if key else str(short)
+    shown = name if isinstance(name, str) and len(name) < 80 else _short(name)
+    return f"{key}.{shown}" if key else shown

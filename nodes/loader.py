@@ -1,7 +1,6 @@
 """CFLD Loader: a checkpoint in models/cfld to a CFLD in the host's care."""
 
 import os
-from reprlib import repr as short
 
 import comfy.model_management
 import folder_paths
@@ -9,7 +8,7 @@ import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, load_checkpoint
-from ..cfld_modules.messages import shortened
+from ..cfld_modules.messages import short, shortened
 from ..cfld_modules.networks.config import CheckpointError
 from .host.networks import host_networks
 from .types import CATEGORY, CFLDType, LoadedCFLD, check_choice

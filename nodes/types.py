@@ -4,13 +4,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
-from reprlib import repr as short
 from typing import Any
 
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.messages import shortened
+from ..cfld_modules.messages import short, shortened
 from ..cfld_modules.networks.config import CFLDConfig
 from ..cfld_modules.poses.framing import FITS
 from ..cfld_modules.poses.keypoints import Pose, PoseError

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as short
 from typing import Literal, Protocol
 
 import numpy as np
 
+from ..messages import short
 from ..photographs import PhotographError, check_photograph, read_photograph
 from ..poses.framing import Fit
 from ..poses.keypoints import Pose, PoseError

@@ -16,10 +16,10 @@ import ast
 import json
 import warnings
 from collections.abc import Iterable, Mapping
-from reprlib import repr as short
 
 import numpy as np
 
+from ..messages import short
 from .body_layouts import Layout, in_any_order, in_order
 from .dialects import EXPECTED, MOST_FRAMES, Body, Frame, check_number, read_frames
 from .keypoints import Pose, PoseError, box_area
