@@ -22,14 +22,16 @@ or not need 0.3: core's SDPose, told by its `foot_keypoints_2d`, which OpenPose 
 writes COCO's order, told by the number of points.
 """
 
+import math
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from numbers import Real
-from reprlib import repr as short
 
 import numpy as np
 
+from ..messages import short
 from .body_layouts import COCO_18, LAYOUTS, Layout, layout_of
 from .keypoints import PoseError
 
@@ -105,8 +107,14 @@ def _read_collection(collection: dict, outer: Mapping, where: str, depth: int) -
         raise PoseError(f"Key points, {where}: has no 'people' (its keys: {keys}). {EXPECTED}")
     check_number(parts, MOST_FRAMES, "frames", where)
     canvas = {key: collection[key] for key in chain(*_CANVAS_KEYS) if key in collection}
-    for name, part in parts.items():
-        yield from _read(part, {**outer, **canvas}, f"frame {short(name)}", depth + 1)
+    for name in sorted(parts, key=_numbers_first):
+        yield from _read(parts[name], {**outer, **canvas}, f"frame {short(name)}", depth + 1)
+
+
+def _numbers_first(name: object) -> float:
+    """Frames named by numbers are in that order and come first, as JavaScript's objects have them."""
+    is_number = isinstance(name, str) and re.fullmatch("0|[1-9][0-9]{0,9}", name) and int(name) < 2**32 - 1
+    return int(name) if is_number else math.inf  # type: ignore[call-overload]
 
 
 # --- What the tools write: (the object with its canvas, where it is) -> frames ----------------------------------------
@@ -128,10 +136,10 @@ def _read_editor(frame: dict, where: str) -> Iterator[Frame]:
 
 def _read_coco(file: dict, where: str) -> Iterator[Frame]:
     """One frame for each picture in which somebody is annotated."""
-    images = {_text(image.get("id")): image for image in _objects(file, "images", where)}
+    images = {_identity(image.get("id")): image for image in _objects(file, "images", where)}
     people: dict[str, list[dict]] = {}
     for person in _objects(file, "annotations", where):
-        people.setdefault(_text(person.get("image_id")), []).append(person)
+        people.setdefault(_identity(person.get("image_id")), []).append(person)
     check_number(people, MOST_FRAMES, "frames", where)
     for image, bodies in people.items():
         where = f"image {short(image)}"
@@ -181,14 +189,16 @@ _DIALECTS: tuple[tuple[set[str], Callable[[dict, str], Iterator[Frame]]], ...] =
 
 
 def _objects(file: Mapping, key: str, where: str) -> list[dict]:
-    objects = file.get(key, [])
+    objects = [] if file.get(key) is None else file[key]
     if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
         raise PoseError(f"Key points, {where}: '{key}' must be a list of objects, got {short(objects)}.")
     return objects
 
 
-def _text(identity: object) -> str:
-    return str(identity) if isinstance(identity, str | int) else short(identity)
+def _identity(value: object) -> str:
+    """What tells a picture, a number or a text; whatever else stands there tells nothing."""
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+    return value if isinstance(value, str) else str(int(value)) if is_whole and value == int(value) else ""
 
 
 def _canvas(frame: Mapping, where: str) -> tuple[int, int]:
@@ -226,7 +236,7 @@ def _body(person: object, where: str) -> Body | None:
     if key is None:
         return None
     values, where = person[key], f"{where}, {key}"
-    if values is None or (isinstance(values, list) and not values):
+    if values is None or (isinstance(values, list | tuple) and not values):
         return Body(where, np.full((18, 2), np.nan), COCO_18, person)
     rows = _rows(values, person.get("keypoint_scores"), where)
     scores = rows[:, 2]
@@ -248,7 +258,7 @@ def _rows(values: object, scores: object, where: str) -> np.ndarray:
     if any(isinstance(row, list | tuple) for row in values):
         _check_points(len(values), where)
         rows = [_row(row, where) for row in values]
-        if isinstance(scores, list) and len(scores) == len(rows):
+        if isinstance(scores, list | tuple) and len(scores) == len(rows):
             rows = [(x, y, score) for (x, y, _), score in zip(rows, scores, strict=True)]
         values = [number for row in rows for number in row]
     _check_points(len(values) / 3, where)

@@ -47,7 +47,7 @@ function read(value, { outer, canvas, where, depth }) {
     return value.flatMap((part, index) => inside(part, `Frame ${index + 1}`))
   }
   if (!isObject(value)) throw new PoseError(`${where} must be an object.`)
-  const [, dialect] = DIALECTS.find(([key]) => key in value) ?? []
+  const [, dialect] = DIALECTS.find(([keys]) => keys.every((key) => key in value)) ?? []
   if (dialect) return dialect({ ...outer, ...value }, where, canvas)
   // Frames by name, or a file with its frames under some key.
   const parts = Object.entries(value).filter(([, part]) => Array.isArray(part) || isObject(part))
@@ -73,11 +73,11 @@ function readEditor(frame, where, canvas) {
 
 /** One frame for each picture in which somebody is annotated. */
 function readCoco(file, where, canvas) {
-  const images = new Map(objects(file, 'images', where).map((image) => [image.id, image]))
-  const people = groupBy(objects(file, 'annotations', where), (person) => person.image_id)
+  const images = new Map(objects(file, 'images', where).map((image) => [identity(image.id), image]))
+  const people = groupBy(objects(file, 'annotations', where), (person) => identity(person.image_id))
   checkNumber({ length: people.size }, MOST_FRAMES, 'frames', where)
   return [...people].map(([image, bodies]) => {
-    const name = `Image ${String(image).slice(0, 40)}`
+    const name = `Image ${image.slice(0, 40)}`
     return { where: name, ...canvasOf({ ...file, ...images.get(image) }, canvas, name), people: bodiesOf(bodies, name) }
   })
 }
@@ -112,12 +112,12 @@ function readAnimals(frame, where) {
 
 /** The keys by which a dialect is known, and what reads it. */
 const DIALECTS = [
-  ['people', readOpenPose],
-  ['keypoints_y', readAnnotation],
-  ['annotations', readCoco],
-  ['instance_info', readMMPose],
-  ['keypoints', readEditor],
-  ['animals', readAnimals]
+  [['people'], readOpenPose],
+  [['keypoints_y', 'keypoints_x'], readAnnotation],
+  [['annotations'], readCoco],
+  [['instance_info'], readMMPose],
+  [['keypoints'], readEditor],
+  [['animals'], readAnimals]
 ]
 
 // --- What they have in common ----------------------------------------------------------------------------------------
@@ -138,6 +138,11 @@ function objects(file, key, where) {
   return list
 }
 
+/** What tells a picture, a number or a text; whatever else stands there tells nothing. */
+function identity(value) {
+  return typeof value === 'string' ? value : Number.isInteger(value) && Math.abs(value) < 1e15 ? String(value) : ''
+}
+
 /** Everybody who has a body array; hands and faces alone are passed over. */
 function bodiesOf(people, where) {
   if (people == null) return []
@@ -151,7 +156,7 @@ function bodyOf(person, where) {
   const key = BODY_KEYS.find((name) => name in person)
   if (key === undefined) return null
   const values = person[key]
-  if (values === null || values.length === 0) return body(where, Array(18).fill(null))
+  if (values === null || (Array.isArray(values) && !values.length)) return body(where, Array(18).fill(null))
   const rows = rowsOf(values, person.keypoint_scores, `${where}, ${key}`)
   const scoresAreReal = rows.some(([, , score]) => score !== null && ![0, 1, 2].includes(score))
   const isEvidence = isOpenPose(rows.length) && !('foot_keypoints_2d' in person)
@@ -179,11 +184,14 @@ function rowsOf(values, scores, where) {
         `as another tool gives: ${Object.keys(LAYOUTS).join(', ')}.`
     )
   }
-  const rows = isNested
+  let rows = isNested
     ? values.map((row) => rowOf(row, where))
     : Array.from({ length: count }, (_, row) => values.slice(row * 3, row * 3 + 3))
+  if (isNested && Array.isArray(scores) && scores.length === count) {
+    rows = rows.map(([x, y], row) => [x, y, scores[row]])
+  }
   checkNumbers(rows.flat(), where)
-  return scores?.length === count ? rows.map(([x, y], row) => [x, y, checkNumbers([scores[row]], where)[0]]) : rows
+  return rows
 }
 
 /** A point as [x, y, score], as [x, y], where editors put [0, 0] if there is none, or as null. */

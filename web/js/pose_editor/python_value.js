@@ -1,6 +1,7 @@
 /** A token of a Python value as print shows it: a string in either quotes, a word or number, a bracket or comma. */
 const TOKEN = /\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\w.+-]+|[[\](){},:])/sy
-const WORDS = { None: 'null', True: 'true', False: 'false' }
+/** JSON has no word for the last three; no number is as large as what they become. */
+const WORDS = { None: 'null', True: 'true', False: 'false', NaN: '1e999', Infinity: '1e999', '-Infinity': '-1e999' }
 const BRACKETS = { '(': '[', ')': ']' }
 
 /** The text of a Python list or dict -> the value; raises SyntaxError where it is none. */
