@@ -178,6 +178,8 @@ def test_a_lora_s_alpha_is_heeded_and_a_text_encoder_s_part_left_out(lora, tmp_p
         lambda lora: {name: tensor for name, tensor in lora.items() if "lora_up" not in name},
         lambda lora: lora | {min(lora).replace("alpha", "dora_scale"): torch.ones(1)},
         lambda lora: {"lora_te_mlp.lora_up.weight": torch.zeros(1)},
+        lambda lora: {name: torch.full_like(tensor, torch.nan) for name, tensor in lora.items()},
+        lambda lora: {name: tensor.to(torch.int32) for name, tensor in lora.items()},
     ],
 )
 def test_what_is_no_lora_for_the_base_model_is_refused(lora, tmp_path, change):

@@ -105,7 +105,7 @@ def load_blazepose(path: str | os.PathLike) -> BlazePose:
             start = f"{name}."
             weights = {int(key.removeprefix(start)): tensors[key] for key in tensors if key.startswith(start)}
             graphs[name] = Graph(GraphLayout.of_json(json.loads(metadata[name])), weights)
-    except (SafetensorError, KeyError, OSError) as error:
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"'{path}' does not hold BlazePose's networks or is damaged; delete it and get it again"
         ) from error

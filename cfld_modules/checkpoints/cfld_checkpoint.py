@@ -107,7 +107,7 @@ def _read_converted(path: Path) -> Checkpoint:
             "authors' folder, or choose another file"
         )
     key_values = {name: tensors.pop(f"unet.{name}") for name in KEY_VALUE_NAMES if f"unet.{name}" in tensors}
-    return _checked(tensors, key_values)
+    return checked_checkpoint(_config_of(tensors), tensors, key_values)
 
 
 def _read_authors_pair(path: Path) -> Checkpoint:
@@ -136,12 +136,22 @@ def _read_authors_pair(path: Path) -> Checkpoint:
             raise CheckpointError(f"{half} is missing; {HALVES}{unread}")
         if len(found) > 1:
             raise CheckpointError(f"{' and '.join(found)} are all a {half}; keep one pair in a folder")
-    return _checked(*networks.values(), *unets.values())
+    (encoders,), (matrices,) = networks.values(), unets.values()
+    return checked_checkpoint(_config_of(encoders), encoders, matrices)
 
 
-def _checked(networks: dict[str, torch.Tensor], key_values: dict[str, torch.Tensor]) -> Checkpoint:
-    """From names and shapes to values, so that most of what is no CFLD is refused before any number is read."""
-    config = read_config({name: tuple(tensor.shape) for name, tensor in networks.items()})
+def _config_of(networks: dict[str, torch.Tensor]) -> CFLDConfig:
+    return read_config({name: tuple(tensor.shape) for name, tensor in networks.items()})
+
+
+def checked_checkpoint(
+    config: CFLDConfig, networks: dict[str, torch.Tensor], key_values: dict[str, torch.Tensor]
+) -> Checkpoint:
+    """From names and shapes to values, so that most of what is no CFLD is refused before any number is read.
+
+    Raises:
+        CheckpointError: when the tensors are not those of a CFLD of that configuration, or no finite numbers.
+    """
     checkpoint = Checkpoint(config, networks, key_values)
     expected = {name: tuple(tensor.shape) for name, tensor in checkpoint.empty_networks.state_dict().items()}
     if missing := expected.keys() - networks.keys():

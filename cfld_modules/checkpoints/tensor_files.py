@@ -6,6 +6,7 @@ itself, before anything is made of it.
 
 import io
 import json
+import math
 import os
 import pickletools
 import re
@@ -26,6 +27,7 @@ PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 MOST_TENSORS = 5_000
 MOST_TABLE_BYTES = 2_000_000  # of names, shapes and places: a safetensors header, a pickle, a zip's directory
 MOST_INSTRUCTIONS = 200_000  # of a pickle
+MOST_SHARED = 2  # times its size that a file's tensors may be, since two names can stand for one
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch.save began files with before 1.6
 LEGACY_PICKLES = 5  # that number, a version, the machine's, the state dict, and where its tensors are
 
@@ -57,7 +59,19 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
     ):
         raise CheckpointError(f"'{file.name}' is not a flat table of tensors, so it is no model")
+    # A pickle can show one number as a billion, which whoever casts or adds them would make.
+    if sum(math.prod(tensor.shape) * tensor.itemsize for tensor in state.values()) > MOST_SHARED * file.stat().st_size:
+        raise CheckpointError(
+            f"'{file.name}' is much smaller than what its tensors say they are, so it is no model; copy or download it "
+            "again"
+        )
     return {re.sub(r"^module\.", "", name): tensor for name, tensor in state.items()}
+
+
+def read_metadata(file: Path) -> dict[str, str]:
+    """What a .safetensors, of which `read_tensors` took the tensors, says beside them."""
+    with safe_open(file, framework="pt") as opened:
+        return opened.metadata() or {}
 
 
 def write_tensors(
@@ -159,13 +173,17 @@ def _check_pickle(file: Path, content: bytes | IO[bytes]) -> None:
 
 
 class _BoundedReads(io.FileIO):
-    """A file that refuses to be read by more than `MOST_TABLE_BYTES` at once, as a lying directory would have it."""
+    """A file that refuses to be read by more than `MOST_TABLE_BYTES` at once, as a lying directory would have it.
+
+    Asked for more than is left, it gives what is left, where Python's own first takes the memory that it was asked for.
+    """
 
     def read(self, size: int | None = -1, /) -> bytes:
         rest = os.fstat(self.fileno()).st_size - self.tell()
-        if min(rest, size if size is not None and size >= 0 else rest) > MOST_TABLE_BYTES:
+        size = min(rest, size if size is not None and size >= 0 else rest)
+        if size > MOST_TABLE_BYTES:
             raise zipfile.BadZipFile("its directory is too large")
-        return super().read(-1 if size is None else size) or b""
+        return super().read(max(size, 0)) or b""
 
 
 def _too_much(file: Path) -> CheckpointError:

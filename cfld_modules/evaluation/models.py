@@ -4,16 +4,22 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
-from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, build_networks, load_checkpoint
-from ..networks.config import CFLDConfig, CheckpointError
+from ..checkpoints.cfld_checkpoint import (
+    KEY_VALUE_NAMES,
+    Checkpoint,
+    build_networks,
+    checked_checkpoint,
+    load_checkpoint,
+)
+from ..checkpoints.tensor_files import read_metadata, read_tensors
+from ..networks.config import CFLDConfig, CheckpointError, check_sizes
 from ..pipeline.base_model import load_base_model
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.lora import fuse_lora
 from ..pipeline.schedulers import published_scheduler
 from ..pipeline.unet_patch import patch_unet
-from ..settings import SettingsError, parse_settings
+from ..settings import parse_settings
 
 
 def load_pipeline(base: Path, cfld: Path, scheduler: str = "ddpm", lora: Path | None = None) -> CFLDPipeline:
@@ -39,16 +45,18 @@ def _load_ablation(path: Path) -> Checkpoint | None:
     """An ablated model that `train` wrote; None for anything else, which `load_checkpoint` then reads or refuses."""
     if path.suffix.lower() != ".safetensors" or not path.is_file():
         return None
-    with safe_open(path, framework="pt") as file:
-        stored = (file.metadata() or {}).get("config")
-        if stored is None:
-            return None
-        try:
-            config = parse_settings(json.loads(stored), CFLDConfig)
-        except SettingsError as error:
-            raise CheckpointError(f"'{path.name}' was written by another version: {error}") from error
-        if config.hga and config.context == "prd":
-            return None
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
-    key_values = {name: tensors.pop(f"unet.{name}") for name in KEY_VALUE_NAMES}
-    return Checkpoint(config, tensors, key_values)
+    tensors, metadata = read_tensors(path), read_metadata(path)
+    if "config" not in metadata:
+        return None
+    try:
+        config = parse_settings(json.loads(metadata["config"]), CFLDConfig)
+    except (ValueError, RecursionError) as error:  # SettingsError is a ValueError
+        raise CheckpointError(f"'{path.name}' was written by another version: {error}") from error
+    if config.hga and config.context == "prd":
+        return None
+    key_values = {name: tensors.pop(f"unet.{name}") for name in KEY_VALUE_NAMES if f"unet.{name}" in tensors}
+    try:
+        check_sizes(config)
+        return checked_checkpoint(config, tensors, key_values)
+    except CheckpointError as error:
+        raise CheckpointError(f"'{path.name}' cannot be used: {error}") from error

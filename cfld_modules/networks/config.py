@@ -166,8 +166,13 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
             widths=tuple(shape(f"pose_encoder.resnets.{level}.conv1.weight", 4)[0] for level in range(LEVELS)),
         ),
     )
-    _check_sizes("", asdict(config), asdict(LARGEST))
+    check_sizes(config)
     return config
+
+
+def check_sizes(config: CFLDConfig) -> None:
+    """Raises CheckpointError for a size beyond `LARGEST`."""
+    _check_sizes("", asdict(config), asdict(LARGEST))
 
 
 def _check_sizes(name: str, size: Any, largest: Any) -> None:
@@ -175,7 +180,9 @@ def _check_sizes(name: str, size: Any, largest: Any) -> None:
         for key, entry in size.items():
             _check_sizes(f"{name}.{key}", entry, largest[key])
     elif isinstance(size, tuple):
+        if len(size) != len(largest):
+            raise CheckpointError(f"its {name[1:]} are {len(size)} numbers, not {len(largest)}; it is no known CFLD")
         for entry, most in zip(size, largest, strict=True):
             _check_sizes(name, entry, most)
-    elif isinstance(size, int) and not 1 <= size <= largest:
+    elif isinstance(size, int) and not isinstance(size, bool) and not 1 <= size <= largest:
         raise CheckpointError(f"its {name[1:]} would be {size}, beyond 1 to {largest}; it is no known CFLD")

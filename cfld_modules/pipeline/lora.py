@@ -60,7 +60,7 @@ def fuse_lora(unet: UNet2DConditionModel, file: Path) -> None:
         changes = {layer: _change(tensors, layer, weights[layer].shape) for layer in sorted(layers)}
         if tensors or not changes:
             raise KeyError(min(tensors, default=PREFIX))
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, ValueError) as error:
         raise CheckpointError(
             f"'{file.name}' is no LoRA for this base model, or not one in kohya's format ({error}); give one for "
             "Stable Diffusion 1.5, or what 'distil' wrote for this very model"
@@ -70,7 +70,18 @@ def fuse_lora(unet: UNet2DConditionModel, file: Path) -> None:
 
 
 def _change(tensors: dict[str, torch.Tensor], layer: str, shape: torch.Size) -> torch.Tensor:
-    """What a layer's LoRA, taken out of `tensors`, adds to its weight of that shape."""
-    down, up = (tensors.pop(f"{layer}.{part}").float() for part in (DOWN, UP))
-    alpha = tensors.pop(f"{layer}.{ALPHA}", torch.tensor(len(down)))
-    return (up.flatten(1) @ down.flatten(1)).view(shape) * (alpha.item() / len(down))
+    """What a layer's LoRA, taken out of `tensors`, adds to its weight of that shape.
+
+    Raises:
+        KeyError, ValueError: when a part is missing, or is not as the layer needs it.
+    """
+    down, up = (tensors.pop(f"{layer}.{part}") for part in (DOWN, UP))
+    rank = max(down.shape[:1].numel(), 1)
+    alpha = tensors.pop(f"{layer}.{ALPHA}", torch.tensor(float(rank)))
+    for part, tensor, count in ((DOWN, down, rank * shape[1:].numel()), (UP, up, shape[0] * rank), (ALPHA, alpha, 1)):
+        if tensor.numel() != count or not (tensor.is_floating_point() or part == ALPHA and not tensor.is_complex()):
+            raise ValueError(f"{layer}.{part} is {tensor.dtype} {tuple(tensor.shape)}")
+    change = (up.float().view(-1, rank) @ down.float().view(rank, -1)).view(shape) * (alpha.item() / rank)
+    if not change.isfinite().all():
+        raise ValueError(f"{layer} holds NaN or infinite numbers")
+    return change
