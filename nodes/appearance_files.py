@@ -7,14 +7,14 @@ CheckpointSave and LoraSave.
 """
 
 from pathlib import Path
-from reprlib import repr as short
 
 import folder_paths
 import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.appearance_file import load_appearance, save_appearance
-from ..cfld_modules.messages import shortened
+from ..cfld_modules.checkpoints.whole_files import numbered_file
+from ..cfld_modules.messages import short, shortened
 from ..cfld_modules.networks.config import CheckpointError
 from ..cfld_modules.networks.model import Appearance
 from .host.conditioning import prompt_conditioning
@@ -58,10 +58,10 @@ class CFLDSaveAppearance(io.ComfyNode):
     ) -> io.NodeOutput:
         pictures = [] if image is None else [picture_array(one) for one in read_pictures(SAVE, "image", image)]
         root = Path(folder_paths.get_output_directory(), FOLDER)
-        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(filename_prefix, str(root))
-        file = Path(folder, f"{name}_{counter:05}_.safetensors")
+        folder, name, _, subfolder, _ = folder_paths.get_save_image_path(filename_prefix, str(root))
         try:
-            save_appearance(file, networks_of(cfld.networks), appearance, pictures)
+            with numbered_file(Path(folder, name), "_.safetensors") as file:
+                save_appearance(file, networks_of(cfld.networks), appearance, pictures)
         except ValueError as error:
             raise ValueError(shortened(f"{SAVE}: input 'appearance': {error}")) from error
         saved = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}

@@ -3,14 +3,13 @@
 import json
 import os
 import re
-import tempfile
 from pathlib import Path
-from reprlib import repr as short
 
 import folder_paths
 from comfy_api.latest import io, ui
 
-from ..cfld_modules.messages import shortened
+from ..cfld_modules.checkpoints.whole_files import numbered_file, written_whole
+from ..cfld_modules.messages import short, shortened
 from ..cfld_modules.poses.keypoints import PoseError, write_pose_keypoints
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from ..cfld_modules.poses.reading import parse_pose_json, read_people
@@ -201,25 +200,6 @@ def _prefix_mistake(prefix: str) -> str | None:
 
 def _write_new(stem: Path, text: str) -> Path:
     """Writes `stem`_00001.json, or the next number that is free, whole or not at all; returns its path."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=stem.parent, suffix=".part")
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        return Path(unfinished).replace(_claim_name(stem))
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
-
-
-def _claim_name(stem: Path) -> Path:
-    """An empty `stem`_00001.json, or the next number that is free: from here on ours, whoever else saves."""
-    taken = (re.fullmatch(rf"{re.escape(stem.name)}_(\d+)\.json", path.name) for path in stem.parent.iterdir())
-    number = max((int(match[1]) for match in taken if match), default=0) + 1
-    while True:
-        path = stem.with_name(f"{stem.name}_{number:05}.json")
-        try:
-            path.touch(exist_ok=False)
-        except FileExistsError:
-            number += 1
-        else:
-            return path
+    with numbered_file(stem, ".json") as file, written_whole(file) as stream:
+        stream.write(text.encode())
+    return file

@@ -293,6 +293,27 @@ def test_a_full_disk_loses_nothing(folder, capsys):
     assert main(["train", str(file)]) == 0
 
 
+def test_a_disk_that_is_full_when_the_export_is_written(folder, capsys, monkeypatch):
+    file, export = folder / "full_export.yaml", DenoisingTask.export
+    file.write_text(yaml.safe_dump(configuration(folder, folder / "full_export", {"steps": 1, "checkpoint_every": 1})))
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def export_to_a_full_disk(task):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, most[1]))  # less than base/unet alone
+        export(task)
+
+    monkeypatch.setattr(DenoisingTask, "export", export_to_a_full_disk)
+    try:
+        assert main(["train", str(file)]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "what was trained cannot be written into" in error and "make room on the disk" in error
+    monkeypatch.undo()
+    assert main(["train", str(file)]) == 0
+    assert (folder / "full_export" / "base" / "unet").is_dir()
+
+
 def test_the_old_export_stays_until_the_new_one_is_in_place(tmp_path, monkeypatch):
     for name in ("base", "base.part"):
         (tmp_path / name).mkdir()

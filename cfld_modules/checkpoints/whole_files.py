@@ -2,11 +2,13 @@
 
 import glob
 import os
+import re
 import secrets
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,6 +67,30 @@ def written_whole(file: Path) -> Iterator[BinaryIO]:
     finally:
         unfinished.unlink(missing_ok=True)
     sync_folder(file.parent)
+
+
+@contextmanager
+def numbered_file(stem: Path, ending: str) -> Iterator[Path]:
+    """`stem`_00001`ending`, or the next number that is free: nobody else gets it, and the body writes it whole.
+
+    A claim beside it holds the number meanwhile. One that a killed writer leaves costs a number.
+    """
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    pattern = rf"{re.escape(stem.name)}_(\d+){re.escape(ending)}"
+    taken = [int(match[1]) for path in stem.parent.iterdir() if (match := re.fullmatch(pattern, path.name))]
+    for number in count(max(taken, default=0) + 1):
+        file = stem.with_name(f"{stem.name}_{number:05}{ending}")
+        claim = file.with_name(f"{file.name}.claim")
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        try:
+            if not file.exists():  # else somebody wrote it since
+                yield file
+                return
+        finally:
+            claim.unlink()
 
 
 def replace_folder(unfinished: Path, folder: Path) -> None:

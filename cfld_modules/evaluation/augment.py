@@ -8,7 +8,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from accelerate import Accelerator
 from PIL import Image
 from tqdm import tqdm
 
+from ..checkpoints.whole_files import written_whole
 from ..data.pairs import Photograph
 from ..data.people import Person
 from ..data.pose_files import NamedPose
@@ -216,9 +216,8 @@ def _write_pictures(
         folder = TRAIN if not is_tested else GALLERY if place else QUERY
         transfer = result.transfer
         file = out / folder / layout.file_name(number, transfer.sequence, transfer.frame)
-        unfinished = file.with_suffix(".part")
-        Image.fromarray(result.picture).save(unfinished, "JPEG", quality=95)
-        os.replace(unfinished, file)
+        with written_whole(file) as stream:
+            Image.fromarray(result.picture).save(stream, "JPEG", quality=95)
         rows.append({
             "file": f"{folder}/{file.name}", "person": number, "source": transfer.source.name,
             "pose": transfer.target.name, "seed": seeds[transfer.sequence], "attempt": result.attempt,
@@ -260,6 +259,5 @@ def _write_manifest(file: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _write_whole(file: Path, text: str) -> None:
-    unfinished = file.with_name(f"{file.name}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(file)
+    with written_whole(file) as stream:
+        stream.write(text.encode())

@@ -17,10 +17,12 @@ import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from PIL import Image
+from safetensors import SafetensorError
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from ..networks.config import CheckpointError
 from .run_checkpoints import RunCheckpoints, checkpoint_only
 
 WARMUP_START = 0.1
@@ -128,7 +130,8 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
 
     Raises:
         DivergedError: when the loss becomes NaN or infinite.
-        CheckpointError: when no checkpoint of a run that was begun can be read, or the next cannot be written.
+        CheckpointError: when no checkpoint of a run that was begun can be read, or the next or the export cannot be
+            written.
     """
     # Convolutions' preferred layout, on CPUs and GPUs alike.
     task.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -163,9 +166,19 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
                 checkpoints.save(accelerator, progress.step)
     if accelerator.is_main_process:
         with _evaluation(accelerator, task.model, trained, ema):
-            task.export()
+            _export(task, output)
     accelerator.wait_for_everyone()
     accelerator.end_training()
+
+
+def _export(task: Task, output: Path) -> None:
+    try:
+        task.export()
+    except (OSError, SafetensorError) as error:  # the libraries' kinds of a full disk
+        raise CheckpointError(
+            f"what was trained cannot be written into '{output}' ({error}); make room on the disk and run the same "
+            "command again, which writes it from the last checkpoint"
+        ) from error
 
 
 def _steps(

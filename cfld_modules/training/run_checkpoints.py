@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -34,18 +35,22 @@ class RunCheckpoints:
     def load_latest(self, accelerator: Accelerator) -> Path | None:
         """Put the latest checkpoint that can be read into what was prepared, and return it; None where there is none.
 
+        Called by every process: all take the same, the latest that all can read.
+
         Raises:
             CheckpointError: when there are some and none can be read.
         """
         finished = self.finished()
         for folder in reversed(finished):
+            reason = ""
             try:
                 accelerator.load_state(str(folder))
             except Exception as error:  # of a damaged file, the unpickler can raise anything
-                reason = " ".join(str(error).split())[:200]
-                logger.warning("%s is damaged (%s); the one before it is taken", folder, reason)
-            else:
+                reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reasons = [one for one in gather_object([reason]) if one]
+            if not reasons:
                 return folder
+            logger.warning("%s is damaged (%s); the one before it is taken", folder, reasons[0])
         if finished:
             raise CheckpointError(
                 f"none of the checkpoints in '{self.folder}' can be read; remove that folder to begin anew"
