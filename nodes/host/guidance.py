@@ -7,6 +7,7 @@ follows the guidance, with the scale that the step really has.
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import comfy.conds
@@ -49,11 +50,20 @@ def guide_with_pose(patcher: Any, pose_guidance: float) -> None:
 
 
 def check_before_sampling(patcher: Any) -> None:
-    """Let a sampling begin with a look at its conditioning."""
+    """Let a sampling begin with a look at its conditioning, and give back what its poses took however it ends.
+
+    The host cleans controls up only where nothing went wrong, and keeps the conditioning for the next prompt.
+    """
 
     def check(executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        check_conditioning(executor.class_obj.conds, len(noise))
-        return executor(noise, *args, **kwargs)
+        guider = executor.class_obj
+        check_conditioning(guider.conds, len(noise))
+        try:
+            return executor(noise, *args, **kwargs)
+        finally:
+            for entry in chain(*guider.conds.values()):
+                if (pose := pose_control_of(entry.get("control"), PoseControl)) is not None:
+                    pose.cleanup()
 
     _replace_wrapper(patcher, WrappersMP.OUTER_SAMPLE, check)
 

@@ -62,6 +62,57 @@ def test_cancelling_half_way_leaves_nothing_behind(model, encoded, plain, full):
     assert torch.equal(ksample(patched, encoded.positive, encoded.negative), full)
 
 
+def held_tensors(patched, positive):
+    """What the pack has prepared for sampling and not given back."""
+    queries, keys = (
+        patched.object_patches[f"diffusion_model.output_blocks.5.1.transformer_blocks.0.attn2.to_{part}.forward"]
+        for part in "qk"
+    )
+    return queries.queries.prepared | keys.differences.prepared | positive[0][1]["control"].prepared
+
+
+@pytest.mark.parametrize("where", ["in a layer", "in a step"])
+def test_out_of_memory_inside_a_step_leaves_nothing_behind(model, encoded, plain, full, where):
+    """In the second step, as PyTorch raises it, with what the host does then; what was prepared is gone."""
+    patched, calls = encoded.patched(model), []
+
+    def run_out(h, *_):
+        calls.append(1)
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return h
+
+    failing = patched.clone()
+    if where == "in a layer":
+        failing.set_model_input_block_patch_after_skip(lambda h, options: run_out(h) if options["block"][1] == 8 else h)
+    callback = (lambda *_: run_out(None)) if where == "in a step" else None
+    with pytest.raises(torch.OutOfMemoryError):
+        ksample(failing, encoded.positive, encoded.negative, callback=callback)
+    assert not held_tensors(failing, encoded.positive)
+    comfy.model_management.unload_all_models()
+    assert torch.equal(ksample(model, encoded.prompt, encoded.learnt), plain)
+    assert torch.equal(ksample(patched, encoded.positive, encoded.negative), full)
+    assert not held_tensors(patched, encoded.positive)
+
+
+def test_out_of_memory_while_people_and_poses_are_encoded_leaves_nothing_behind(encoded, monkeypatch):
+    def run_out(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    networks = encoded.cfld.networks.model.networks
+    for part, again in (
+        (networks.decoder, lambda: nodes.CFLDPromptEncoder.execute(
+            encoded.cfld, tiny_host.source_pictures(), "stretch").result[0][0][0]),
+        (networks.pose_encoder, lambda: encoded.posed(encoded.prompt, encoded.learnt)[0][0][1]["control"].features[0]),
+    ):
+        before = again()
+        with monkeypatch.context() as patch, pytest.raises(torch.OutOfMemoryError):
+            patch.setattr(type(part), "forward", run_out)
+            again()
+        comfy.model_management.unload_all_models()
+        assert torch.equal(again(), before)
+
+
 def test_lora_before_or_after_is_the_same(model, encoded):
     difference = torch.from_numpy(golden.value("lora.weight", (256, 64)))
 
