@@ -1,0 +1,168 @@
+"""Files of tensors: of any bytes, they are read or refused with CheckpointError, at a cost fit for their size."""
+
+import dataclasses
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+
+import torch
+from hypothesis import strategies as st
+from safetensors.torch import save
+
+from cfld_modules.checkpoints.appearance_file import load_appearance, save_appearance
+from cfld_modules.checkpoints.blazepose_file import load_blazepose
+from cfld_modules.checkpoints.cfld_checkpoint import Checkpoint, build_networks, load_checkpoint
+from cfld_modules.networks.config import CheckpointError, read_config
+from cfld_modules.networks.model import CFLD, Appearance
+from cfld_modules.pipeline.lora import fuse_lora
+from cfld_modules.poses.detection.graph import GraphLayout, Operation
+from tests import golden
+from tests.fuzz.mutations import CHANGES, SCALARS, change_bytes
+from tests.fuzz.target import Target
+
+FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-checkpoints-"))
+PIECES = [b"c", b"cos\nsystem\n", b"cbuiltins\nbytearray\n", b"R", b"(", b"t", b".", b"]" * 900, b"J\xff\xff\xff\x7f",
+          b"\x8a\xff", b"X\xff\xff\xff\x7f", b"N", b"q\x00", b"h\x00", b"}", b"s", b"b", b"2" * 900, b"\x80\x05",
+          b'"F32"', b'"F8_E5M2"', b"-1", b"[", b"{", b"9" * 25, b"PK\x05\x06"]  # fmt: skip
+
+
+@lru_cache
+def networks() -> CFLD:
+    """The goldens' tiny CFLD."""
+    state = golden.networks_state()
+    config = read_config({name: tuple(tensor.shape) for name, tensor in state.items()})
+    return build_networks(Checkpoint(config, state, {}))
+
+
+def _header_changed(content: bytes, changes: list[int], pieces: list[bytes]) -> bytes:
+    """A .safetensors of which the table of names is changed, with the right length before it, or the metadata are."""
+    length = int.from_bytes(content[:8], "little")
+    table = json.loads(content[8 : 8 + length])
+    for change in changes[:2]:
+        random = Random(change)
+        name = random.choice(list(table))
+        match random.randrange(4):
+            case 0:
+                del table[name]
+            case 1:
+                table[random.choice(list(table) or ["x"]) + random.choice(("", "x"))] = table.pop(name)
+            case 2 if isinstance(table[name], dict) and table[name]:
+                table[name][random.choice(list(table[name]))] = random.choice((*SCALARS[:-4], [], [1], [2**40], "F16"))
+            case 3 if "__metadata__" in table:
+                metadata = table["__metadata__"]
+                key = random.choice(list(metadata) or ["x"])
+                changed = change_bytes(str(metadata.get(key)).encode(), [change + 1], pieces)
+                metadata[key] = changed.decode(errors="ignore")
+    header = change_bytes(json.dumps(table).encode(), changes[2:], pieces)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
+
+
+def _pickle_changed(content: bytes, changes: list[int], pieces: list[bytes]) -> bytes:
+    """A torch.save file of which the pickle is changed, in a zip that is right again."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(stream, "w") as written:
+        for name in archive.namelist():
+            member = archive.read(name)
+            written.writestr(name, change_bytes(member, changes, pieces) if name.endswith("data.pkl") else member)
+    return stream.getvalue()
+
+
+Way = Callable[[bytes, list[int], list[bytes]], bytes]
+
+
+def _inputs(content: bytes, rebuilt: Way = change_bytes) -> st.SearchStrategy[bytes]:
+    ways = st.sampled_from((change_bytes, rebuilt))
+    return st.builds(lambda way, changes: way(content, changes, PIECES), ways, CHANGES)
+
+
+def _saved(state: dict, **options: bool) -> bytes:
+    stream = io.BytesIO()
+    torch.save(state, stream, **options)
+    return stream.getvalue()
+
+
+def _reader(name: str, load: Callable[[Path], object]) -> Callable[[bytes], object]:
+    """`load` of a file, for its content."""
+
+    def read(content: bytes) -> object:
+        file = FOLDER / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+        return load(file)
+
+    return read
+
+
+def _load_checkpoint(file: Path) -> object:
+    return build_networks(load_checkpoint(file))
+
+
+def _load_appearance(file: Path) -> object:
+    return load_appearance(file, networks())
+
+
+def _fuse_lora(file: Path) -> None:
+    fuse_lora(_unet(), file)
+
+
+def _person() -> bytes:
+    generator = torch.Generator().manual_seed(1)
+    config, file = networks().config, FOLDER / "person.safetensors"
+    prompt = torch.randn(1, config.context_tokens, config.decoder.width, generator=generator)
+    with torch.no_grad():
+        encoded = networks().encode_source(torch.zeros(1, 3, config.source.image_size, config.source.image_size))
+    save_appearance(file, networks(), Appearance(prompt, encoded.residuals), [])
+    return file.read_bytes()
+
+
+def _blazepose() -> bytes:
+    options = {"stride": 1, "padding": [0] * 4, "groups": 1}
+    layout = GraphLayout(0, {"out": 3}, [Operation("CONV_2D", [0, 1, 2], 3, options)])
+    metadata = {name: json.dumps(dataclasses.asdict(layout)) for name in ("detector", "landmarks")}
+    weights = {f"{name}.{number}": torch.zeros(1) for name in metadata for number in (1, 2)}
+    return save(weights, metadata)
+
+
+@lru_cache
+def _unet() -> torch.nn.Module:
+    return golden.tiny_unet()
+
+
+def _lora() -> bytes:
+    file = FOLDER / "made.safetensors"
+    golden.write_lora(file)
+    return file.read_bytes()
+
+
+SMALL = {name: torch.zeros(1) for name in golden.networks_state()}
+WHOLE = save(golden.networks_state() | {f"unet.{name}": tensor for name, tensor in golden.key_values().items()})
+BOUNDS = dict(most_calls=500_000, calls_a_byte=200, most_memory=50_000_000, memory_a_byte=200)
+OWN = (CheckpointError,)
+TARGETS = {
+    "safetensors": Target(
+        _inputs(save(SMALL), _header_changed) | _inputs(WHOLE, _header_changed),
+        _reader("x.safetensors", _load_checkpoint), OWN, **BOUNDS,
+    ),
+    "bin": Target(
+        _inputs(_saved(SMALL), _pickle_changed) | _inputs(_saved(dict(list(SMALL.items())[:9])), _pickle_changed),
+        _reader("zip/x.bin", _load_checkpoint), OWN, **BOUNDS,
+    ),
+    "old_bin": Target(
+        _inputs(_saved(dict(list(SMALL.items())[:9]), _use_new_zipfile_serialization=False)),
+        _reader("old/x.bin", _load_checkpoint), OWN, **BOUNDS,
+    ),
+    "appearances": Target(
+        _inputs(_person(), _header_changed), _reader("x.safetensors", _load_appearance), OWN, **BOUNDS
+    ),
+    "blazepose": Target(
+        _inputs(_blazepose(), _header_changed), _reader("x.safetensors", load_blazepose), OWN, **BOUNDS
+    ),
+    "loras": Target(
+        _inputs(_lora(), _header_changed), _reader("x.safetensors", _fuse_lora), OWN, **BOUNDS
+    ),
+}  # fmt: skip

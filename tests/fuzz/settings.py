@@ -1,0 +1,51 @@
+"""Configurations: whatever a YAML file holds, it is read or refused in one line that names the file."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import yaml
+from hypothesis import strategies as st
+
+from cfld_modules.settings import SettingsError, read_settings
+from cfld_modules.training.autoencoder import AutoencoderSettings
+from cfld_modules.training.distil import DistilSettings
+from cfld_modules.training.lifter import LifterSettings
+from cfld_modules.training.train import TrainSettings
+from tests.fuzz.mutations import changed_bytes, changed_documents
+from tests.fuzz.target import Target
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+KINDS = {
+    "demo": TrainSettings, "deepfashion": TrainSettings, "demo_autoencoder": AutoencoderSettings,
+    "demo_distil": DistilSettings, "lifter": LifterSettings,
+}  # fmt: skip
+DOCUMENTS = [yaml.safe_load((CONFIGS / f"{name}.yaml").read_bytes()) for name in KINDS]
+KEYS = sorted({key for document in DOCUMENTS for key in (*document, *document.get("training", ()), "format", "root")})
+PIECES = [b"{", b"}", b"[", b"]", b"- ", b"? ", b": ", b"&a ", b"*a", b"<<: *a", b"!!int x", b"!!timestamp x", b"|\n",
+          b"!!binary x", b"2020-99-99", b'"\\0"', b"\0", b"\xff", b"\xfe\xff", b"0x" + b"f" * 5000, b"1:" * 300,
+          b"!!set {a}", b"!!python/object:x", b"---\n", b"%YAML 9.9\n", b"'", b".nan", b"[" * 1500]  # fmt: skip
+FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-settings-"))
+FILE = FOLDER / "x.yaml"
+
+
+def read_all_kinds(content: bytes) -> None:
+    """Raises SettingsError where no command takes it."""
+    FILE.write_bytes(content)
+    errors = []
+    for kind in set(KINDS.values()):
+        try:
+            return read_settings(FILE, kind, ["training.workers=0"])
+        except SettingsError as error:
+            errors.append(error)
+    raise max(errors, key=lambda error: len(str(error)))
+
+
+TARGETS = {
+    "settings": Target(
+        changed_bytes([(CONFIGS / f"{name}.yaml").read_bytes()[:600] for name in KINDS], PIECES)
+        | st.builds(lambda document: json.dumps(document).encode(), changed_documents(DOCUMENTS, KEYS)),
+        read_all_kinds, (SettingsError,), most_calls=100_000, calls_a_byte=4_000, most_memory=5_000_000,
+        memory_a_byte=5_000,
+    ),
+}  # fmt: skip
