@@ -3,7 +3,7 @@ VENV := .venv/bin/python
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: venv demo test lint unit host js browser bench composition clean
+.PHONY: venv demo test lint unit host js browser bench composition fuzz soak clean
 
 venv: .venv/installed
 
@@ -57,6 +57,15 @@ bench: venv
 	$(VENV) benchmarks/scaling.py
 	test -d output/mannequins || $(VENV) -m cfld_modules data mannequins --out output/mannequins --count 1
 	$(VENV) benchmarks/quality.py
+
+# An hour or two at the lowest priority: 100,000 inputs a target where one costs under a millisecond, else ten minutes.
+fuzz: venv
+	nice -n 19 $(VENV) -W ignore -m tests.fuzz
+
+# Two real servers on one folder, 100 prompts to each; then commands that are killed at any moment.
+soak: venv
+	@python=$$($(VENV) tests/host/host.py) && PYTHONPATH=. nice -n 19 $$python tests/host/soak.py
+	nice -n 19 $(VENV) -m tests.kills
 
 clean:
 	rm -rf .venv output node_modules

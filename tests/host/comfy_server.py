@@ -55,12 +55,18 @@ class Refused(Exception):
 class Server:
     """A running server and one client's line to it."""
 
-    def __init__(self, address: str, folder: Path, log: Path) -> None:
+    def __init__(self, address: str, folder: Path, log: Path, pid: int) -> None:
         self.address = address
         self.folder = folder
         self.log = log
+        self.pid = pid
+        self.connect()
+
+    def connect(self) -> None:
+        """A line to the server; anew as somebody else, since the host forgets a client when its old line ends."""
         self.client = uuid.uuid4().hex
-        self.line = websocket.create_connection(f"ws://{address}/ws?clientId={self.client}", timeout=STEP_PATIENCE)
+        line = f"ws://{self.address}/ws?clientId={self.client}"
+        self.line = websocket.create_connection(line, timeout=STEP_PATIENCE)
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"http://{self.address}{path}") as answer:
@@ -133,13 +139,14 @@ def running_server(comfy: Path, folder: Path, *packs: str) -> Iterator[Server]:
     `packs` are files or folders in its `custom_nodes` that are loaded beside this pack.
     """
     (folder / "custom_nodes").mkdir(parents=True, exist_ok=True)
-    (folder / "custom_nodes" / PACK_NAME).symlink_to(host.PACK)
+    if not (folder / "custom_nodes" / PACK_NAME).exists():  # several servers may have one folder
+        (folder / "custom_nodes" / PACK_NAME).symlink_to(host.PACK)
     port = _free_port()
-    log = folder / "server.log"
+    log = folder / f"server-{port}.log"
     command = [
         host.find_python(comfy), comfy / "main.py", "--cpu", "--listen", "127.0.0.1", "--port", port,
         "--disable-auto-launch", "--disable-api-nodes", "--base-directory", folder,
-        "--database-url", f"sqlite:///{folder / 'comfyui.db'}", "--use-pytorch-cross-attention",
+        "--database-url", f"sqlite:///{folder / f'comfyui-{port}.db'}", "--use-pytorch-cross-attention",
         "--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK_NAME, *packs,
     ]
     with log.open("w") as output:
@@ -149,7 +156,7 @@ def running_server(comfy: Path, folder: Path, *packs: str) -> Iterator[Server]:
         )
     try:
         _await(process, f"127.0.0.1:{port}", log)
-        yield Server(f"127.0.0.1:{port}", folder, log)
+        yield Server(f"127.0.0.1:{port}", folder, log, process.pid)
     finally:
         process.kill()
         process.wait()

@@ -12,6 +12,7 @@ import host
 import numpy as np
 import pytest
 import random_models
+import soak
 import torch
 from comfy_server import PACK_NAME, Refused, running_server
 from PIL import Image
@@ -68,8 +69,13 @@ class RunsWhenRead:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A base directory with every file the workflows name, and some wrong ones."""
     folder = tmp_path_factory.mktemp("comfyui")
+    write_folder(folder)
+    return folder
+
+
+def write_folder(folder):
+    """A base directory with every file the workflows name, and some wrong ones."""
     models, inputs = folder / "models", folder / "input"
     for name in ("checkpoints", "cfld/half", "cfld/code", "controlnet", "loras", "upscale_models", "annotators"):
         (models / name).mkdir(parents=True)
@@ -92,6 +98,7 @@ def folder(tmp_path_factory):
     scene.save(inputs / "scene.png")
     (folder / "custom_nodes").mkdir()
     (folder / "custom_nodes" / WIRES).write_text(WIRES_CODE)
+    (folder / "custom_nodes" / soak.RUNS_OUT).write_text(soak.RUNS_OUT_CODE)
     (models / "cfld" / "dangling.safetensors").symlink_to("gone.safetensors")
     (models / "cfld" / "CAPITALS.SAFETENSORS").symlink_to(models / "cfld" / "cfld.safetensors")
     (models / "cfld" / "folder.safetensors").mkdir()
@@ -114,12 +121,11 @@ def folder(tmp_path_factory):
     else:
         for name in ("target_pose", "two_people"):
             photo.save(inputs / f"{name}.png")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def server(folder, comfy_path):
-    with running_server(comfy_path, folder, WIRES) as server:
+    with running_server(comfy_path, folder, WIRES, soak.RUNS_OUT) as server:
         yield server
 
 
@@ -423,3 +429,14 @@ def test_an_interrupted_prompt_leaves_nothing_behind(server):
     (picture,) = server.pictures(first)
     server.post("/free", {"unload_models": True, "free_memory": True})
     assert np.array_equal(pixels(picture), pixels(server.pictures(server.run(basic(seed=5)))[0]))
+
+
+def test_whatever_happens_to_a_prompt_the_next_is_the_graph_alone(server):
+    """An extract of `make soak`."""
+    alone = soak.simply_run(server, basic(seed=5))
+    watched = soak.Watched(server, 0)
+    for trouble in soak.TROUBLES:
+        trouble(server, basic())
+        assert np.array_equal(soak.simply_run(server, basic(seed=5)), alone), trouble.__name__
+        watched.look()
+    assert max(watched.files) - watched.files[0] <= soak.MOST_MORE_FILES
