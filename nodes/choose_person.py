@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..cfld_modules.messages import shortened
 from ..cfld_modules.poses.choosing import RULES, choose_person
 from ..cfld_modules.poses.keypoints import Pose, PoseError, write_pose_keypoints
+from ..cfld_modules.poses.metres import KEY, with_metres
 from ..cfld_modules.poses.reading import read_people
 from .types import CATEGORY, PoseType, check_choice
 
@@ -63,8 +64,11 @@ class CFLDChoosePerson(io.ComfyNode):
 
 
 def _alone(pose: Pose, written: Mapping) -> dict:
-    """A frame of one person; with hands, face and all else that is written, if its points are in our form already."""
-    (frame,) = write_pose_keypoints([pose])
+    """A frame of one person; with hands, face and all else that is written, if its points are in our form already.
+
+    What is in metres holds in any form.
+    """
+    (frame,) = with_metres(write_pose_keypoints([pose]), [written.get(KEY)])
     (person,) = frame["people"]
     if written.get("pose_keypoints_2d") == person["pose_keypoints_2d"]:
         return frame | {"people": [dict(written)]}

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from PIL import Image
 
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
+from ..cfld_modules.poses.metres import with_metres, written_metres
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
 from .types import CATEGORY, PoseType, read_poses
@@ -51,8 +52,10 @@ class CFLDPoseEditor(io.ComfyNode):
         is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
         if is_drawn:
             poses = read_poses(NODE, "pose_json", pose_json)
+            metres: list = [None] * len(poses)  # of what was drawn nobody knows the depth
         elif pose is not None:
             poses = read_poses(NODE, "pose", pose)
+            metres = written_metres(pose, poses)
         else:
             raise ValueError(
                 f"{NODE}: input 'pose_json' is empty; draw a pose, paste OpenPose JSON, or connect the input 'pose'"
@@ -65,7 +68,7 @@ class CFLDPoseEditor(io.ComfyNode):
             _put_behind(drawings, read_pictures(NODE, "background", background))
         # The widget offers a connected pose, once it is known, as the figure to start from.
         starting_point = {} if is_drawn else {"ui": {"pose_json": [json.dumps(frames)]}}
-        return io.NodeOutput(frames, image_batch(drawings), **starting_point)
+        return io.NodeOutput(with_metres(frames, metres), image_batch(drawings), **starting_point)
 
 
 def _on_canvas(pose: Pose, width: int, height: int) -> Pose:

@@ -11,8 +11,9 @@ from comfy_api.latest import io, ui
 from ..cfld_modules.checkpoints.whole_files import numbered_file, written_whole
 from ..cfld_modules.messages import short, shortened
 from ..cfld_modules.poses.keypoints import PoseError, write_pose_keypoints
+from ..cfld_modules.poses.metres import with_metres, written_metres
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
-from ..cfld_modules.poses.reading import parse_pose_json, read_people
+from ..cfld_modules.poses.reading import parse, read_people, read_pose_keypoints
 from .pictures import check_memory, image_batch
 from .types import CATEGORY, PoseType, check_choice, read_poses
 
@@ -59,10 +60,11 @@ class CFLDLoadPose(io.ComfyNode):
     def execute(cls, pose: str) -> io.NodeOutput:
         path = pose_path(pose)
         try:
-            poses = parse_pose_json(path.read_bytes())
+            written = parse(path.read_bytes())
+            poses = read_pose_keypoints(written)
         except (PoseError, OSError) as error:
             raise ValueError(shortened(f"Load Pose: input 'pose': '{pose}': {error}")) from error
-        return io.NodeOutput(write_pose_keypoints(poses))
+        return io.NodeOutput(with_metres(write_pose_keypoints(poses), written_metres(written, poses)))
 
 
 class CFLDSavePose(io.ComfyNode):

@@ -2,9 +2,11 @@
 
 from comfy_api.latest import io
 
-from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from ..cfld_modules.poses.retarget import retarget, retarget_motion
-from .types import CATEGORY, PoseType, check_choice, read_poses
+from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
+from ..cfld_modules.poses.lifting import lift_visible
+from ..cfld_modules.poses.metres import measured_again, with_metres, write_metres
+from ..cfld_modules.poses.retarget import AnyPose, retarget, retarget_motion
+from .types import CATEGORY, PoseType, check_choice, read_poses_in_metres
 
 NODE = "Retarget Pose"
 MOTIONS = ("stay", "follow")
@@ -38,19 +40,34 @@ class CFLDRetargetPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: object, reference: object, motion: str = "stay") -> io.NodeOutput:
         check_choice(NODE, "motion", motion, MOTIONS)
-        poses, references = read_poses(NODE, "pose", pose), read_poses(NODE, "reference", reference)
+        poses, metres = read_poses_in_metres(NODE, "pose", pose)
+        references, reference_metres = read_poses_in_metres(NODE, "reference", reference)
         count = max(len(poses), len(references))
         if not {len(poses), len(references)} <= {1, count}:
             raise ValueError(
                 f"{NODE}: input 'reference' has {len(references)} frames for {len(poses)} poses; give one, or as many"
             )
-        if motion == "follow":
-            if len(references) > 1:
-                raise ValueError(
-                    f"{NODE}: input 'reference' has {len(references)} frames, but motion 'follow' moves one body; give "
-                    "one frame, or set motion to 'stay'"
-                )
-            return io.NodeOutput(write_pose_keypoints(retarget_motion(poses, references[0])))
-        return io.NodeOutput(write_pose_keypoints([
-            retarget(poses[index % len(poses)], references[index % len(references)]) for index in range(count)
-        ]))
+        if motion == "follow" and len(references) > 1:
+            raise ValueError(
+                f"{NODE}: input 'reference' has {len(references)} frames, but motion 'follow' moves one body; give "
+                "one frame, or set motion to 'stay'"
+            )
+        if all(one is None for one in metres):
+            return io.NodeOutput(write_pose_keypoints(_retargeted(poses, references, motion)))
+        spaces = _retargeted(
+            [*map(lift_visible, poses, metres)], [*map(lift_visible, references, reference_metres)], motion
+        )
+        flat = [Pose(space.points[:, :2], space.width, space.height) for space in spaces]
+        written = [
+            write_metres(measured_again(space.points, metres[index % len(metres)]))
+            for index, space in enumerate(spaces)
+        ]
+        return io.NodeOutput(with_metres(write_pose_keypoints(flat), written))
+
+
+def _retargeted(poses: list[AnyPose], references: list[AnyPose], motion: str) -> list[AnyPose]:
+    """One a pair; of a single pose or reference there may be one for all."""
+    if motion == "follow":
+        return retarget_motion(poses, references[0])
+    count = max(len(poses), len(references))
+    return [retarget(poses[index % len(poses)], references[index % len(references)]) for index in range(count)]

@@ -2,11 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..cfld_modules.messages import shortened
-from ..cfld_modules.poses.keypoints import PoseError, write_pose_keypoints
-from ..cfld_modules.poses.metres import read_metres
+from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.turning import turntable
-from .types import CATEGORY, PoseType, check_finite, read_poses
+from .types import CATEGORY, PoseType, check_finite, read_poses_in_metres
 
 NODE = "Turn Pose"
 
@@ -49,10 +47,6 @@ class CFLDTurnPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: object, angle: float, tilt: float, frames: int) -> io.NodeOutput:
         check_finite(NODE, angle=angle, tilt=tilt)
-        poses = read_poses(NODE, "pose", pose)
-        try:
-            metres = read_metres(pose, poses)
-        except PoseError as error:
-            raise ValueError(shortened(f"{NODE}: input 'pose': {error}")) from error
+        poses, metres = read_poses_in_metres(NODE, "pose", pose)
         views = [turntable(*one, angle, tilt, frames) for one in zip(poses, metres, strict=True)]
         return io.NodeOutput(write_pose_keypoints([view for turned in views for view in turned]))

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from cfld_modules.mannequins.benchmark import sample_identity, sample_pose
+from cfld_modules.mannequins.body import key_points
+from cfld_modules.mannequins.skeleton import articulate
 from cfld_modules.poses.keypoints import LIMBS, MIRROR, Pose, mirror
+from cfld_modules.poses.lifting import SpatialPose
+from cfld_modules.poses.metres import brought_to_picture, measured_again
 from cfld_modules.poses.retarget import retarget, retarget_motion
 
 ARMS_AND_LEGS = [(2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13)]
@@ -230,3 +235,58 @@ def test_the_size_of_a_motion_does_not_flicker_with_a_limb_that_points_at_the_vi
         for points in (STANDING, arms)
     )
     assert pointing == pytest.approx(plain)
+
+
+# --- In space ---------------------------------------------------------------------------------------------------------
+
+
+def mannequin(seed: int, pose_seed: int = 3, height: float = 300.0) -> SpatialPose:
+    """Somebody's joints in space, in pixels, in front of a canvas."""
+    identity = sample_identity(seed)
+    joints = key_points(identity, articulate(sample_pose(pose_seed), identity.proportions))
+    return SpatialPose(joints * height, 352, 512)
+
+
+def reaching(space: SpatialPose) -> SpatialPose:
+    """The same, the right forearm pointing nearly at the viewer."""
+    points = space.points.copy()
+    forearm = np.linalg.norm(points[4] - points[3])
+    points[4] = points[3] + forearm * np.array([0.1, 0.0, -np.sqrt(0.99)])
+    return SpatialPose(points, space.width, space.height)
+
+
+def test_in_space_to_itself_is_the_identity() -> None:
+    space = mannequin(1)
+    np.testing.assert_allclose(retarget(space, space).points, space.points, rtol=0, atol=1e-6)
+    for moved in retarget_motion([space, space], space):
+        np.testing.assert_allclose(moved.points, space.points, rtol=0, atol=1e-6)
+
+
+def test_in_space_a_forearm_that_points_at_the_viewer_stays_short_in_the_picture() -> None:
+    pose, child = reaching(mannequin(1)), mannequin(2, height=180.0)
+    moved = retarget(pose, child).points
+    for parent, joint in ARMS_AND_LEGS:
+        vector, before = moved[joint] - moved[parent], pose.points[joint] - pose.points[parent]
+        wanted = child.points[joint] - child.points[parent]
+        assert np.linalg.norm(vector) == pytest.approx(np.linalg.norm(wanted)), "the length is the child's, in space"
+        np.testing.assert_allclose(vector / np.linalg.norm(vector), before / np.linalg.norm(before), atol=1e-9)
+    flat, flat_child = (Pose(space.points[:, :2], 352, 512) for space in (pose, child))
+    shown, in_picture = np.linalg.norm(moved[4, :2] - moved[3, :2]), length(retarget(flat, flat_child), 3, 4)
+    assert shown == pytest.approx(0.1 * np.linalg.norm(child.points[4] - child.points[3]))
+    assert in_picture > 3 * shown, "without the third dimension nobody knows"
+
+
+def test_metres_of_a_retargeted_pose_lie_over_it_and_keep_its_size() -> None:
+    pose, child = mannequin(1), mannequin(2, height=180.0)
+    metres = (pose.points - pose.points[[8, 11]].mean(axis=0)) / 170.0
+    moved = retarget(pose, child)
+    again = measured_again(moved.points, metres)
+    assert again is not None
+    np.testing.assert_allclose(again[[8, 11]].mean(axis=0), 0, atol=1e-9)
+    assert np.linalg.norm(again - again.mean(axis=0)) == pytest.approx(np.linalg.norm(metres - metres.mean(axis=0)))
+    back = brought_to_picture(again, Pose(moved.points[:, :2], 352, 512))
+    assert back is not None
+    np.testing.assert_allclose(back - back.mean(axis=0), moved.points - moved.points.mean(axis=0), atol=1e-6)
+    few = metres.copy()
+    few[2:] = np.nan
+    assert measured_again(moved.points, few) is None and measured_again(moved.points, None) is None

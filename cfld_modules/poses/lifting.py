@@ -8,7 +8,7 @@ Space is the picture's own: x to the right and y down in its pixels, z away from
 without perspective.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -105,6 +105,12 @@ def lift(pose: Pose, metres: np.ndarray | None = None) -> SpatialPose:
     points[visible, :2] = pose.points[visible]
     points[~_known(pose, points)] = np.nan
     return SpatialPose(points, pose.width, pose.height)
+
+
+def lift_visible(pose: Pose, metres: np.ndarray | None = None) -> SpatialPose:
+    """As `lift`, without what the picture does not show."""
+    space = lift(pose, metres)
+    return replace(space, points=np.where(pose.visible[:, None], space.points, np.nan))
 
 
 def _known(pose: Pose, points: np.ndarray) -> np.ndarray:

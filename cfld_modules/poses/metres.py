@@ -6,6 +6,7 @@ null, is missing.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,21 +25,48 @@ def read_metres(value: object, poses: Sequence[Pose]) -> list[np.ndarray | None]
     Raises:
         PoseError: where the list is not what it should be.
     """
+    found = _found_metres(value, poses)
+    return [one and _read_person(one[1], pose, one[0]) for one, pose in zip(found, poses, strict=True)]
+
+
+def written_metres(value: object, poses: Sequence[Pose]) -> list[Any]:
+    """As `read_metres`, but as they are written, for whoever passes them on: who uses them judges them."""
+    return [one and one[1] for one in _found_metres(value, poses)]
+
+
+def write_metres(metres: np.ndarray | None) -> list[float]:
+    """(18, 3), NaN where missing -> `pose_keypoints_3d`: confidence 1, or 0, 0, 0, 0 where missing; empty for None."""
+    if metres is None:
+        return []
+    known = ~np.isnan(metres).any(axis=1, keepdims=True)
+    return np.hstack([np.where(known, metres, 0.0), known]).ravel().tolist()
+
+
+def with_metres(frames: Sequence[dict], written: Sequence[Any]) -> list[dict]:
+    """Frames of one person each, with `pose_keypoints_3d` where there are any."""
+    return [
+        frame | {"people": [frame["people"][0] | {KEY: metres}]} if metres else frame
+        for frame, metres in zip(frames, written, strict=True)
+    ]
+
+
+def _found_metres(value: object, poses: Sequence[Pose]) -> list[tuple[str, Any] | None]:
+    """For each pose where its list is, for messages, and the list; None where there is none."""
     value = parse(value) if isinstance(value, str | bytes) else value
     frames = value if isinstance(value, list | tuple) else [value]
     if len(frames) != len(poses) or not all(isinstance(frame, dict) for frame in frames):
         return [None] * len(poses)  # a dialect of another tool; none of them has the key
     return [
-        _read_frame(frame, pose, f"frame {number}")
+        _found_in_frame(frame, pose, f"frame {number}")
         for number, (frame, pose) in enumerate(zip(frames, poses, strict=True), 1)
     ]
 
 
-def _read_frame(frame: dict, pose: Pose, where: str) -> np.ndarray | None:
+def _found_in_frame(frame: dict, pose: Pose, where: str) -> tuple[str, Any] | None:
     people = frame.get("people")
     for number, person in enumerate(people if isinstance(people, list | tuple) else [], 1):
         if isinstance(person, dict) and person.get(KEY) and _is(person, frame, pose):
-            return _read_person(person[KEY], pose, f"{where}, person {number}, {KEY}")
+            return f"{where}, person {number}, {KEY}", person[KEY]
     return None
 
 
@@ -87,10 +115,26 @@ def _likeness(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def brought_to_picture(metres: np.ndarray, pose: Pose) -> np.ndarray | None:
-    """(18, 3) in pixels, laid over the pose's visible points, z 0 in their mean; None with fewer than two of them."""
+    """(18, 3) in pixels, laid over the pose's visible points, z 0 in their mean; None with too few to lay it over."""
     both = pose.visible & ~np.isnan(metres).any(axis=1)
-    if both.sum() < 2:
+    if both.sum() < ENOUGH_TO_COMPARE:
         return None
     offsets, seen = metres - metres[both].mean(axis=0), pose.points[both] - pose.points[both].mean(axis=0)
     scale = np.linalg.norm(seen) / np.linalg.norm(offsets[both, :2])
     return offsets * scale + (*pose.points[both].mean(axis=0), 0.0)
+
+
+def measured_again(points: np.ndarray, metres: np.ndarray | None) -> np.ndarray | None:
+    """(18, 3) in pixels -> in metres from the mid hip, as large, all in all, as `metres` of the same joints.
+
+    None where these are none, or too few to compare.
+    """
+    if metres is None:
+        return None
+    both = ~np.isnan(points + metres).any(axis=1)
+    if both.sum() < ENOUGH_TO_COMPARE:
+        return None
+    size, wanted = (np.linalg.norm(space[both] - space[both].mean(axis=0)) for space in (points, metres))
+    hips = points[[8, 11]].mean(axis=0)
+    origin = points[both].mean(axis=0) if np.isnan(hips).any() else hips
+    return (points - origin) * (wanted / size)

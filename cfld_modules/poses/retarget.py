@@ -1,16 +1,25 @@
 """Retargeting: one person's pose on another person's skeleton.
 
-All lengths are lengths in the picture. Arms, legs and torso take the reference's as they are: a limb of the pose that
-points at the viewer is as long as the reference's, too. Widths cannot: shoulders and hips look narrow from the side
-whoever's they are, and a profile would get the shoulders of a front view. Hence a width is the reference's only while
-it stays within `BUILD` of what the overall scale says; the rest of the difference is the view, and the pose's.
+All lengths of a `Pose` are lengths in the picture. Arms, legs and torso take the reference's as they are: a limb of
+the pose that points at the viewer is as long as the reference's, too. Widths cannot: shoulders and hips look narrow
+from the side whoever's they are, and a profile would get the shoulders of a front view. Hence a width is the
+reference's only while it stays within `BUILD` of what the overall scale says; the rest of the difference is the view,
+and the pose's.
+
+Of two `SpatialPose` the same is done in space: lengths are lengths in space, so that a limb that points at the viewer
+stays short in the picture, and the depth comes along.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from .keypoints import MIRROR, Pose
+from .lifting import SpatialPose
+
+AnyPose = TypeVar("AnyPose", Pose, SpatialPose)
 
 ROUNDING = 1e-6  # pixels; a width below this is none
 BUILD = 1.3
@@ -24,7 +33,7 @@ _SHOULDERS, _HIPS, _ANKLES = [2, 5], [8, 11], [10, 13]
 _TORSO = [_NECK, *_SHOULDERS, *_HIPS]
 
 
-def retarget(pose: Pose, reference: Pose) -> Pose:
+def retarget(pose: AnyPose, reference: AnyPose) -> AnyPose:
     """`pose` with the proportions, the size and the place of `reference`, on the canvas of `reference`.
 
     Directions are those of `pose`. From `reference` come the lengths of upper arms, forearms, thighs and shins, the
@@ -40,7 +49,7 @@ def retarget(pose: Pose, reference: Pose) -> Pose:
     scale = _overall_scale(pose.points, reference.points) or reference.height / pose.height
     points, wanted = pose.points * scale, reference.points
     _set_length(points, _NECK, _HIPS, [*_LEGS[0], *_LEGS[1]], _length(wanted, _NECK, _HIPS))
-    _set_width(points, _ARMS, points[_NECK] if pose.visible[_NECK] else _centre(points, _SHOULDERS), wanted)
+    _set_width(points, _ARMS, _centre(points, _SHOULDERS) if np.isnan(points[_NECK]).any() else points[_NECK], wanted)
     _set_width(points, _LEGS, _centre(points, _HIPS), wanted)
     for chain in _ARMS + _LEGS:
         for end in (1, 2):
@@ -50,10 +59,10 @@ def retarget(pose: Pose, reference: Pose) -> Pose:
                 length = _length(wanted, MIRROR[parent], [MIRROR[joint]])
             _set_length(points, parent, [joint], chain[end:], length)
     _set_head_size(points, wanted)
-    return Pose(points + _to_place(points, wanted), reference.width, reference.height)
+    return replace(reference, points=_moved(points, _to_place(points, wanted)))
 
 
-def retarget_motion(poses: Sequence[Pose], reference: Pose) -> list[Pose]:
+def retarget_motion(poses: Sequence[AnyPose], reference: AnyPose) -> list[AnyPose]:
     """Frames of one movement on the body of `reference`: each as `retarget` has it, but for its place.
 
     The first stands where `reference` does. The others are moved from there as the person moves in `poses`: the torso
@@ -65,11 +74,11 @@ def retarget_motion(poses: Sequence[Pose], reference: Pose) -> list[Pose]:
     scale = float(np.median(scales)) if scales else reference.height / poses[0].height
     first, still_first = poses[0].points, still[0].points
 
-    def shift(pose: Pose, result: Pose) -> np.ndarray:
+    def shift(pose: AnyPose, result: AnyPose) -> np.ndarray:
         return scale * _to_place(first, pose.points) - _to_place(still_first, result.points)
 
     return [
-        Pose(result.points + shift(pose, result), result.width, result.height)
+        replace(result, points=_moved(result.points, shift(pose, result)))
         for pose, result in zip(poses, still, strict=True)
     ]
 
@@ -112,7 +121,7 @@ def _to_place(points: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """(x, y) from where the person is to where the reference stands."""
     both = [joint for joint in range(18) if not np.isnan(points[joint] + wanted[joint]).any()]
     anchor = [joint for joint in both if joint in _TORSO] or both or list(range(18))
-    x, y = _centre(wanted, anchor) - _centre(points, anchor)
+    x, y = (_centre(wanted, anchor) - _centre(points, anchor))[:2]
     floor, wanted_floor = _floor(points), _floor(wanted)
     return np.array([x, y if np.isnan(floor + wanted_floor) else wanted_floor - floor])
 
@@ -130,7 +139,12 @@ def _length(points: np.ndarray, start: int, ends: list[int]) -> float:
 def _centre(points: np.ndarray, joints: list[int]) -> np.ndarray:
     """Mean of those of the joints that are there, NaN if none is."""
     there = points[joints][~np.isnan(points[joints]).any(axis=1)]
-    return there.mean(axis=0) if len(there) else np.full(2, np.nan)
+    return there.mean(axis=0) if len(there) else np.full(points.shape[1], np.nan)
+
+
+def _moved(points: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """All points, by (x, y) in the picture."""
+    return points + np.pad(shift, (0, points.shape[1] - 2))
 
 
 def _move(points: np.ndarray, joints: list[int] | tuple[int, ...], shift: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 import json
 
+import folder_paths
 import numpy as np
 import pytest
 from host import PACK
@@ -46,6 +47,47 @@ def test_metres_on_the_wire_are_used():
     near, far = (reading.read_pose_keypoints(execute(in_metres(load("a_pose")[0], z), 90.0))[0] for z in (-0.4, 0.4))
     wrists = [4, 7]
     assert (np.nan_to_num(near.points[wrists, 0], nan=-np.inf) < np.nan_to_num(far.points[wrists, 0], nan=np.inf)).all()
+
+
+def wrists_of(frames):
+    """The wrists' x at an angle of 90: how far they are from the viewer."""
+    (pose,) = reading.read_pose_keypoints(execute(frames, 90.0))
+    return np.nan_to_num(pose.points[[4, 7], 0], nan=np.inf)
+
+
+@pytest.mark.parametrize("route", ["load", "load normalised", "choose", "choose normalised", "edit", "retarget"])
+def test_the_nodes_between_keep_the_metres(route, tmp_path, monkeypatch):
+    """What comes near by its metres, comes near when it is turned, whichever nodes the pose has come through."""
+    monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
+
+    def through(frame):
+        if route.endswith("normalised"):
+            points = np.reshape(frame["people"][0]["pose_keypoints_2d"], (18, 3)) / (352, 512, 1)
+            person = frame["people"][0] | {"pose_keypoints_2d": points.ravel().tolist()}
+            frame = frame | {"people": [person]}
+        match route.split()[0]:
+            case "load":
+                (tmp_path / "pose.json").write_text(json.dumps([frame]))
+                return nodes.CFLDLoadPose.execute("pose.json").result[0]
+            case "choose":
+                return nodes.CFLDChoosePerson.execute([frame], "leftmost", 1, "error").result[0]
+            case "edit":
+                return nodes.CFLDPoseEditor.execute("", 704, 1024, pose=[frame]).result[0]
+            case "retarget":
+                return nodes.CFLDRetargetPose.execute([frame], load("standing_front")).result[0]
+
+    near, far = (wrists_of(through(in_metres(load("a_pose")[0], depth))) for depth in (-0.4, 0.4))
+    assert (near + 50 < far).all()
+
+
+def test_a_retargeted_pose_is_shorter_where_it_comes_near():
+    """Of a forearm that metres say to come towards the viewer, the picture shows less than of the reference's."""
+    (flat,), (near,) = (
+        reading.read_pose_keypoints(nodes.CFLDRetargetPose.execute(pose, load("standing_front")).result[0])
+        for pose in (load("a_pose"), [in_metres(load("a_pose")[0], -0.4)])
+    )
+    forearms = [np.linalg.norm(pose.points[[4, 7]] - pose.points[[3, 6]], axis=1) for pose in (flat, near)]
+    assert (forearms[1] < 0.8 * forearms[0]).all()
 
 
 def test_errors_name_the_node_and_its_input():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..keypoints import Pose, write_pose_keypoints
+from ..metres import KEY, write_metres
 
 
 class DetectionError(ValueError):
@@ -30,16 +31,14 @@ class DetectedPerson:
 def people_frame(people: Sequence[DetectedPerson], width: int, height: int) -> dict:
     """One POSE_KEYPOINT frame with all the people of a picture of `width` x `height`; the list may be empty.
 
-    A person whose points are known in space has them under `pose_keypoints_3d`, a key of this pack alone: a list of
-    18 x (x, y, z, confidence) in metres as in `DetectedPerson`, confidence 1, or 0, 0, 0, 0 where missing.
+    A person whose points are known in space has them under `pose_keypoints_3d`, see `metres`.
     """
     written = []
     for person in people:
         (frame,) = write_pose_keypoints([person.pose])
         (entry,) = frame["people"]
         if person.metres is not None:
-            known = ~np.isnan(person.metres).any(axis=1, keepdims=True)
-            entry["pose_keypoints_3d"] = np.hstack([np.where(known, person.metres, 0.0), known]).ravel().tolist()
+            entry[KEY] = write_metres(person.metres)
         written.append(entry)
     return {"people": written, "canvas_width": width, "canvas_height": height}
 
