@@ -20,7 +20,9 @@ from .training import training_requirements
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("output/turning"), help="folder to write (%(default)s)")
     parser.add_argument("--mannequins", type=int, default=800, help="whose joints are lifted (%(default)s)")
-    parser.add_argument("--people", type=int, default=1, help="on the demo model's turntable; 0 for none (%(default)s)")
+    parser.add_argument(
+        "--people", type=int, default=12, help="on the demo model's turntable; 0 for none (%(default)s)"
+    )
     parser.add_argument(
         "--poses", type=Path, nargs="+", default=[], metavar="JSON",
         help="key points with pose_keypoints_3d, which are then compared with what the lifter says",
