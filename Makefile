@@ -3,7 +3,7 @@ VENV := .venv/bin/python
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: venv demo test lint unit host js browser bench composition fuzz soak clean
+.PHONY: venv demo test lint unit host js browser bench composition demo-figures fuzz soak clean
 
 venv: .venv/installed
 
@@ -39,6 +39,14 @@ composition: venv
 	@sed -i '/^| graph/,$$d' docs/composition.md
 	@printf '| graph | largest difference | at most |\n|---|---|---|\n' >> docs/composition.md
 	@python=$$($(VENV) tests/host/host.py) && COMPOSITION_TABLE=docs/composition.md $$python -m pytest tests/host/test_composition_*.py
+
+# What docs/editing.md and docs/turning.md say of the demo model: pictures into web/docs/images, figures into output/ and
+# to the terminal. To be run when the demo model has changed.
+demo-figures: venv
+	@python=$$($(VENV) tests/host/host.py) && mkdir -p output && $$python benchmarks/editing.py | tee output/editing.json
+	rm -rf output/augmentation
+	$(VENV) -m benchmarks.augmentation --out output/augmentation
+	$(VENV) -m cfld_modules evaluate-turning --people 12
 
 js:
 	@if command -v node > /dev/null; then node --test tests/js/*.test.mjs; \
