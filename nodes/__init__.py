@@ -12,6 +12,7 @@ from .choose_person import CFLDChoosePerson
 from .demo_models import CFLDDemoModels, CFLDDemoPerson
 from .detect_pose import WEIGHTS_FOLDER, CFLDDetectPose
 from .encoder import CFLDPromptEncoder
+from .fit_pose_to_mask import CFLDFitPoseToMask
 from .guider import CFLDGuiderNode
 from .hga import CFLDApplyHGA
 from .loader import CFLDLoader
@@ -36,6 +37,6 @@ class CFLDExtension(ComfyExtension):
         return [
             CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDLoadPose,
             CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDChoosePerson, CFLDRetargetPose, CFLDTurnPose,
-            CFLDSavePose, CFLDBlendAppearance, CFLDSaveAppearance, CFLDLoadAppearance, CFLDPoseMask, CFLDDemoModels,
-            CFLDDemoPerson,
+            CFLDSavePose, CFLDBlendAppearance, CFLDSaveAppearance, CFLDLoadAppearance, CFLDPoseMask, CFLDFitPoseToMask,
+            CFLDDemoModels, CFLDDemoPerson,
         ]
