@@ -1,14 +1,17 @@
 """Pose Editor: key points drawn in the page's widget, typed or sent by API."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import torch
 from comfy_api.latest import io
 from PIL import Image
 
-from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
-from ..cfld_modules.poses.metres import with_metres, written_metres
+from ..cfld_modules.messages import shortened
+from ..cfld_modules.poses.detection.people import DetectedPerson, people_frame
+from ..cfld_modules.poses.keypoints import Pose, PoseError
+from ..cfld_modules.poses.metres import read_metres
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
 from .types import CATEGORY, PoseType, read_poses
@@ -29,8 +32,8 @@ class CFLDPoseEditor(io.ComfyNode):
             inputs=[
                 io.String.Input(
                     "pose_json", multiline=True, default="",
-                    tooltip="OpenPose JSON: what the editor drew, or your own. Several frames are several poses. "
-                    "Empty: the connected pose is passed on.",
+                    tooltip="OpenPose JSON: what the editor drew, or your own. Several frames are several poses; of "
+                    "several people in one the chosen one is passed on. Empty: the connected pose is.",
                 ),
                 io.Int.Input("width", default=352, min=16, max=16384, tooltip="Width of the canvas in pixels."),
                 io.Int.Input("height", default=512, min=16, max=16384, tooltip="Height of the canvas in pixels."),
@@ -40,7 +43,7 @@ class CFLDPoseEditor(io.ComfyNode):
                 io.Image.Input("background", optional=True, tooltip="A picture to trace; drawn behind the skeleton."),
             ],
             outputs=[
-                PoseType.Output("pose", tooltip="The key points, on a canvas of width x height."),
+                PoseType.Output("pose", tooltip="The key points of the chosen person, on a canvas of width x height."),
                 io.Image.Output("image", tooltip="The drawing, over the background where one is connected."),
             ],
         )
@@ -51,24 +54,36 @@ class CFLDPoseEditor(io.ComfyNode):
     ) -> io.NodeOutput:
         is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
         if is_drawn:
-            poses = read_poses(NODE, "pose_json", pose_json)
-            metres: list = [None] * len(poses)  # of what was drawn nobody knows the depth
+            people = _read_people("pose_json", pose_json)
         elif pose is not None:
-            poses = read_poses(NODE, "pose", pose)
-            metres = written_metres(pose, poses)
+            people = _read_people("pose", pose)
         else:
             raise ValueError(
                 f"{NODE}: input 'pose_json' is empty; draw a pose, paste OpenPose JSON, or connect the input 'pose'"
             )
-        check_memory(NODE, len(poses), width, height)
-        poses = [_on_canvas(one, width, height) for one in poses]
-        frames = write_pose_keypoints(poses)
-        drawings = [draw_pose(one, width, height) for one in poses]
+        check_memory(NODE, len(people), width, height)
+        people = [replace(person, pose=_on_canvas(person.pose, width, height)) for person in people]
+        frames = [people_frame([person], width, height) for person in people]
+        drawings = [draw_pose(person.pose, width, height) for person in people]
         if background is not None:
             _put_behind(drawings, read_pictures(NODE, "background", background))
-        # The widget offers a connected pose, once it is known, as the figure to start from.
-        starting_point = {} if is_drawn else {"ui": {"pose_json": [json.dumps(frames)]}}
-        return io.NodeOutput(with_metres(frames, metres), image_batch(drawings), **starting_point)
+        # The widget offers a connected pose, once it is known, as the figure to start from, with everybody in it.
+        starting_point = {} if is_drawn else {"ui": {"pose_json": [_text(pose)]}}
+        return io.NodeOutput(frames, image_batch(drawings), **starting_point)
+
+
+def _read_people(name: str, value: object) -> list[DetectedPerson]:
+    """Of each frame the chosen person, else the largest, in space too where it is known."""
+    poses = read_poses(NODE, name, value)
+    try:
+        metres = read_metres(value, poses)
+    except PoseError as error:
+        raise ValueError(shortened(f"{NODE}: input '{name}': {error}")) from error
+    return [DetectedPerson(*one) for one in zip(poses, metres, strict=True)]
+
+
+def _text(pose: object) -> str:
+    return pose if isinstance(pose, str) else json.dumps(pose, default=float)  # of other nodes' NumPy numbers
 
 
 def _on_canvas(pose: Pose, width: int, height: int) -> Pose:

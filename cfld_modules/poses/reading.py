@@ -8,7 +8,8 @@ The dialects are in `dialects`. What is decided where they leave it open:
 * The canvas size is always needed (OpenPose's own files lack it): guessing it would silently move the person. It is
   checked: a person who is mostly outside was found in a picture of another size. But a close-up, with head and
   shoulders in the picture, may have any number of joints below it.
-* Of several people the one with the largest bounding box is taken. A frame in which nobody has a single point is an
+* Of several people the one with `"chosen": true` is taken, as the pose editor marks it, else the one with the largest
+  bounding box. A frame in which nobody has a single point is an
   error, also where the array is there but empty: a detector that found nobody writes just that.
 """
 
@@ -24,17 +25,20 @@ from .body_layouts import Layout, in_any_order, in_order
 from .dialects import EXPECTED, MOST_FRAMES, Body, Frame, check_number, read_frames
 from .keypoints import Pose, PoseError, box_area
 
+CHOSEN_KEY = "chosen"
+"""Of a person in a frame of several: this one is CFLD's."""
+
 NORMALISED_REACH = 4.0
 _HEAD_AND_SHOULDERS = [0, 1, 2, 5, 14, 15, 16, 17]
 _MOST_NEGATIVE = 1 / 3  # of a person's points in shares of the canvas
 
 
 def read_pose_keypoints(value: object) -> list[Pose]:
-    """POSE_KEYPOINT in any dialect, or its text -> for each frame the largest person in it.
+    """POSE_KEYPOINT in any dialect, or its text -> for each frame the person who is chosen in it, else the largest.
 
     Raises PoseError where there is no frame, a frame shows nobody, or anything in it is not what it should be.
     """
-    return [_largest(frame, poses) for frame, poses in _read(value)]
+    return [_chosen(frame, poses) for frame, poses in _read(value)]
 
 
 def read_people(value: object) -> list[list[tuple[Pose, Mapping]]]:
@@ -120,7 +124,7 @@ def _check_shares(points: np.ndarray, where: str) -> None:
         )
 
 
-def _largest(frame: Frame, poses: list[Pose]) -> Pose:
+def _chosen(frame: Frame, poses: list[Pose]) -> Pose:
     people = [pose for pose in poses if pose.visible.any()]
     if not people:
         found = f"of {len(poses)} found in it, nobody has a single sure point" if poses else "nobody is in it"
@@ -128,7 +132,11 @@ def _largest(frame: Frame, poses: list[Pose]) -> Pose:
             f"Key points, {frame.where}: {found}. If a detector made it, look at the detector's own picture: "
             "it may need another model or a picture in which the person is larger; else leave this frame out."
         )
-    pose = max(people, key=box_area)
+    marked = (
+        pose for pose, body in zip(poses, frame.people, strict=True)
+        if body.written.get(CHOSEN_KEY) is True and pose.visible.any()
+    )
+    pose = next(marked, None) or max(people, key=box_area)
     _check_place(pose, frame.where)
     return pose
 

@@ -27,6 +27,13 @@ def frame(body: list, **more: object) -> dict:
     return {"people": [{"pose_keypoints_2d": body, **more}], **SIZE}
 
 
+def several(people: list[list], chosen: int | None = None) -> dict:
+    entries = [{"pose_keypoints_2d": flat(points)} for points in people]
+    if chosen is not None:
+        entries[chosen]["chosen"] = True
+    return {"people": entries, **SIZE}
+
+
 def pairs(points: list) -> list:
     return [list(point) if point else None for point in points]
 
@@ -126,6 +133,9 @@ cases = [
         "a collection of named poses",
         {"standing": frame(flat(FIGURE)), "moved": frame(flat(moved(1, 20)))}, FIGURE, moved(1, 20),
     ),
+    case("of two people the larger", several([moved(0.5), FIGURE]), FIGURE),
+    case("of two people the one who is marked as chosen", several([FIGURE, moved(0.5)], 1), moved(0.5)),
+    case("a mark on somebody who is nowhere", several([FIGURE, [None] * 18], 1), FIGURE),
     {"name": "a Python value pasted as text", "text": pasted, "points": [pairs(FIGURE)]},
     {"name": "a Python value of tuples", "text": f"({pasted[1:-1]},)", "points": [pairs(FIGURE)]},
     *({"name": name, "value": value, "error": error} for name, (value, error) in ERRORS.items()),

@@ -315,6 +315,32 @@ def test_the_connected_pose_is_used_while_nothing_is_drawn(empty):
     assert pose == load("sitting_on_chair_front") and image.shape == (1, 512, 352, 3)
 
 
+def test_of_several_people_the_chosen_one_is_passed_on():
+    """One person, with the third dimension; the widget gets everybody."""
+    (large,), (small,) = load("standing_front"), load("waving")
+    small["people"][0]["pose_keypoints_2d"] = [
+        number / 2 if index % 3 < 2 else number for index, number in enumerate(small["people"][0]["pose_keypoints_2d"])
+    ]
+    x_y = np.array(small["people"][0]["pose_keypoints_2d"]).reshape(18, 3)
+    metres = np.column_stack([x_y[:, :2] / 100, np.linspace(0, 0.2, 18), np.ones(18)]).ravel().tolist()
+    other = {**small["people"][0], "pose_keypoints_3d": metres, "chosen": True}
+    frame = {**large, "people": [large["people"][0], other]}
+    pose, _ = result(nodes.CFLDPoseEditor, json.dumps([frame]), 352, 512)
+    np.testing.assert_array_equal(points(pose), points([small]))
+    assert pose[0]["people"][0]["pose_keypoints_3d"] == metres
+    score = np.float32(1)  # as the frames of other nodes have it
+    other["hand_left_keypoints_2d"] = [3.0, 4.0, score] * 21
+    output = nodes.CFLDPoseEditor.execute("", 352, 512, pose=[frame])
+    assert output.result[0] == pose and json.loads(output.ui["pose_json"][0]) == [frame]
+
+
+def test_metres_that_do_not_lie_over_the_picture_are_named():
+    (frame,) = load("waving")
+    frame["people"][0]["pose_keypoints_3d"] = [1.0, 2.0]
+    with pytest.raises(ValueError, match=r"^Pose Editor: input 'pose_json': .* pose_keypoints_3d: must be"):
+        nodes.CFLDPoseEditor.execute(json.dumps([frame]), 352, 512)
+
+
 def test_what_is_drawn_comes_before_what_is_connected():
     drawn = json.dumps(load("a_pose"))
     assert result(nodes.CFLDPoseEditor, drawn, 352, 512, pose=load("sitting_on_chair_front"))[0] == load("a_pose")

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import {
-  boneAt, boundsOf, centreOf, estimateJoint, fitPose, hideJoint, jointAt, mirrorPose, moveJoint, moveLimb, rotatePose,
-  scalePose, swingLimb, translatePose
+  boneAt, boundsOf, centreOf, estimateJoint, fitPose, hideJoint, jointAt, mirrorPose, moveJoint, moveLimb, rotation,
+  scaling, swingLimb, translation
 } from '../../web/js/pose_editor/geometry.js'
 import { BONES, MIRROR, NECK, PARENT, STANDING, limb } from '../../web/js/pose_editor/skeleton.js'
 
@@ -19,6 +19,8 @@ function assertClose(actual, expected, tolerance = 1e-9) {
     assert.ok(distance <= tolerance, `joint ${joint}: ${point} is not ${expected[joint]}`)
   })
 }
+
+const moved = (pose, move) => pose.map((point) => move(point))
 
 const boneLengths = (pose) =>
   BONES.map(([from, to]) => Math.hypot(pose[to][0] - pose[from][0], pose[to][1] - pose[from][1]))
@@ -57,14 +59,13 @@ test('swinging a limb keeps every length and points the bone where it was dragge
 
 test('rotations, scalings and translations are undone by their inverses', () => {
   const centre = [40, 300]
-  assertClose(rotatePose(rotatePose(POSE, 0.7, centre), -0.7, centre), POSE)
-  assertClose(scalePose(scalePose(POSE, 1.7, centre), 1 / 1.7, centre), POSE)
-  assertClose(translatePose(translatePose(POSE, [3, 4]), [-3, -4]), POSE)
+  assertClose(moved(moved(POSE, rotation(0.7, centre)), rotation(-0.7, centre)), POSE)
+  assertClose(moved(moved(POSE, scaling(1.7, centre)), scaling(1 / 1.7, centre)), POSE)
+  assertClose(moved(moved(POSE, translation([3, 4])), translation([-3, -4])), POSE)
 })
 
 test('a quarter turn is clockwise on the screen', () => {
-  const turned = rotatePose(POSE.with(0, [10, 0]), Math.PI / 2, [0, 0])
-  assertClose([turned[0]], [[0, 10]])
+  assertClose([rotation(Math.PI / 2, [0, 0])([10, 0])], [[0, 10]])
 })
 
 test('mirroring swaps left and right in place, and twice is the identity', () => {
@@ -84,12 +85,13 @@ test('a mirrored pose without any joint stays one', () => {
 
 test('a pose on another canvas keeps its proportions and is centred', () => {
   const fitted = fitPose(POSE, STANDING, { width: 1024, height: 512 })
-  assertClose(fitted, translatePose(POSE, [(1024 - 352) / 2, 0]))
-  assertClose(fitPose(POSE, CANVAS, { width: 176, height: 900 }), translatePose(scalePose(POSE, 0.5, [0, 0]), [0, 322]))
+  assertClose(fitted, moved(POSE, translation([(1024 - 352) / 2, 0])))
+  const halved = moved(moved(POSE, scaling(0.5, [0, 0])), translation([0, 322]))
+  assertClose(fitPose(POSE, CANVAS, { width: 176, height: 900 }), halved)
 })
 
 test('a hidden joint is looked for where the standing figure has it, at the size and turn of the figure', () => {
-  const small = scalePose(POSE, 0.5, [0, 0])
+  const small = moved(POSE, scaling(0.5, [0, 0]))
   assertClose([estimateJoint(hideJoint(small, R_WRIST), R_WRIST, CANVAS)], [small[R_WRIST]])
   const fromBehind = mirrorPose(POSE).map((_, joint) => mirrorPose(POSE)[MIRROR[joint]])
   assertClose([estimateJoint(hideJoint(fromBehind, R_WRIST), R_WRIST, CANVAS)], [fromBehind[R_WRIST]])

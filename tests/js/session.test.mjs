@@ -3,6 +3,7 @@ import { test } from 'node:test'
 
 import { amend, record, redo, startHistory, undo } from '../../web/js/pose_editor/history.js'
 import { PoseError, decodePoses, encodePoses } from '../../web/js/pose_editor/openpose_json.js'
+import { newPerson } from '../../web/js/pose_editor/people.js'
 import { PoseSession } from '../../web/js/pose_editor/session.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 
@@ -48,7 +49,7 @@ test('an empty text shows a standing figure and stores nothing until the first e
 
 test('what is stored is what is shown', () => {
   const { session, stored } = startSession()
-  session.turn(33.3)
+  session.rotate(33.3)
   assert.deepEqual(stored(), session.frames)
   session.mirror()
   session.scale(1.01)
@@ -66,7 +67,7 @@ test('mirroring twice stores the same text', () => {
 
 test('a preview stores nothing; taken back, it leaves no trace', () => {
   const { session, written } = startSession()
-  session.preview(session.pose.with(0, [1, 1]))
+  session.preview(newPerson(session.pose.with(0, [1, 1])))
   assert.deepEqual(session.pose[0], [1, 1])
   session.cancelPreview()
   assert.deepEqual(session.pose, STANDING.pose)

@@ -34,12 +34,25 @@ test('zooming keeps the pixel under the pointer, panning moves it by as much', (
 
 test("a figure's box is hit at its handles, inside, and not outside", () => {
   const viewport = viewportOf(WHOLE_CANVAS, CANVAS, STAGE)
-  const box = figureBox(STANDING.pose, viewport)
-  assert.deepEqual(figurePartAt(box, box.turnHandle, 8), { part: 'turn' })
-  assert.deepEqual(figurePartAt(box, box.corners[2], 8), { part: 'corner', corner: 2 })
-  assert.deepEqual(figurePartAt(box, [200, 200], 8), { part: 'inside' })
-  assert.equal(figurePartAt(box, [2, 398], 8), null)
-  assert.equal(figureBox(STANDING.pose.map(() => null), viewport), null)
+  const box = figureBox(STANDING.pose, viewport, STAGE)
+  assert.deepEqual(figurePartAt(box, box.turnHandle, 8, true), { part: 'turn' })
+  assert.deepEqual(figurePartAt(box, box.spaceHandle, 8, true), { part: 'space' })
+  assert.notDeepEqual(figurePartAt(box, box.spaceHandle, 8, false), { part: 'space' })
+  assert.deepEqual(figurePartAt(box, box.corners[2], 8, true), { part: 'corner', corner: 2 })
+  assert.deepEqual(figurePartAt(box, [200, 200], 8, true), { part: 'inside' })
+  assert.equal(figurePartAt(box, [2, 398], 8, true), null)
+  assert.equal(figureBox(STANDING.pose.map(() => null), viewport, STAGE), null)
+})
+
+test('the round handles are on the stage and apart, wherever the figure is', () => {
+  for (const pan of [[0, 0], [0, 4000], [-4000, -4000], [300, -390]]) {
+    for (const zoom of [0.4, 1, 16]) {
+      const { turnHandle, spaceHandle } = figureBox(STANDING.pose, viewportOf({ zoom, pan }, CANVAS, STAGE), STAGE)
+      const places = [...turnHandle, ...spaceHandle]
+      assert.ok(places.every((place) => place >= 16 && place <= 384), `${places} at ${pan}, ${zoom}`)
+      assert.ok(spaceHandle[1] - turnHandle[1] >= 24)
+    }
+  }
 })
 
 test("Load Image's file names become the parameters of /view", () => {

@@ -5,14 +5,26 @@ import { upstreamPicture } from './pose_editor/tracing.js'
 import { createPoseEditor } from './pose_editor/view.js'
 
 const NODE = 'CFLDPoseEditor'
+const EDITOR = '.cfld-pose-editor'
 const SMALLEST_HEIGHT = 420
-const INITIAL_SIZE = [370, 680]
+const INITIAL_SIZE = [410, 720]
 
 /**
  * Containers of removed nodes by node id. When the page undoes, it makes all nodes anew, but Nodes 2.0 goes on showing
  * the element of the old node of the same id: so the new node's editor moves into it.
  */
 const containers = new Map()
+
+/**
+ * The page zooms the graph by two fingers wherever over the nodes they are, before any element below has a say. Fingers
+ * on an editor are the editor's.
+ */
+for (const type of ['touchstart', 'touchmove', 'touchend', 'touchcancel']) {
+  const keep = (event) => {
+    if (event.composedPath().some((target) => target.matches?.(EDITOR))) event.stopPropagation()
+  }
+  window.addEventListener(type, keep, { capture: true, passive: true })
+}
 
 app.registerExtension({
   name: 'CFLD.PoseEditor',
@@ -26,8 +38,7 @@ function attachEditor(node) {
   const text = widget('pose_json')
   const width = widget('width')
   const height = widget('height')
-  const passWheel = (event) => app.canvas.processMouseWheel(event)
-  const editor = createPoseEditor({ write, passWheel, presetNames })
+  const editor = createPoseEditor({ write, presetNames, detectPose })
 
   // Shown by the editor instead: the first is read by the classic renderer, the second by Nodes 2.0.
   text.hidden = true
@@ -87,6 +98,15 @@ function attachEditor(node) {
 function presetNames() {
   const [, { options }] = LiteGraph.registered_node_types.CFLDLoadPose.nodeData.input.required.pose
   return options.filter((name) => !name.endsWith('.json'))
+}
+
+/** The people in a picture file, as the server finds them: OpenPose JSON as text. */
+async function detectPose(file) {
+  const answer = await api.fetchApi('/cfld/detect_pose', { method: 'POST', body: file })
+  const text = await answer.text()
+  if (answer.ok) return text
+  // The pack says what is wrong in JSON; the host itself, of a file too large, say, in words.
+  throw new Error(answer.status === 422 ? JSON.parse(text).error : `${answer.status}: ${text}`)
 }
 
 /** Calls `then` with the same arguments after whatever method the object has under that name. */

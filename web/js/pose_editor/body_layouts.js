@@ -74,6 +74,12 @@ export function inAnyOrder(points) {
   return others.length && others.every((other) => other === reading) ? JSON.parse(reading) : null
 }
 
+/** How tall a person of 18 joints in a plane or in space is, judged by the bones; 0 where there are none. */
+export function statureOf(points) {
+  const bones = bonesOf(Object.fromEntries(JOINT_NAMES.map((name, joint) => [name, points[joint]])))
+  return upperQuartile(bones.map(({ length, adult }) => length / adult))
+}
+
 function byName(points, layout) {
   const rows = Object.fromEntries(layout.slice(0, points.length).map((name, row) => [name, points[row]]))
   const [right, left] = [rows['right shoulder'], rows['left shoulder']]
@@ -98,7 +104,8 @@ function bonesOf(points) {
       end = ADULT[end][0]
     }
     if (!points[end]) return []
-    return [{ name, adult, length: Math.hypot(points[name][0] - points[end][0], points[name][1] - points[end][1]) }]
+    const offset = points[name].map((coordinate, axis) => coordinate - points[end][axis])
+    return [{ name, adult, length: Math.hypot(...offset) }]
   })
 }
 

@@ -1,7 +1,7 @@
 /**
  * Key points as people's tools write them, by the same rules as the Python side (cfld_modules/poses/dialects.py, which
  * lists them). A dialect is one small function; see DIALECTS. A frame is {where, width, height, people}, one of the
- * people {where, points, layout}: points as written, null where missing.
+ * people {where, points, layout, written}: points as written, null where missing, and the object in which they were.
  */
 import { LAYOUTS, isOpenPose, layoutOf } from './body_layouts.js'
 
@@ -103,7 +103,7 @@ function readAnnotation(frame, where) {
         'canvas_height of their own they are on a frame of 176x256.'
     )
   }
-  return [{ where, width, height, people: [body(where, points)] }]
+  return [{ where, width, height, people: [body(where, points, frame)] }]
 }
 
 function readAnimals(frame, where) {
@@ -156,7 +156,7 @@ function bodyOf(person, where) {
   const key = BODY_KEYS.find((name) => name in person)
   if (key === undefined) return null
   const values = person[key]
-  if (values === null || (Array.isArray(values) && !values.length)) return body(where, Array(18).fill(null))
+  if (values === null || (Array.isArray(values) && !values.length)) return body(where, Array(18).fill(null), person)
   const rows = rowsOf(values, person.keypoint_scores, `${where}, ${key}`)
   const scoresAreReal = rows.some(([, , score]) => score !== null && ![0, 1, 2].includes(score))
   const isEvidence = isOpenPose(rows.length) && !('foot_keypoints_2d' in person)
@@ -165,11 +165,11 @@ function bodyOf(person, where) {
     x === null || y === null || score === null || score <= 0 ||
     (scoresAreReal && (score < sure || (x === -1 && y === -1)))
   const points = rows.map((row) => (isMissing(row) ? null : [row[0], row[1]]))
-  return body(where, points)
+  return body(where, points, person)
 }
 
-function body(where, points) {
-  return { where, points, layout: layoutOf(points) }
+function body(where, points, written) {
+  return { where, points, layout: layoutOf(points), written }
 }
 
 /** Numbers x, y, score one after another, or one list a point, with or without its score -> rows of three. */

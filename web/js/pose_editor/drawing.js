@@ -45,18 +45,23 @@ export function drawThumbnail(context, pose, canvas) {
 /**
  * The whole stage.
  *
- * scene: {stage: {width, height}, viewport, canvas, pose, isFaint, tool, selected, hovered, showHidden, background}
- * where background is {image, opacity} or null, and selected and hovered are joints or null.
+ * scene: {stage: {width, height}, viewport, canvas, pose, others, isFaint, tool, canTurn, reading, selected, hovered,
+ * showHidden, background}: others are the poses of the other people, {pose, isHovered}; reading is what a drag says of
+ * itself, or ''; selected and hovered are joints or null; background is {image, opacity} or null.
  */
 export function drawStage(context, scene) {
   const { stage, viewport, canvas, pose } = scene
   context.clearRect(0, 0, stage.width, stage.height)
   drawPaper(context, scene)
+  for (const other of scene.others) {
+    context.globalAlpha = other.isHovered ? 0.6 : 0.3
+    drawPose(context, other.pose, viewport, { thickness: 4, radius: 5 })
+  }
   context.globalAlpha = scene.isFaint ? 0.55 : 1
   drawPose(context, pose, viewport, { thickness: 4, radius: 5 })
   context.globalAlpha = 1
   if (scene.showHidden) drawHidden(context, pose, canvas, viewport)
-  if (scene.tool === 'figure') return drawFigureBox(context, figureBox(pose, viewport))
+  if (scene.tool === 'figure') return drawFigureBox(context, scene, figureBox(pose, viewport, stage))
   const marked = [scene.hovered, scene.selected].filter((joint) => joint !== null)
   for (const joint of new Set(marked)) drawMark(context, scene, joint)
 }
@@ -99,17 +104,22 @@ function drawMark(context, { stage, viewport, canvas, pose, selected }, joint) {
   disc(context, [x, y], 9)
   context.stroke()
   const name = pose[joint] ? JOINT_NAMES[joint] : `${JOINT_NAMES[joint]} (hidden)`
+  drawLabel(context, stage, name, [x, y])
+}
+
+/** A word beside a point of the stage. */
+function drawLabel(context, stage, text, [x, y]) {
   context.font = '11px system-ui, sans-serif'
   context.textBaseline = 'middle'
-  const width = context.measureText(name).width
-  const left = x + 16 + width < stage.width ? x + 14 : x - 14 - width
+  const width = context.measureText(text).width
+  const left = x + 18 + width < stage.width ? x + 16 : x - 16 - width
   context.fillStyle = 'rgba(0,0,0,0.7)'
   context.fillRect(left - 3, y - 8, width + 6, 16)
   context.fillStyle = MARK
-  context.fillText(name, left, y)
+  context.fillText(text, left, y)
 }
 
-function drawFigureBox(context, box) {
+function drawFigureBox(context, { stage, canTurn, reading }, box) {
   if (!box) return
   context.strokeStyle = ACCENT
   context.lineWidth = 1.5
@@ -122,6 +132,18 @@ function drawFigureBox(context, box) {
     context.strokeRect(x - 5, y - 5, 10, 10)
   }
   disc(context, box.turnHandle, 6)
+  context.fill()
+  context.stroke()
+  if (canTurn) drawSpaceHandle(context, box.spaceHandle)
+  if (reading) drawLabel(context, stage, reading, box.spaceHandle)
+}
+
+/** An orbit seen from a little above, with a disc on it to take hold of. */
+function drawSpaceHandle(context, [x, y]) {
+  context.beginPath()
+  context.ellipse(x, y, 13, 6, 0, 0, FULL_TURN)
+  context.stroke()
+  disc(context, [x, y], 6)
   context.fill()
   context.stroke()
 }

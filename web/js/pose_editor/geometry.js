@@ -34,21 +34,31 @@ export function moveLimb(pose, joint, offset) {
  */
 export function swingLimb(pose, joint, start, end) {
   const pivot = pose[PARENT[joint]]
-  const angle = angleOf(subtract(end, pivot)) - angleOf(subtract(start, pivot))
-  return changePoints(pose, (point) => turn(point, angle, pivot), limb(joint))
+  return swingBy(pose, joint, angleOf(subtract(end, pivot)) - angleOf(subtract(start, pivot)))
 }
 
-export function translatePose(pose, offset) {
-  return changePoints(pose, (point) => add(point, offset))
+/** The same by an angle in radians, clockwise on the screen. */
+export function swingBy(pose, joint, angle) {
+  return changePoints(pose, (point) => turn(point, angle, pose[PARENT[joint]]), limb(joint))
 }
 
-/** Turns the figure by `angle` in radians, clockwise on the screen, about `centre`. */
-export function rotatePose(pose, angle, centre) {
-  return changePoints(pose, (point) => turn(point, angle, centre))
+/** Whether the joint is at the far end of a visible bone. */
+export function canSwing(pose, joint) {
+  return Boolean(pose[joint] && pose[PARENT[joint]])
 }
 
-export function scalePose(pose, factor, centre) {
-  return changePoints(pose, ([x, y]) => [centre[0] + (x - centre[0]) * factor, centre[1] + (y - centre[1]) * factor])
+/** What moves points by `offset`. */
+export function translation(offset) {
+  return (point) => add(point, offset)
+}
+
+/** What turns points by `angle` in radians, clockwise on the screen, about `centre`. */
+export function rotation(angle, centre) {
+  return (point) => turn(point, angle, centre)
+}
+
+export function scaling(factor, centre) {
+  return ([x, y]) => [centre[0] + (x - centre[0]) * factor, centre[1] + (y - centre[1]) * factor]
 }
 
 /** The figure as in a mirror, where it stands: flipped about the middle of its own box, left and right swapped. */
@@ -73,10 +83,24 @@ export function centreOf(box) {
 
 /** A pose of one canvas on another: scaled as a whole, never squashed, and centred. */
 export function fitPose(pose, from, to) {
+  return changePoints(pose, (point) => fitPoint(point, from, to))
+}
+
+export function fitPoint([x, y], from, to) {
   const scale = Math.min(to.width / from.width, to.height / from.height)
   const left = (to.width - from.width * scale) / 2
   const top = (to.height - from.height * scale) / 2
-  return changePoints(pose, ([x, y]) => [left + x * scale, top + y * scale])
+  return [left + x * scale, top + y * scale]
+}
+
+/** The pose moved sideways to where, of a few places on the canvas, it is furthest from the middle of any other. */
+export function beside(pose, others, canvas) {
+  const middle = (one) => boundsOf(one) && centreOf(boundsOf(one))[0]
+  const taken = others.map(middle).filter((x) => x !== null)
+  const room = (x) => Math.min(...taken.map((other) => Math.abs(other - x)))
+  const places = [0.5, 0.25, 0.75, 0.125, 0.375, 0.625, 0.875].map((share) => share * canvas.width)
+  const best = places.reduce((one, other) => (room(other) > room(one) ? other : one))
+  return changePoints(pose, translation([best - middle(pose), 0]))
 }
 
 /**

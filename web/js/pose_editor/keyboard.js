@@ -1,24 +1,29 @@
 /** Keys, turned into changes of the session and the camera. */
+import { ZOOM_STEP } from './viewport.js'
 
 /** For the help line and the help sheet: what to press, what it does. */
 export const SHORTCUTS = [
   ['[ ]', 'previous, next joint (also P, N)'],
   ['Arrows', 'move the selected joint 1 px; Shift 10 px; Alt with its limb; Ctrl the whole figure'],
   ['Delete', 'hide the joint; H shows or hides it'],
+  ['J L', 'swing the joint and its limb about the joint before it 1°; Shift 10°'],
   ['Q E', 'turn the figure 1°; Shift 10°'],
+  ['A D', 'turn it in space 1°; Shift 10°'],
+  ['R F', 'see it from further above, below'],
   ['W S', 'scale the figure 1 %; Shift 10 %'],
   ['M', 'mirror the figure'],
-  ['T', 'switch between joints and whole figure'],
+  [', .', 'previous, next person'],
+  ['T', 'switch between joints, limbs and whole figure'],
   ['Ctrl+Z', 'undo; Ctrl+Shift+Z or Ctrl+Y redo'],
   ['Ctrl+C Ctrl+V', 'copy, paste OpenPose JSON'],
   ['Page Up/Down', 'previous, next frame; Ctrl+D duplicates, Ctrl+Delete deletes it'],
-  ['+ − 0', 'zoom, whole canvas; hold Space and drag to pan'],
+  ['+ − 0', 'zoom, whole canvas; hold Space and drag, or press arrows, to pan'],
   ['Enter', 'large editor; Escape leaves it'],
   ['?', 'this list']
 ]
 
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
-const ZOOM_STEP = 1.25
+const PAN_STEP = 20
 
 /** Shortcuts of the page that go on working while the editor has the focus: run and save. */
 function belongsToPage(event) {
@@ -63,6 +68,7 @@ function commandAction(event, session, ui) {
 function stageAction(event, session, camera, ui) {
   const step = event.shiftKey ? 10 : 1
   const direction = DIRECTIONS[event.key]
+  if (direction && camera.isSpaceHeld) return () => camera.pan(direction.map((way) => -way * PAN_STEP))
   if (direction) {
     const scope = hasCommandKey(event) ? 'figure' : event.altKey ? 'limb' : 'joint'
     return () => session.nudge(direction.map((way) => way * step), session.tool === 'figure' ? 'figure' : scope)
@@ -76,12 +82,22 @@ function stageAction(event, session, camera, ui) {
     delete: () => session.hide(session.joint),
     backspace: () => session.hide(session.joint),
     h: () => session.toggle(session.joint),
-    q: () => session.turn(-step),
-    e: () => session.turn(step),
+    j: () => session.swing(-step),
+    l: () => session.swing(step),
+    q: () => session.rotate(-step),
+    e: () => session.rotate(step),
+    a: () => session.turn(step, 0),
+    d: () => session.turn(360 - step, 0),
+    r: () => session.turn(0, step),
+    f: () => session.turn(0, -step),
     w: () => session.scale(1 + step / 100),
     s: () => session.scale(1 / (1 + step / 100)),
     m: () => session.mirror(),
-    t: () => session.selectTool(session.tool === 'figure' ? 'joints' : 'figure'),
+    t: () => session.nextTool(),
+    ',': () => session.stepPerson(-1),
+    '.': () => session.stepPerson(1),
+    '<': () => session.stepPerson(-1),
+    '>': () => session.stepPerson(1),
     pageup: () => session.selectFrame(session.frame - 1),
     pagedown: () => session.selectFrame(session.frame + 1),
     '+': () => camera.zoom(ZOOM_STEP),

@@ -1,7 +1,8 @@
-/** The frames below the stage and, in the large editor, the joints beside it. */
+/** The people and frames below the stage and, in the large editor, the joints beside it. */
 import { element, iconButton } from './dom.js'
 import { drawThumbnail } from './drawing.js'
 import { JOINT_COLOURS, JOINT_NAMES } from './skeleton.js'
+import { said } from './stage_texts.js'
 
 const THUMBNAIL = { width: 64, height: 88 } // twice what is laid out, for sharp screens
 
@@ -32,6 +33,31 @@ export function createFramesRow(session) {
 function frameButton(session, index) {
   const picture = element('canvas', { width: String(THUMBNAIL.width), height: String(THUMBNAIL.height) })
   return element('button', { type: 'button', onclick: () => session.selectFrame(index) }, picture)
+}
+
+/** Everybody in the frame by number, one of them chosen, and what can be done to people. Returns {element, refresh()}. */
+export function createPeopleRow(session) {
+  const list = element('div', { class: 'list', role: 'group', 'aria-label': said('people') })
+  const add = iconButton('add-person', said('person.add'), () => session.addPerson())
+  const remove = iconButton('remove-person', said('person.delete'), () => session.removePerson())
+
+  const refresh = () => {
+    const { people: { length: count } } = session
+    while (list.children.length > count) list.lastChild.remove()
+    while (list.children.length < count) list.append(personButton(session, list.children.length))
+    for (const [index, button] of [...list.children].entries()) {
+      button.setAttribute('aria-label', said('person', { number: index + 1, count }))
+      button.setAttribute('aria-pressed', index === session.chosen)
+      button.disabled = !session.canEdit
+    }
+    add.disabled = !session.canEdit
+    remove.disabled = !session.canEdit || count === 1
+  }
+  return { element: element('div', { class: 'people' }, said('people'), list, add, remove), refresh }
+}
+
+function personButton(session, index) {
+  return element('button', { type: 'button', onclick: () => session.choosePerson(index) }, String(index + 1))
 }
 
 /** All joints by name, each with a check box for visible. Returns {element, refresh()}. */

@@ -1,10 +1,12 @@
 /**
  * OpenPose JSON to poses and back, by the same rules as the Python side (cfld_modules/poses/reading.py, which explains
- * them): the dialects of other tools are read, one canonical form is written. A frame is {width, height, pose}.
+ * them): the dialects of other tools are read, one canonical form is written. Everybody in a frame is kept, as in `people.js`.
  */
 import { inAnyOrder, inOrder } from './body_layouts.js'
 import { MOST_FRAMES, PoseError, checkNumber, groupBy, readFrames } from './dialects.js'
 import { boundsOf } from './geometry.js'
+import { readMetres } from './metres.js'
+import { CHOSEN_KEY, METRES_KEY, alone, encodePerson, moveWritten, newPerson, withoutBlanks } from './people.js'
 import { parsePythonValue } from './python_value.js'
 import { JOINT_NAMES } from './skeleton.js'
 
@@ -16,15 +18,16 @@ const MOST_NEGATIVE = 1 / 3
 const NOBODY = JOINT_NAMES.map(() => null)
 
 /**
- * JSON text -> frames, each with the largest person in it. Raises PoseError, also where nobody is in a frame or most of
- * the person outside its canvas.
+ * JSON text -> frames {width, height, people, chosen, pose}: everybody, which of them is CFLD's (the one marked as
+ * chosen, else the largest), and that one's pose. Raises PoseError, also where nobody is in a frame or most of the chosen
+ * person outside its canvas.
  *
  * A frame without a canvas size is read on `canvas` where one is given, and is an error otherwise.
  */
 export function decodePoses(text, canvas = null) {
   const frames = decode(text, canvas)
   frames.forEach(checkPlace)
-  return frames.map(({ width, height, pose }) => ({ width, height, pose }))
+  return frames
 }
 
 /** What the editor stored: as `decodePoses`, but the figure is shown wherever it was dragged, and when all is hidden. */
@@ -32,14 +35,21 @@ export function decodeStored(text) {
   return decode(text, null)
 }
 
-/** Poses on one canvas -> the canonical JSON text: pixels to a hundredth, confidence 1, or 0,0,0 where hidden. */
-export function encodePoses(poses, { width, height }) {
-  const frames = poses.map((pose) => ({
+/** Frames {people, chosen} on one canvas -> the canonical JSON text. One of several people is marked as chosen. */
+export function encodeFrames(frames, { width, height }) {
+  const written = frames.map(({ people, chosen }) => ({
     canvas_width: width,
     canvas_height: height,
-    people: [{ pose_keypoints_2d: pose.flatMap((point) => (point ? [...point.map(toHundredth), 1] : [0, 0, 0])) }]
+    people: people.map((person, index) => ({
+      ...encodePerson(person), ...(people.length > 1 && index === chosen && { [CHOSEN_KEY]: true })
+    }))
   }))
-  return JSON.stringify(frames)
+  return JSON.stringify(written)
+}
+
+/** The same of frames of one person each, given as poses. */
+export function encodePoses(poses, canvas) {
+  return encodeFrames(poses.map(alone), canvas)
 }
 
 /** The bytes of a text file, in UTF-8 or UTF-16. */
@@ -50,18 +60,15 @@ export function decodeText(buffer) {
   return new TextDecoder(isLittle ? 'utf-16le' : isBig ? 'utf-16be' : 'utf-8').decode(buffer)
 }
 
-function toHundredth(number) {
-  return Math.round(number * 100) / 100
-}
-
 function decode(text, canvas) {
   const frames = readFrames(parse(text), canvas)
   if (!frames.length) throw new PoseError('The list of frames is empty.')
   checkNumber(frames, MOST_FRAMES, 'frames', 'All together')
   const layouts = layoutsOf(frames.flatMap(({ people }) => people))
-  return frames.map(({ where, width, height, people }) => {
-    const poses = people.map((body) => poseOf(body, { width, height }, layouts))
-    return { where, width, height, pose: largest(poses) }
+  return frames.map(({ where, width, height, people: bodies }) => {
+    const people = bodies.length ? bodies.map((body) => personOf(body, { width, height }, layouts)) : [newPerson(NOBODY)]
+    const chosen = chosenOf(people, bodies)
+    return { where, width, height, people, chosen, pose: people[chosen].pose }
   })
 }
 
@@ -85,7 +92,7 @@ function layoutsOf(bodies) {
   return new Map(layouts.filter(([, set]) => set.size === 1).map(([count, [layout]]) => [count, layout]))
 }
 
-function poseOf({ where, points, layout }, { width, height }, layouts) {
+function personOf({ where, points, layout, written }, { width, height }, layouts) {
   const order = layout ?? layouts.get(points.length)
   const pose = order ? inOrder(points, order) : inAnyOrder(points)
   if (!pose) {
@@ -95,9 +102,19 @@ function poseOf({ where, points, layout }, { width, height }, layouts) {
     )
   }
   const reach = Math.max(0, ...pose.flat().map((coordinate) => Math.abs(coordinate ?? 0)))
-  if (reach > NORMALISED_REACH) return pose
-  checkShares(pose.filter(Boolean), reach, where)
-  return pose.map((point) => point && [point[0] * width, point[1] * height])
+  const areShares = reach <= NORMALISED_REACH
+  if (areShares) checkShares(pose.filter(Boolean), reach, where)
+  const toPixels = ([x, y]) => [x * width, y * height]
+  const placed = areShares ? pose.map((point) => point && toPixels(point)) : pose
+  const metres = written[METRES_KEY] ? readMetres(written[METRES_KEY], placed, where) : null
+  // Another form than OpenPose's own is written anew, and so is an order that only the people beside tell.
+  const kept = withoutBlanks(written)
+  const isOurs = layout && isOpenPoseBody(written.pose_keypoints_2d)
+  return { pose: placed, metres, written: isOurs ? (areShares ? moveWritten(kept, toPixels) : kept) : null }
+}
+
+function isOpenPoseBody(values) {
+  return values === null || (Array.isArray(values) && values.every((number) => typeof number === 'number'))
 }
 
 function checkShares(points, reach, where) {
@@ -109,12 +126,15 @@ function checkShares(points, reach, where) {
   }
 }
 
-function largest(poses) {
-  const area = (pose) => {
+/** The number of the person marked as chosen, else of the largest. */
+function chosenOf(people, bodies) {
+  const marked = bodies.findIndex(({ written }, index) => written[CHOSEN_KEY] === true && people[index].pose.some(Boolean))
+  if (marked >= 0) return marked
+  const areas = people.map(({ pose }) => {
     const box = boundsOf(pose)
     return box ? Math.max(1, box.right - box.left) * Math.max(1, box.bottom - box.top) : 0
-  }
-  return poses.reduce((best, pose) => (area(pose) > area(best) ? pose : best), NOBODY)
+  })
+  return areas.indexOf(Math.max(...areas))
 }
 
 function checkPlace({ where, width, height, pose }) {

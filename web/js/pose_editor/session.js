@@ -6,18 +6,26 @@
  */
 import * as geometry from './geometry.js'
 import { amend, record, redo, startHistory, undo } from './history.js'
-import { decodePoses, decodeStored, encodePoses } from './openpose_json.js'
+import { decodePoses, decodeStored, encodeFrames } from './openpose_json.js'
+import { alone, fitFrame, mirrorPerson, movePerson, newPerson, rotatePerson, withPose } from './people.js'
 import { JOINT_NAMES, STANDING } from './skeleton.js'
+import { said } from './stage_texts.js'
+import { turnPerson } from './turning.js'
+
+/** Aspects that differ by less are one: a picture has whole pixels. */
+const SAME_ASPECT = 0.01
+
+export const TOOLS = ['joints', 'limbs', 'figure']
 
 export class PoseSession {
-  /** The poses of all frames on the canvas. */
-  frames = []
   /** The number of the frame being edited, from 0. */
   frame = 0
   /** The selected joint, or null. */
   joint = null
-  /** What dragging does: 'joints' or 'figure'. */
+  /** What dragging does: it moves a joint, a joint with its limb, or the figure. One of TOOLS. */
   tool = 'joints'
+  /** Puts people in space, of `createLifter`; null before it is there. */
+  lifter = null
   /** Why the stored text cannot be shown, or ''. */
   error = ''
   /** Why nothing can be shown or edited here, or ''. */
@@ -26,6 +34,9 @@ export class PoseSession {
   hasInput = false
 
   #history = startHistory({ text: '', canvas: { width: STANDING.width, height: STANDING.height } })
+  /** {people, chosen} of every frame, on the canvas. */
+  #frames = []
+  /** The chosen person in the middle of a drag. */
   #draft = null
   #incoming = ''
   /** While the canvas is being resized: what it was before, so that small steps do not add up. */
@@ -68,9 +79,34 @@ export class PoseSession {
     return this.#history.future.length > 0
   }
 
-  /** The pose being edited, in the middle of a drag too. */
+  /** The poses of all frames: in each that of the chosen person. */
+  get frames() {
+    return this.#frames.map(({ people, chosen }) => people[chosen].pose)
+  }
+
+  /** Everybody in the frame being edited, as in `people.js`. */
+  get people() {
+    const { people, chosen } = this.#frames[this.frame]
+    return this.#draft ? people.with(chosen, this.#draft) : people
+  }
+
+  /** The number of the person being edited, who is CFLD's, from 0. */
+  get chosen() {
+    return this.#frames[this.frame].chosen
+  }
+
+  /** The person being edited, in the middle of a drag too. */
+  get person() {
+    return this.people[this.chosen]
+  }
+
   get pose() {
-    return this.#draft ?? this.frames[this.frame]
+    return this.person.pose
+  }
+
+  /** Whether the person can be turned in space. */
+  get canTurn() {
+    return this.canEdit && this.lifter !== null && this.pose.some(Boolean)
   }
 
   /** What a loaded workflow begins with: nothing to undo before it. */
@@ -90,10 +126,10 @@ export class PoseSession {
   resize(canvas) {
     if (canvas.width === this.canvas.width && canvas.height === this.canvas.height) return
     const isContinued = this.#resizing?.present === this.#history.present
-    const { frames, canvas: before } = isContinued ? this.#resizing : this
+    const { frames, canvas: before } = isContinued ? this.#resizing : { frames: this.#frames, canvas: this.canvas }
     const keepsText = !this.isStored || !this.canEdit
-    const poses = frames.map((pose) => geometry.fitPose(pose, before, canvas))
-    const present = { text: keepsText ? this.text : encodePoses(poses, canvas), canvas }
+    const fitted = frames.map((frame) => fitFrame(frame, before, canvas))
+    const present = { text: keepsText ? this.text : encodeFrames(fitted, canvas), canvas }
     this.#resizing = { frames, canvas: before, present }
     this.#show(isContinued ? amend(this.#history, present) : record(this.#history, present), sizeOf(canvas))
   }
@@ -124,13 +160,17 @@ export class PoseSession {
 
   selectTool(tool) {
     this.tool = tool
-    this.#changed(tool === 'figure' ? 'Drag moves, turns and scales the whole figure' : 'Drag moves joints and limbs')
+    this.#changed(said(`tool.${tool}`))
+  }
+
+  nextTool() {
+    this.selectTool(TOOLS[(TOOLS.indexOf(this.tool) + 1) % TOOLS.length])
   }
 
   selectFrame(frame) {
     this.#draft = null
-    this.frame = Math.min(Math.max(frame, 0), this.frames.length - 1)
-    this.#changed(`Frame ${this.frame + 1} of ${this.frames.length}`)
+    this.frame = Math.min(Math.max(frame, 0), this.#frames.length - 1)
+    this.#changed(`Frame ${this.frame + 1} of ${this.#frames.length}`)
   }
 
   describe(joint) {
@@ -139,10 +179,10 @@ export class PoseSession {
     return point ? `${name}: ${Math.round(point[0])}, ${Math.round(point[1])}` : `${name}: hidden`
   }
 
-  /** Shows a pose that is not stored yet: a drag on its way. */
-  preview(pose) {
-    this.#draft = pose
-    this.#changed(this.joint === null ? '' : this.describe(this.joint))
+  /** Shows a person that is not stored yet: a drag on its way. */
+  preview(person, message = this.#joint()) {
+    this.#draft = person
+    this.#changed(message)
   }
 
   cancelPreview() {
@@ -150,86 +190,146 @@ export class PoseSession {
     this.#changed()
   }
 
-  /** Stores `pose` as the frame being edited. */
-  commit(pose, message = '') {
+  /** Stores `person` in place of the one being edited. */
+  commit(person, message = '') {
     if (!this.canEdit) return
-    this.#storePoses(this.frames.with(this.frame, pose), this.frame, message)
+    const frame = { people: this.#frames[this.frame].people.with(this.chosen, person), chosen: this.chosen }
+    this.#storeFrames(this.#frames.with(this.frame, frame), this.frame, message)
   }
 
-  commitPreview() {
-    if (this.#draft) this.commit(this.#draft, this.joint === null ? '' : this.describe(this.joint))
+  commitPreview(message = this.#joint()) {
+    if (this.#draft) this.commit(this.#draft, message)
+  }
+
+  /** Makes another person of the frame the one who is edited, and CFLD's. */
+  choosePerson(chosen) {
+    const { people, chosen: before } = this.#frames[this.frame]
+    if (!this.canEdit || chosen === before || !people[chosen]) return
+    this.#storePeople(people, chosen, said('person.chosen', { number: chosen + 1, count: people.length }))
+  }
+
+  stepPerson(step) {
+    const { length } = this.people
+    this.choosePerson((this.chosen + step + length) % length)
+  }
+
+  /** A standing person where there is most room. */
+  addPerson() {
+    if (!this.canEdit) return
+    const { people } = this.#frames[this.frame]
+    const added = newPerson(geometry.beside(standing(this.canvas), people.map(({ pose }) => pose), this.canvas))
+    this.#storePeople([...people, added], people.length, said('person.added', { number: people.length + 1 }))
+  }
+
+  removePerson() {
+    const { people, chosen } = this.#frames[this.frame]
+    if (!this.canEdit || people.length === 1) return
+    const left = people.toSpliced(chosen, 1)
+    this.#storePeople(left, Math.min(chosen, left.length - 1), said('person.deleted', { count: left.length }))
   }
 
   /** Moves the selected joint, its limb, or the figure. scope: 'joint', 'limb' or 'figure'. */
   nudge(offset, scope) {
-    if (scope === 'figure') return this.commit(geometry.translatePose(this.pose, offset), 'Figure moved')
+    if (scope === 'figure') return this.commit(movePerson(this.person, geometry.translation(offset)), said('figure.moved'))
     const point = this.joint === null ? null : this.pose[this.joint]
     if (!point) return
     const moved = [point[0] + offset[0], point[1] + offset[1]]
-    this.commit(
+    const pose =
       scope === 'limb'
         ? geometry.moveLimb(this.pose, this.joint, offset)
         : geometry.moveJoint(this.pose, this.joint, moved)
-    )
+    this.commit(withPose(this.person, pose))
     this.#changed(this.describe(this.joint))
   }
 
-  turn(degrees) {
-    this.#changeFigure((centre) => geometry.rotatePose(this.pose, (degrees * Math.PI) / 180, centre), 'Figure turned')
+  /** Swings the limb that begins with the bone to the selected joint. */
+  swing(degrees) {
+    if (this.joint === null || !geometry.canSwing(this.pose, this.joint)) return
+    this.commit(withPose(this.person, geometry.swingBy(this.pose, this.joint, (degrees * Math.PI) / 180)))
+    this.#changed(this.describe(this.joint))
+  }
+
+  rotate(degrees) {
+    const centre = this.#centre()
+    if (centre) this.commit(rotatePerson(this.person, (degrees * Math.PI) / 180, centre), said('figure.rotated'))
   }
 
   scale(factor) {
-    this.#changeFigure((centre) => geometry.scalePose(this.pose, factor, centre), 'Figure scaled')
+    const centre = this.#centre()
+    if (centre) this.commit(movePerson(this.person, geometry.scaling(factor, centre)), said('figure.scaled'))
   }
 
   mirror() {
-    this.commit(geometry.mirrorPose(this.pose), 'Figure mirrored')
+    this.commit(mirrorPerson(this.person), said('figure.mirrored'))
+  }
+
+  /** Turns the person in space, and raises the viewer, by degrees as the node Turn Pose has them. */
+  turn(angle, tilt) {
+    if (this.canTurn) this.commit(this.turned(this.person, angle, tilt), turnMessage(angle, tilt))
+  }
+
+  turned(person, angle, tilt) {
+    return turnPerson(person, this.canvas, this.lifter, angle, tilt)
   }
 
   hide(joint) {
     if (joint === null || !this.pose[joint]) return
-    this.commit(geometry.hideJoint(this.pose, joint))
+    this.commit(withPose(this.person, geometry.hideJoint(this.pose, joint)))
     this.selectJoint(joint)
   }
 
   toggle(joint) {
     if (joint === null) return
     if (this.pose[joint]) return this.hide(joint)
-    this.commit(geometry.moveJoint(this.pose, joint, geometry.estimateJoint(this.pose, joint, this.canvas)))
+    const place = geometry.estimateJoint(this.pose, joint, this.canvas)
+    this.commit(withPose(this.person, geometry.moveJoint(this.pose, joint, place)))
     this.selectJoint(joint)
   }
 
-  addFrame(pose = this.pose) {
+  addFrame(frame = this.#frames[this.frame]) {
     if (!this.canEdit) return
-    const frames = this.frames.toSpliced(this.frame + 1, 0, pose)
-    this.#storePoses(frames, this.frame + 1, `Frame ${this.frame + 2} of ${frames.length} added`)
+    const frames = this.#frames.toSpliced(this.frame + 1, 0, frame)
+    this.#storeFrames(frames, this.frame + 1, `Frame ${this.frame + 2} of ${frames.length} added`)
   }
 
   addStandingFrame() {
-    this.addFrame(standing(this.canvas))
+    this.addFrame(alone(standing(this.canvas)))
   }
 
   removeFrame() {
-    if (!this.canEdit || this.frames.length === 1) return
-    const frames = this.frames.toSpliced(this.frame, 1)
-    this.#storePoses(frames, Math.min(this.frame, frames.length - 1), `Frame deleted, ${frames.length} left`)
+    if (!this.canEdit || this.#frames.length === 1) return
+    const frames = this.#frames.toSpliced(this.frame, 1)
+    this.#storeFrames(frames, Math.min(this.frame, frames.length - 1), `Frame deleted, ${frames.length} left`)
   }
 
   /**
-   * Takes over poses from OpenPose JSON. One frame replaces the frame being edited, or is put after it; several
-   * replace all. Raises PoseError, and keeps what is there, where nobody is in one.
+   * Takes over poses from OpenPose JSON. One frame replaces the frame being edited, or is put after it; one person alone
+   * replaces the one being edited; several frames replace all. Raises PoseError, and keeps what is there, where nobody
+   * is in one.
    */
   take(text, { asNewFrame = false } = {}) {
     if (this.locked) return
-    const frames = decodePoses(text, this.canvas)
-    const poses = frames.map((frame) => geometry.fitPose(frame.pose, frame, this.canvas))
-    if (asNewFrame && poses.length === 1) return this.addFrame(poses[0])
-    const keepOthers = poses.length === 1 && !this.error
-    this.#storePoses(
-      keepOthers ? this.frames.with(this.frame, poses[0]) : poses,
-      keepOthers ? this.frame : 0,
-      poses.length === 1 ? 'Pose taken over' : `${poses.length} frames taken over`
-    )
+    const frames = decodePoses(text, this.canvas).map((frame) => fitFrame(frame, frame, this.canvas))
+    if (frames.length > 1 || this.error) return this.#storeFrames(frames, 0, takenOver(frames))
+    const [frame] = frames
+    if (asNewFrame) return this.addFrame(frame)
+    if (frame.people.length === 1) return this.commit(frame.people[0], takenOver(frames))
+    this.#storeFrames(this.#frames.with(this.frame, frame), this.frame, takenOver(frames))
+  }
+
+  /**
+   * Takes over the people found in the picture to trace, where they are in it: the canvas, over which the picture is
+   * spread, gets the picture's aspect where it has another. Raises PoseError where nobody is in it.
+   */
+  takeFromPicture(text) {
+    if (this.locked) return
+    const [found] = decodePoses(text)
+    const canvas = sameAspect(found, this.canvas) ? this.canvas : { width: found.width, height: found.height }
+    const before = this.error ? [found] : this.#frames.map((frame) => fitFrame(frame, this.canvas, canvas))
+    const place = this.error ? 0 : this.frame
+    const taken = encodeFrames(before.with(place, fitFrame(found, found, canvas)), canvas)
+    const message = said('detect.found', { count: found.people.length })
+    this.#show(record(this.#history, { text: taken, canvas }), message)
   }
 
   /** Forgets the stored poses; the figure shown is again a starting point. */
@@ -247,17 +347,25 @@ export class PoseSession {
 
   /** All frames as OpenPose JSON, a starting point too. */
   encode() {
-    return this.error ? this.text : encodePoses(this.frames, this.canvas)
+    return this.error ? this.text : encodeFrames(this.#frames, this.canvas)
   }
 
-  #changeFigure(change, message) {
+  #joint() {
+    return this.joint === null ? '' : this.describe(this.joint)
+  }
+
+  #centre() {
     const box = geometry.boundsOf(this.pose)
-    if (box) this.commit(change(geometry.centreOf(box)), message)
+    return box && geometry.centreOf(box)
   }
 
-  #storePoses(poses, frame, message) {
+  #storePeople(people, chosen, message) {
+    this.#storeFrames(this.#frames.with(this.frame, { people, chosen }), this.frame, message)
+  }
+
+  #storeFrames(frames, frame, message) {
     this.frame = frame
-    this.#store(encodePoses(poses, this.canvas), message)
+    this.#store(encodeFrames(frames, this.canvas), message)
   }
 
   #store(text, message) {
@@ -282,23 +390,37 @@ export class PoseSession {
 
   #derive() {
     this.error = ''
-    this.frames = [JOINT_NAMES.map(() => null)]
+    this.#frames = [alone(JOINT_NAMES.map(() => null))]
     const text = this.isStored ? this.text : this.#incoming
     try {
-      if (!this.locked) this.frames = text ? this.#shown(text) : [standing(this.canvas)]
+      if (!this.locked) this.#frames = text ? this.#shown(text) : [alone(standing(this.canvas))]
     } catch (error) {
       this.error = error.message
     }
-    this.frame = Math.min(this.frame, this.frames.length - 1)
+    this.frame = Math.min(this.frame, this.#frames.length - 1)
   }
 
   #shown(text) {
-    return decodeStored(text).map((frame) => geometry.fitPose(frame.pose, frame, this.canvas))
+    return decodeStored(text).map((frame) => fitFrame(frame, frame, this.canvas))
   }
+}
+
+/** What is said of a turn in space. */
+export function turnMessage(angle, tilt) {
+  if (tilt) return said(tilt > 0 ? 'figure.above' : 'figure.below', { tilt: Math.abs(Math.round(tilt)) })
+  return said('figure.turned', { angle: Math.round(angle) })
+}
+
+function sameAspect(one, other) {
+  return Math.abs((one.width * other.height) / (one.height * other.width) - 1) < SAME_ASPECT
 }
 
 function standing(canvas) {
   return geometry.fitPose(STANDING.pose, STANDING, canvas)
+}
+
+function takenOver({ length }) {
+  return length === 1 ? 'Pose taken over' : `${length} frames taken over`
 }
 
 function sizeOf({ width, height }) {

@@ -1,16 +1,17 @@
-import { element } from './dom.js'
+import { element, iconButton } from './dom.js'
 import { drawStage } from './drawing.js'
 import { listenToPointer } from './pointer.js'
-import { WHOLE_CANVAS, panBy, viewportOf, zoomAt } from './viewport.js'
+import { said } from './stage_texts.js'
+import { WHOLE_CANVAS, ZOOM_STEP, panBy, viewportOf, zoomAt } from './viewport.js'
 
 const SHARPNESS = 2 // the graph's zoom can enlarge the stage without laying it out anew
 
 /**
  * The part of the editor in which the figure is drawn and dragged.
  *
- * Returns {element, camera, draw()}; takesWheel and passWheel as `listenToPointer` has them.
+ * Returns {element, camera, draw()}.
  */
-export function createStage({ session, tracing, takesWheel, passWheel }) {
+export function createStage({ session, tracing }) {
   const picture = element('canvas', { 'aria-hidden': 'true' })
   const notice = element('div', { class: 'notice' })
   const stage = element(
@@ -23,7 +24,8 @@ export function createStage({ session, tracing, takesWheel, passWheel }) {
   )
   const size = () => ({ width: stage.clientWidth, height: stage.clientHeight })
   let view = WHOLE_CANVAS
-  let hovered = null
+  let hovered = { joint: null, person: null }
+  let reading = ''
 
   const look = (changed) => {
     view = changed
@@ -34,6 +36,7 @@ export function createStage({ session, tracing, takesWheel, passWheel }) {
     get viewport() {
       return viewportOf(view, session.canvas, size())
     },
+    size,
     pan: (offset) => look(panBy(view, offset)),
     zoom: (factor, point = [size().width / 2, size().height / 2]) => look(zoomAt(view, factor, point, size())),
     reset: () => look(WHOLE_CANVAS)
@@ -52,11 +55,16 @@ export function createStage({ session, tracing, takesWheel, passWheel }) {
       viewport: camera.viewport,
       canvas: session.canvas,
       pose: session.pose,
+      others: session.people
+        .map(({ pose }, index) => ({ pose, isHovered: index === hovered.person }))
+        .toSpliced(session.chosen, 1),
       isFaint: !session.isStored,
-      showHidden: session.canEdit && session.tool === 'joints',
+      showHidden: session.canEdit && session.tool !== 'figure',
       tool: session.tool,
+      canTurn: session.canTurn,
+      reading,
       selected: session.joint,
-      hovered,
+      hovered: hovered.joint,
       background: tracing.background
     })
     notice.textContent = noticeOf(session)
@@ -65,16 +73,31 @@ export function createStage({ session, tracing, takesWheel, passWheel }) {
   listenToPointer(stage, {
     session,
     camera,
-    hover(joint) {
-      if (joint === hovered) return
-      hovered = joint
+    hover(found) {
+      if (found.joint === hovered.joint && found.person === hovered.person) return
+      hovered = found
       draw()
     },
-    takesWheel,
-    passWheel
+    read(message) {
+      reading = message
+      draw()
+    }
   })
+  stage.append(zoomButtons(camera))
   new ResizeObserver(draw).observe(stage)
   return { element: stage, camera, draw }
+}
+
+/** Over a corner of the stage, whose presses and keys they keep to themselves. */
+function zoomButtons(camera) {
+  const buttons = element(
+    'div', { class: 'zoom', role: 'group', 'aria-label': said('zoom') },
+    iconButton('zoom-in', said('zoom.in'), () => camera.zoom(ZOOM_STEP)),
+    iconButton('zoom-out', said('zoom.out'), () => camera.zoom(1 / ZOOM_STEP)),
+    iconButton('fit', said('zoom.fit'), camera.reset)
+  )
+  for (const type of ['pointerdown', 'contextmenu']) buttons.addEventListener(type, (event) => event.stopPropagation())
+  return buttons
 }
 
 /** What the user should know about the stage as a whole, or ''. */

@@ -66,6 +66,12 @@ export class Tracing {
     return this.image && { image: this.image, opacity: this.opacity }
   }
 
+  /** The bytes of the picture's file. */
+  async file() {
+    const answer = await fetch(this.image.src)
+    return answer.blob()
+  }
+
   dispose() {
     this.#forgetFile()
   }

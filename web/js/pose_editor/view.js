@@ -1,11 +1,13 @@
-/** The editor as an element for the page: toolbar, stage, frames, the sheets over them and the large window. */
+/** The editor as an element for the page: toolbar, stage, people, frames, the sheets over them and the large window. */
 import { createClipboard } from './clipboard.js'
 import { element } from './dom.js'
 import { listenToKeys } from './keyboard.js'
-import { createFramesRow, createJointList } from './lists.js'
+import { createLifter, readSafetensors } from './lifter.js'
+import { createFramesRow, createJointList, createPeopleRow } from './lists.js'
 import { decodeText } from './openpose_json.js'
 import { PoseSession } from './session.js'
 import { SHEETS } from './sheets.js'
+import { said } from './stage_texts.js'
 import { createStage } from './stage.js'
 import { createToolbar } from './toolbar.js'
 import { Tracing } from './tracing.js'
@@ -16,13 +18,20 @@ STYLES.replaceSync(await fetch(new URL('./style.css', import.meta.url)).then((an
 
 const HINT = '[ ] and arrows move joints, Delete hides, ? lists all keys'
 
+/** What puts people in space, for all editors; 340 kB that no drawing waits for. */
+let lifter = null
+const loadLifter = () =>
+  (lifter ??= fetch(new URL('../../lifter/lifter.safetensors', import.meta.url))
+    .then((answer) => answer.arrayBuffer())
+    .then((bytes) => createLifter(readSafetensors(bytes))))
+
 /**
- * An editor. write({text, canvas}) stores JSON text and canvas size; passWheel(event) gives a turn of the wheel to the
- * graph; presetNames() lists the bundled poses.
+ * An editor. write({text, canvas}) stores JSON text and canvas size; presetNames() lists the bundled poses;
+ * detectPose(file) finds the people in a picture file: OpenPose JSON as text.
  *
  * Returns {element, session, tracing, dispose()}: what to show, the session to feed, the picture to trace.
  */
-export function createPoseEditor({ write, passWheel, presetNames }) {
+export function createPoseEditor({ write, presetNames, detectPose }) {
   const host = element('div', { class: 'cfld-pose-editor', 'data-capture-wheel': 'true' })
   // The page's undo looks at the focused element and leaves text areas alone. What it sees is this element, whatever
   // has the focus in the shadow tree below.
@@ -33,19 +42,15 @@ export function createPoseEditor({ write, passWheel, presetNames }) {
 
   const session = new PoseSession({ write, changed: refresh })
   const tracing = new Tracing(refresh)
-  const stage = createStage({
-    session,
-    tracing,
-    takesWheel: () => dialog.open || shadow.activeElement === stage.element,
-    passWheel
-  })
+  const stage = createStage({ session, tracing })
   const focusStage = () => stage.element.focus({ preventScroll: true })
   const clipboard = createClipboard({ onPaste: take, restoreFocus: focusStage })
 
   const ui = {
     stage: stage.element,
     openSheet,
-    showAll: stage.camera.reset,
+    detect,
+    canDetect: () => tracing.image !== null && !isDetecting,
     enlarge,
     shrink: () => dialog.close(),
     /** Escape: closes what is open on top. */
@@ -65,19 +70,21 @@ export function createPoseEditor({ write, passWheel, presetNames }) {
     }
   }
   const toolbar = createToolbar(session, ui)
+  const people = createPeopleRow(session)
   const frames = createFramesRow(session)
   const joints = createJointList(session)
   const message = element('span', { role: 'status', 'aria-live': 'polite' })
   const hint = element('span', { id: 'hint' }, HINT)
   const body = element('div', { class: 'body' }, stage.element, joints.element)
   const footer = element('footer', {}, message, hint)
-  const root = element('div', { class: 'editor' }, toolbar.element, body, frames.element, footer, clipboard.area)
+  const root = element('div', { class: 'editor' }, toolbar.element, body, people.element, frames.element, footer, clipboard.area)
   shadow.adoptedStyleSheets = [STYLES]
   shadow.append(root, dialog)
 
   let sheet = null
   let home = null // where the element is shown while it is not in the large window
   let awaitsDrawing = false
+  let isDetecting = false
 
   function refresh(said) {
     if (said) message.textContent = said
@@ -87,6 +94,7 @@ export function createPoseEditor({ write, passWheel, presetNames }) {
     requestAnimationFrame(() => {
       awaitsDrawing = false
       toolbar.refresh(dialog.open)
+      people.refresh()
       frames.refresh()
       joints.refresh()
       sheet?.refresh?.()
@@ -99,6 +107,21 @@ export function createPoseEditor({ write, passWheel, presetNames }) {
       session.take(text)
     } catch (error) {
       refresh(error.message)
+    }
+  }
+
+  async function detect() {
+    isDetecting = true
+    refresh(said('detect.busy'))
+    try {
+      const text = await detectPose(await tracing.file())
+      if (JSON.parse(text).people.length) session.takeFromPicture(text)
+      else refresh(said('detect.nobody'))
+    } catch (error) {
+      refresh(error.message)
+    } finally {
+      isDetecting = false
+      refresh()
     }
   }
 
@@ -155,6 +178,13 @@ export function createPoseEditor({ write, passWheel, presetNames }) {
   shadow.addEventListener('drop', takeDropped)
   for (const type of ['copy', 'cut', 'paste']) shadow.addEventListener(type, (event) => event.stopPropagation())
   refresh()
+  loadLifter().then(
+    (loaded) => {
+      session.lifter = loaded
+      refresh()
+    },
+    (error) => refresh(said('lifter.missing', { error: error.message }))
+  )
 
   return {
     element: host,

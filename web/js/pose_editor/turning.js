@@ -1,0 +1,100 @@
+/**
+ * A person in space, seen from another side; by the same rules as the Python side (cfld_modules/poses/lifting.py and
+ * turning.py, which explain them). Space is 18 times [x, y, z] in canvas pixels, null where nobody knows.
+ */
+import { statureOf } from './body_layouts.js'
+import { broughtToPicture, mean } from './metres.js'
+import { BONES, MIRROR, NECK } from './skeleton.js'
+import { hiddenJoints } from './visibility.js'
+
+const NOSE = 0
+const SHOULDERS = [2, 5]
+const FACE = [0, 14, 15, 16, 17]
+const HIPS = [8, 11]
+const LEGS = [8, 9, 10, 11, 12, 13]
+const ANKLES = [10, 13]
+/** Of whom nothing is known in metres: how tall they are taken to be. */
+const ADULT_STATURE = 1.7
+
+/** A person with a visible joint, in space. lifter: of `createLifter`. */
+export function lift({ pose, metres }, canvas, lifter) {
+  const estimated = lifter(pose)
+  const placed = metres && broughtToPicture(metres, pose)
+  const depths = placed ? [...pose.keys()].filter((joint) => pose[joint] && placed[joint]).map((joint) => estimated[joint][2]) : []
+  const depth = depths.reduce((sum, z) => sum + z, 0) / (depths.length || 1)
+  const points = estimated.map((point, joint) => {
+    if (!placed?.[joint]) return point
+    const [x, y, z] = placed[joint]
+    return [x, y, z + depth]
+  })
+  const seen = points.map(([x, y, z], joint) => [...(pose[joint] ?? [x, y]), z])
+  const isKnown = knownJoints(pose, seen, canvas)
+  return seen.map((point, joint) => (isKnown[joint] ? point : null))
+}
+
+/**
+ * A person in space turned by `angle` and the viewer raised by `tilt` degrees: {pose, space}, what a detector would see
+ * of it, and all of it. Clockwise as seen from above: who faces the viewer faces the left edge of the picture after 90.
+ */
+export function turn(space, angle, tilt) {
+  const axis = mean(space.filter(Boolean))
+  const turned = space.map((point) => point && towardsViewer(aboutVertical(subtract(point, axis), angle), tilt))
+  const shift = foothold(space) - foothold(turned)
+  const hidden = new Set(hiddenJoints(turned))
+  const placed = turned.map((point) => point && [point[0] + axis[0], point[1] + shift, point[2]])
+  return { pose: placed.map((point, joint) => (point && !hidden.has(joint) ? point.slice(0, 2) : null)), space: placed }
+}
+
+/** The person turned; all joints in space stay known, so that it can be turned on, and back, without loss. */
+export function turnPerson(person, canvas, lifter, angle, tilt) {
+  const space = lift(person, canvas, lifter)
+  const { pose, space: turned } = turn(space, angle, tilt)
+  const hips = HIPS.map((joint) => turned[joint]).filter(Boolean)
+  const origin = mean(hips.length ? hips : turned.filter(Boolean))
+  const scale = metresPerPixel(person, space)
+  const metres = turned.map((point) => point && subtract(point, origin).map((number) => number * scale))
+  return { pose, metres, written: null }
+}
+
+function metresPerPixel({ metres }, space) {
+  const both = BONES.filter((bone) => bone.every((joint) => metres?.[joint] && space[joint]))
+  const total = (points) => both.reduce((sum, [from, to]) => sum + Math.hypot(...subtract(points[to], points[from])), 0)
+  return both.length ? total(metres) / total(space) : ADULT_STATURE / (statureOf(space) || 1)
+}
+
+function knownJoints(pose, points, { width, height }) {
+  const known = pose.map((point, joint) => Boolean(point ?? pose[MIRROR[joint]]))
+  known[NECK] ||= SHOULDERS.some((joint) => pose[joint])
+  const [x, y] = points[NOSE]
+  const isInPicture = x >= 0 && y >= 0 && x <= width && y <= height
+  const isFaceKnown = FACE.some((joint) => pose[joint]) || (Boolean(pose[NECK]) && isInPicture)
+  for (const joint of FACE) known[joint] = isFaceKnown
+  return known
+}
+
+function aboutVertical([x, y, z], degrees) {
+  const [cos, sin] = [Math.cos(radians(degrees)), Math.sin(radians(degrees))]
+  return [x * cos + z * sin, y, -x * sin + z * cos]
+}
+
+/** The head comes nearer, as it does for a viewer who rises. */
+function towardsViewer([x, y, z], degrees) {
+  const [cos, sin] = [Math.cos(radians(degrees)), Math.sin(radians(degrees))]
+  return [x, y * cos - z * sin, y * sin + z * cos]
+}
+
+/** y of what stays where it is: the lowest leg joint with an ankle known, else the mid hip, else the middle. */
+function foothold(points) {
+  const heights = (joints) => joints.map((joint) => points[joint]).filter(Boolean).map(([, y]) => y)
+  if (heights(ANKLES).length) return Math.max(...heights(LEGS))
+  const resting = heights(HIPS).length ? heights(HIPS) : heights([...points.keys()])
+  return resting.reduce((sum, y) => sum + y, 0) / resting.length
+}
+
+function subtract(one, other) {
+  return one.map((number, axis) => number - other[axis])
+}
+
+function radians(degrees) {
+  return (degrees * Math.PI) / 180
+}
