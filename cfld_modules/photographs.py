@@ -1,9 +1,10 @@
 """Photographs in files: upright, RGB, eight bits, and the studio's wall behind what is transparent."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 # Behind a cut-out person: the wall behind the mannequins. DeepFashion's photographs are of studios as well, with a
 # plain wall between light grey and white; black, or a colour hidden under the transparency, is nothing CFLD ever saw.
@@ -26,6 +27,21 @@ def read_photograph(file: Path) -> np.ndarray:
             return rgb_pixels(image)
     except _PILLOWS_ERRORS as error:
         raise _unreadable(file, error) from error
+
+
+def decode_photograph(content: bytes) -> np.ndarray:
+    """The bytes of a picture file, as `read_photograph` reads files.
+
+    Raises:
+        PhotographError: as there.
+    """
+    try:
+        with Image.open(BytesIO(content)) as image:
+            return rgb_pixels(image)
+    except UnidentifiedImageError as error:
+        raise PhotographError(f"the {len(content)} bytes are no picture; open another file") from error
+    except _PILLOWS_ERRORS as error:
+        raise PhotographError(f"the picture cannot be read: {error}; save it again") from error
 
 
 def check_photograph(file: Path) -> tuple[int, int]:

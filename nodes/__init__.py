@@ -21,6 +21,7 @@ from .pose_editor import CFLDPoseEditor
 from .pose_files import CFLDDrawPose, CFLDLoadPose, CFLDSavePose
 from .pose_mask import CFLDPoseMask
 from .retarget_pose import CFLDRetargetPose
+from .routes import add_routes
 from .turn_pose import CFLDTurnPose
 
 for folder in ("cfld", WEIGHTS_FOLDER, APPEARANCES_FOLDER):
@@ -32,6 +33,9 @@ folder_paths.add_model_folder_path(
 
 class CFLDExtension(ComfyExtension):
     """All nodes of the pack."""
+
+    async def on_load(self) -> None:
+        add_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

@@ -15,6 +15,7 @@ from comfy_api.latest import io
 from ..cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE, get_blazepose, load_blazepose
 from ..cfld_modules.messages import shortened
 from ..cfld_modules.networks.config import CheckpointError
+from ..cfld_modules.photographs import decode_photograph
 from ..cfld_modules.poses.detection import blazepose, openpose
 from ..cfld_modules.poses.detection.people import DetectedPerson, DetectionError, people_frame, people_mask
 from .host.networks import in_host_care, on_device
@@ -85,7 +86,7 @@ def detect_frames(image: torch.Tensor, detector: str, download: bool) -> tuple[l
     Raises:
         DetectionError, CheckpointError: the detector is missing or damaged.
     """
-    detect = _load_detector(detector, download)
+    detect = _load_detector(detector, download, lambda networks: on_device(in_host_care(networks)))
     progress = comfy.utils.ProgressBar(len(image))
     height, width = image.shape[1:3]
     frames, masks = [], []
@@ -100,7 +101,36 @@ def detect_frames(image: torch.Tensor, detector: str, download: bool) -> tuple[l
     return frames, torch.stack(masks)
 
 
-def _load_detector(name: str, download: bool) -> Callable[[np.ndarray], list[DetectedPerson]]:
+def detect_in_file(content: bytes) -> dict:
+    """The people in a picture file -> one POSE_KEYPOINT frame in pixels of the picture.
+
+    By whatever detector is there, on the CPU: a graph may be running meanwhile, and the host's care of models, its
+    progress and its interruption are that graph's.
+
+    Raises:
+        DetectionError, CheckpointError: no detector is there, or it is damaged.
+        PhotographError: the file is no picture.
+    """
+    picture = decode_photograph(content)
+    height, width = picture.shape[:2]
+    try:
+        detect = _load_detector("auto", False, lambda networks: networks)
+    except NoDetectorError as error:
+        raise DetectionError(
+            f"no detector is in {_first_folder()}. Run '{COMMAND}' in this pack's folder, or {NODE} once with "
+            "download_if_missing"
+        ) from error
+    return people_frame(detect(picture), width, height)
+
+
+class NoDetectorError(DetectionError):
+    """No detector's file is there."""
+
+
+def _load_detector(
+    name: str, download: bool, place: Callable[[torch.nn.Module], torch.nn.Module]
+) -> Callable[[np.ndarray], list[DetectedPerson]]:
+    """place: brings its networks, which are on the CPU, to where they shall run."""
     if name != "blazepose":
         try:
             weights = _openpose_weights()
@@ -108,9 +138,8 @@ def _load_detector(name: str, download: bool) -> Callable[[np.ndarray], list[Det
             if name == "openpose":
                 raise
         else:
-            return partial(openpose.detect_people, on_device(in_host_care(openpose.load_body_network(weights))))
-    networks = load_blazepose(_blazepose_file(name, download))
-    return partial(blazepose.detect_people, on_device(in_host_care(networks)))
+            return partial(openpose.detect_people, place(openpose.load_body_network(weights)))
+    return partial(blazepose.detect_people, place(load_blazepose(_blazepose_file(name, download))))
 
 
 def _openpose_weights() -> str:
@@ -134,7 +163,7 @@ def _blazepose_file(name: str, download: bool) -> Path:
         return get_blazepose(_first_folder())
     how = f"set download_if_missing, or run '{COMMAND}' in this pack's folder"
     if name == "auto":
-        raise DetectionError(
+        raise NoDetectorError(
             f"input 'detector' is auto, but no detector is in {_first_folder()}. BlazePose: {how}. OpenPose: put "
             f"{openpose.WEIGHTS_FILE} there, from https://huggingface.co/{openpose.WEIGHTS_REPOSITORY}, and install "
             "controlnet_aux"

@@ -1,6 +1,6 @@
 /** Drives the pose editor on the page as a user does, and reads what it stored and painted. */
 import { JOINT_COLOURS } from '../../web/js/pose_editor/skeleton.js'
-import { WHOLE_CANVAS, toStage, viewportOf } from '../../web/js/pose_editor/viewport.js'
+import { WHOLE_CANVAS, figureBox, toStage, viewportOf } from '../../web/js/pose_editor/viewport.js'
 
 export const STAGE = '.cfld-pose-editor .stage'
 
@@ -38,24 +38,51 @@ export async function promptPoses(page, id) {
 }
 
 /** Where a canvas pixel is in the browser window. The view must be the whole canvas. */
-export async function windowPoint(page, point, canvas = { width: 352, height: 512 }) {
+export function windowPoint(page, point, canvas = { width: 352, height: 512 }) {
+  return inWindow(page, (size) => toStage(viewportOf(WHOLE_CANVAS, canvas, size), point))
+}
+
+/** Where a handle of a figure is: 'turnHandle', 'spaceHandle'. */
+export function handlePoint(page, pose, handle, canvas = { width: 352, height: 512 }) {
+  return inWindow(page, (size) => figureBox(pose, viewportOf(WHOLE_CANVAS, canvas, size), size)[handle])
+}
+
+/** place: the size of the stage -> a point of it. */
+async function inWindow(page, place) {
   const { box, size } = await page.locator(STAGE).evaluate((stage) => ({
     box: stage.getBoundingClientRect().toJSON(),
     size: { width: stage.clientWidth, height: stage.clientHeight }
   }))
-  const [x, y] = toStage(viewportOf(WHOLE_CANVAS, canvas, size), point)
+  const [x, y] = place(size)
   return [box.x + (x * box.width) / size.width, box.y + (y * box.height) / size.height]
 }
 
-/** Drags with the real mouse from one canvas pixel to another. */
-export async function drag(page, from, to, canvas) {
-  const [start, end] = [await windowPoint(page, from, canvas), await windowPoint(page, to, canvas)]
+/** Drags with the real mouse from one point of the window to another. */
+export async function dragInWindow(page, start, end) {
   await page.mouse.move(...start)
   await page.mouse.down()
   await page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
   await page.mouse.move(...end)
   await page.mouse.up()
   await settle(page)
+}
+
+/** Puts fingers down at points of the window, moves each to another, and lifts them. */
+export async function touch(page, starts, ends = starts) {
+  const client = await page.context().newCDPSession(page)
+  const send = (type, points) =>
+    client.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) })
+  const at = (share) => starts.map((start, index) => start.map((place, axis) => place + (ends[index][axis] - place) * share))
+  await send('touchStart', starts)
+  if (ends !== starts) for (const share of [0.25, 0.5, 0.75, 1]) await send('touchMove', at(share))
+  await send('touchEnd', [])
+  await client.detach()
+  await settle(page)
+}
+
+/** Drags with the real mouse from one canvas pixel to another. */
+export async function drag(page, from, to, canvas) {
+  await dragInWindow(page, await windowPoint(page, from, canvas), await windowPoint(page, to, canvas))
 }
 
 /** Lets the editor draw and the page take note. */

@@ -23,8 +23,8 @@ export async function startBrowser() {
  * ComfyUI's page, its graph ready and empty: {page, errors}. errors fills with what goes wrong in the page itself and
  * with console errors from the pack's own modules.
  */
-export async function openPage(browser, server, { width = 1400, height = 1000 } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, reducedMotion: 'reduce' })
+export async function openPage(browser, server, { width = 1400, height = 1000, hasTouch = false } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, reducedMotion: 'reduce', hasTouch })
   const page = await context.newPage()
   const errors = []
   page.on('pageerror', (error) => errors.push(String(error.stack ?? error)))

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 const PACK = fileURLToPath(new URL('../..', import.meta.url))
 const HOST = process.env.COMFYUI_PATH ?? join(homedir(), 'comfy', 'ComfyUI')
-const PYTHON = process.env.COMFYUI_PYTHON ?? join(HOST, '.venv', 'bin', 'python')
+export const PYTHON = process.env.COMFYUI_PYTHON ?? join(HOST, '.venv', 'bin', 'python')
 /** Further command line arguments of the host, such as --front-end-root for another version of the page. */
 const OPTIONS = process.env.COMFYUI_OPTIONS?.split(' ') ?? []
 const PATIENCE = 90_000

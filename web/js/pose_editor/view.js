@@ -86,8 +86,8 @@ export function createPoseEditor({ write, presetNames, detectPose }) {
   let awaitsDrawing = false
   let isDetecting = false
 
-  function refresh(said) {
-    if (said) message.textContent = said
+  function refresh(news) {
+    if (news) message.textContent = news
     hint.hidden = Boolean(message.textContent) && !dialog.open
     if (awaitsDrawing) return
     awaitsDrawing = true
