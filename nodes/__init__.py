@@ -10,18 +10,19 @@ from .appearance_files import CFLDLoadAppearance, CFLDSaveAppearance
 from .blend_appearance import CFLDBlendAppearance
 from .choose_person import CFLDChoosePerson
 from .demo_models import CFLDDemoModels, CFLDDemoPerson
-from .detect_pose import WEIGHTS_FOLDER, CFLDDetectPose
+from .detect_pose import DETECT_ROUTE, REFUSALS, WEIGHTS_FOLDER, CFLDDetectPose, detect_in_file
+from .detect_pose import NODE as DETECTOR
 from .encoder import CFLDPromptEncoder
 from .fit_pose_to_mask import CFLDFitPoseToMask
 from .guider import CFLDGuiderNode
 from .hga import CFLDApplyHGA
+from .host.routes import answer_posts
 from .loader import CFLDLoader
 from .pose import CFLDPoseConditioning
 from .pose_editor import CFLDPoseEditor
 from .pose_files import CFLDDrawPose, CFLDLoadPose, CFLDSavePose
 from .pose_mask import CFLDPoseMask
 from .retarget_pose import CFLDRetargetPose
-from .routes import add_routes
 from .turn_pose import CFLDTurnPose
 
 for folder in ("cfld", WEIGHTS_FOLDER, APPEARANCES_FOLDER):
@@ -35,7 +36,7 @@ class CFLDExtension(ComfyExtension):
     """All nodes of the pack."""
 
     async def on_load(self) -> None:
-        add_routes()
+        answer_posts(DETECT_ROUTE, detect_in_file, DETECTOR, REFUSALS)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

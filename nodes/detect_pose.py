@@ -15,7 +15,7 @@ from comfy_api.latest import io
 from ..cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE, get_blazepose, load_blazepose
 from ..cfld_modules.messages import shortened
 from ..cfld_modules.networks.config import CheckpointError
-from ..cfld_modules.photographs import decode_photograph
+from ..cfld_modules.photographs import PhotographError, decode_photograph
 from ..cfld_modules.poses.detection import blazepose, openpose
 from ..cfld_modules.poses.detection.people import DetectedPerson, DetectionError, people_frame, people_mask
 from .host.networks import in_host_care, on_device
@@ -26,6 +26,9 @@ NODE = "Detect Pose"
 WEIGHTS_FOLDER = "annotators"
 DETECTORS = ("auto", "openpose", "blazepose")
 COMMAND = "python -m cfld_modules get blazepose"
+DETECT_ROUTE = "/cfld/detect_pose"
+"""For the pose editor: see `detect_in_file`."""
+REFUSALS = (DetectionError, CheckpointError, PhotographError)
 
 
 class CFLDDetectPose(io.ComfyNode):
@@ -104,6 +107,7 @@ def detect_frames(image: torch.Tensor, detector: str, download: bool) -> tuple[l
 def detect_in_file(content: bytes) -> dict:
     """The people in a picture file -> one POSE_KEYPOINT frame in pixels of the picture.
 
+    The page sends the file itself, so that nothing is read from the server's disk and any picture in the page will do.
     By whatever detector is there, on the CPU: a graph may be running meanwhile, and the host's care of models, its
     progress and its interruption are that graph's.
 

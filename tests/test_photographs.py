@@ -13,6 +13,7 @@ from cfld_modules.photographs import (
     STUDIO_WALL,
     PhotographError,
     check_photograph,
+    decode_photograph,
     read_photograph,
     rgb_pixels,
 )
@@ -85,6 +86,16 @@ def test_a_file_that_ends_too_early_is_named(tmp_path: Path, ending: str, share:
     file.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(PhotographError, match=rf"cut\.{ending}' cannot be read"):
         read(file)
+
+
+def test_bytes_are_read_as_the_file_or_refused(tmp_path: Path) -> None:
+    file = tmp_path / "photo.jpg"
+    PHOTO.save(file, exif=Image.Exif())
+    content = file.read_bytes()
+    np.testing.assert_array_equal(decode_photograph(content), read_photograph(file))
+    for damaged in (b"", b"a text", content[:300]):
+        with pytest.raises(PhotographError, match="^the "):
+            decode_photograph(damaged)
 
 
 @pytest.mark.parametrize("read", [read_photograph, check_photograph])

@@ -68,8 +68,8 @@ def test_with_no_detector_both_ways_are_told(server, folder):
     status, answer = ask(server, PHOTO.read_bytes())
     assert status == 422
     assert answer["error"] == (
-        f"Detect Pose: no detector is in {folder}/models/annotators. Run 'python -m cfld_modules get blazepose' in this "
-        "pack's folder, or Detect Pose once with download_if_missing"
+        f"Detect Pose: no detector is in {folder}/models/annotators. Run 'python -m cfld_modules get blazepose' in "
+        "this pack's folder, or Detect Pose once with download_if_missing"
     )
 
 
