@@ -24,6 +24,8 @@ from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input
 
 SAVE, LOAD = "Save Appearance", "Load Appearance"
 FOLDER = "cfld_appearances"
+NO_FILE = "keep a person with Save Appearance first"
+"""What the list of files says while there is none; it is no file, and running it says so."""
 
 
 class CFLDSaveAppearance(io.ComfyNode):
@@ -81,7 +83,7 @@ class CFLDLoadAppearance(io.ComfyNode):
             inputs=[
                 cfld_input(),
                 io.Combo.Input(
-                    "appearance_name", options=appearance_names(),
+                    "appearance_name", options=appearance_names() or [NO_FILE],
                     tooltip="A file in output/cfld_appearances or models/cfld_appearances. It must have been made with "
                     "the same CFLD checkpoint.",
                 ),

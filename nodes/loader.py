@@ -16,6 +16,8 @@ from .types import CATEGORY, CFLDType, LoadedCFLD, check_choice
 NODE = "CFLD Loader"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 WEIGHT_DTYPES = ("default", *DTYPES)
+NO_FILE = "put a file into models/cfld"
+"""What the list of files says while there is none; it is no file, and running it says so."""
 
 
 class CFLDLoader(io.ComfyNode):
@@ -30,7 +32,7 @@ class CFLDLoader(io.ComfyNode):
             search_aliases=["pose transfer", "load cfld", "coarse-to-fine latent diffusion", "person image synthesis"],
             inputs=[
                 io.Combo.Input(
-                    "cfld_name", options=checkpoint_names(),
+                    "cfld_name", options=checkpoint_names() or [NO_FILE],
                     tooltip="A file in models/cfld. Of the authors' pair, pytorch_model.bin and pytorch_model_1.bin in "
                     "one folder, choose either.",
                 ),

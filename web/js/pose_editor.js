@@ -1,6 +1,9 @@
 /** Puts the pose editor on the node CFLDPoseEditor. The whole state is the node's text widget `pose_json`. */
 import { api } from '../../../scripts/api.js'
 import { app } from '../../../scripts/app.js'
+import { fadeWithNode, follow } from './pose_editor/node_life.js'
+import { PoseLibrary } from './pose_editor/pose_library.js'
+import { speak } from './pose_editor/texts.js'
 import { upstreamPicture } from './pose_editor/tracing.js'
 import { createPoseEditor } from './pose_editor/view.js'
 
@@ -10,10 +13,11 @@ const SMALLEST_HEIGHT = 420
 const INITIAL_SIZE = [410, 720]
 
 /**
- * Containers of removed nodes by node id. When the page undoes, it makes all nodes anew, but Nodes 2.0 goes on showing
- * the element of the old node of the same id: so the new node's editor moves into it.
+ * What removed nodes leave, by node id. When the page undoes, it makes all nodes anew, but Nodes 2.0 goes on showing the
+ * element of the old node of the same id: so the new node's editor moves into that `container`. A node that moves into a
+ * subgraph is made anew, too: in the same graph as a whole, `graphId`, it gets the picture `file` that was opened in it.
  */
-const containers = new Map()
+const leftBehind = new Map()
 
 /**
  * The page zooms the graph by two fingers wherever over the nodes they are, before any element below has a say. Fingers
@@ -28,6 +32,9 @@ for (const type of ['touchstart', 'touchmove', 'touchend', 'touchcancel']) {
 
 app.registerExtension({
   name: 'CFLD.PoseEditor',
+  init() {
+    speak(app.extensionManager.setting.get('Comfy.Locale'))
+  },
   nodeCreated(node) {
     if (node.comfyClass === NODE) attachEditor(node)
   }
@@ -38,7 +45,12 @@ function attachEditor(node) {
   const text = widget('pose_json')
   const width = widget('width')
   const height = widget('height')
-  const editor = createPoseEditor({ write, presetNames, detectPose })
+  const editor = createPoseEditor({
+    write,
+    detectPose,
+    library: new PoseLibrary(api),
+    libraryChanged: () => app.refreshComboInNodes() // so that Load Pose lists it
+  })
 
   // Shown by the editor instead: the first is read by the classic renderer, the second by Nodes 2.0.
   text.hidden = true
@@ -49,9 +61,11 @@ function attachEditor(node) {
   const shown = node.addDOMWidget('pose_editor', 'CFLD_POSE_EDITOR', container, {
     serialize: false, // not part of the prompt
     hideOnZoom: false,
+    hideInPanel: true, // which would take the only element out of the node, for good
     getMinHeight: () => SMALLEST_HEIGHT
   })
   shown.serialize = false // nor of the saved workflow
+  fadeWithNode(node, editor.element)
   node.setSize(INITIAL_SIZE.map((size, axis) => Math.max(size, node.size[axis])))
 
   function write(stored) {
@@ -66,6 +80,7 @@ function attachEditor(node) {
   const start = () => editor.session.start(text.value, canvasSize())
 
   function readConnections() {
+    if (!node.graph) return // taken out of it meanwhile, as by conversion to a subgraph
     const isLinked = (name) => node.inputs.some((input) => input.name === name && input.link != null)
     editor.session.setConnections({ pose: isLinked('pose'), text: isLinked('pose_json') })
     editor.tracing.setUpstream(upstreamPicture(node, 'background', (query) => api.apiURL(`/view?${query}`)))
@@ -75,9 +90,11 @@ function attachEditor(node) {
   follow(width, 'callback', () => editor.session.resize(canvasSize()))
   follow(height, 'callback', () => editor.session.resize(canvasSize()))
   follow(node, 'onAdded', () => {
-    shown.element = containers.get(node.id) ?? container
+    const left = leftBehind.get(node.id)
+    shown.element = left?.container ?? container
     shown.element.replaceChildren(editor.element)
-    containers.delete(node.id)
+    if (left?.file && left.graphId === app.rootGraph.id) editor.tracing.openFile(left.file)
+    leftBehind.delete(node.id)
     start()
   })
   follow(node, 'onConfigure', () => {
@@ -87,17 +104,12 @@ function attachEditor(node) {
   follow(node, 'onConnectionsChange', () => requestAnimationFrame(readConnections))
   follow(node, 'onExecuted', (output) => output?.pose_json && editor.session.setIncoming(output.pose_json[0]))
   follow(node, 'onRemoved', () => {
+    const { opened: file } = editor.tracing
     editor.dispose()
-    containers.set(node.id, shown.element)
+    leftBehind.set(node.id, { container: shown.element, file, graphId: app.rootGraph.id })
   })
   // The node upstream may have been given another picture meanwhile.
   editor.element.addEventListener('pointerenter', readConnections)
-}
-
-/** The bundled poses: what Load Pose offers, but for the files in the host's input folder. */
-function presetNames() {
-  const [, { options }] = LiteGraph.registered_node_types.CFLDLoadPose.nodeData.input.required.pose
-  return options.filter((name) => !name.endsWith('.json'))
 }
 
 /** The people in a picture file, as the server finds them: OpenPose JSON as text. */
@@ -107,16 +119,6 @@ async function detectPose(file) {
   if (answer.ok) return text
   // The pack says what is wrong in JSON; the host itself, of a file too large, say, in words.
   throw new Error(answer.status === 422 ? JSON.parse(text).error : `${answer.status}: ${text}`)
-}
-
-/** Calls `then` with the same arguments after whatever method the object has under that name. */
-function follow(object, name, then) {
-  const method = object[name]
-  object[name] = function (...args) {
-    const result = method?.apply(this, args)
-    then(...args)
-    return result
-  }
 }
 
 /**

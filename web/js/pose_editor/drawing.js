@@ -1,6 +1,7 @@
 /** Painting on a 2D canvas context. Everything is drawn in stage pixels, through a viewport. */
 import { estimateJoint } from './geometry.js'
 import { BONE_COLOURS, BONES, JOINT_COLOURS, JOINT_NAMES } from './skeleton.js'
+import { said } from './texts.js'
 import { figureBox, toStage } from './viewport.js'
 
 const FULL_TURN = 2 * Math.PI
@@ -28,9 +29,8 @@ export function drawPose(context, pose, viewport, { thickness, radius }) {
   })
 }
 
-/** A small picture of a pose that fills the context's own canvas. */
-export function drawThumbnail(context, pose, canvas) {
-  const { width, height } = context.canvas
+/** A small picture of a pose, as large as the context's own canvas or as given. */
+export function drawThumbnail(context, pose, canvas, { width, height } = context.canvas) {
   const scale = Math.min(width / canvas.width, height / canvas.height)
   const viewport = {
     scale,
@@ -103,7 +103,8 @@ function drawMark(context, { stage, viewport, canvas, pose, selected }, joint) {
   context.lineWidth = 2
   disc(context, [x, y], 9)
   context.stroke()
-  const name = pose[joint] ? JOINT_NAMES[joint] : `${JOINT_NAMES[joint]} (hidden)`
+  const jointName = said(`name.${JOINT_NAMES[joint]}`)
+  const name = pose[joint] ? jointName : said('joint.ring', { joint: jointName })
   drawLabel(context, stage, name, [x, y])
 }
 

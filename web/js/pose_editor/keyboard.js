@@ -1,25 +1,12 @@
 /** Keys, turned into changes of the session and the camera. */
 import { ZOOM_STEP } from './viewport.js'
 
-/** For the help line and the help sheet: what to press, what it does. */
+/** For the help sheet: what to press, and under which name the texts say what it does. */
 export const SHORTCUTS = [
-  ['[ ]', 'previous, next joint (also P, N)'],
-  ['Arrows', 'move the selected joint 1 px; Shift 10 px; Alt with its limb; Ctrl the whole figure'],
-  ['Delete', 'hide the joint; H shows or hides it'],
-  ['J L', 'swing the joint and its limb about the joint before it 1°; Shift 10°'],
-  ['Q E', 'turn the figure 1°; Shift 10°'],
-  ['A D', 'turn it in space 1°; Shift 10°'],
-  ['R F', 'see it from further above, below'],
-  ['W S', 'scale the figure 1 %; Shift 10 %'],
-  ['M', 'mirror the figure'],
-  [', .', 'previous, next person'],
-  ['T', 'switch between joints, limbs and whole figure'],
-  ['Ctrl+Z', 'undo; Ctrl+Shift+Z or Ctrl+Y redo'],
-  ['Ctrl+C Ctrl+V', 'copy, paste OpenPose JSON'],
-  ['Page Up/Down', 'previous, next frame; Ctrl+D duplicates, Ctrl+Delete deletes it'],
-  ['+ − 0', 'zoom, whole canvas; hold Space and drag, or press arrows, to pan'],
-  ['Enter', 'large editor; Escape leaves it'],
-  ['?', 'this list']
+  ['[ ]', 'joint'], ['Arrows', 'arrows'], ['Delete', 'hide'], ['J L', 'swing'], ['Q E', 'turn'],
+  ['A D', 'turnInSpace'], ['R F', 'tilt'], ['W S', 'scale'], ['M', 'mirror'], [', .', 'person'],
+  ['T', 'tool'], ['Ctrl+Z', 'undo'], ['Ctrl+C Ctrl+V', 'copy'], ['Page Up/Down', 'frame'], ['+ − 0', 'zoom'],
+  ['Enter', 'large'], ['?', 'list']
 ]
 
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
@@ -39,7 +26,7 @@ export function listenToKeys(root, { session, camera, ui }) {
   root.addEventListener('keydown', (event) => {
     if (belongsToPage(event)) return
     event.stopPropagation()
-    if (event.target.matches('textarea') && event.key !== 'Escape') return
+    if (event.target.matches('textarea, [type=text], [type=search]') && event.key !== 'Escape') return
     const action =
       commandAction(event, session, ui) ?? (event.target === ui.stage ? stageAction(event, session, camera, ui) : null)
     if (action && action() !== false) event.preventDefault()

@@ -2,16 +2,16 @@
 import { element, iconButton } from './dom.js'
 import { drawThumbnail } from './drawing.js'
 import { JOINT_COLOURS, JOINT_NAMES } from './skeleton.js'
-import { said } from './stage_texts.js'
+import { said } from './texts.js'
 
 const THUMBNAIL = { width: 64, height: 88 } // twice what is laid out, for sharp screens
 
 /** A picture of every frame to choose from, and what can be done to frames. Returns {element, refresh()}. */
 export function createFramesRow(session) {
-  const list = element('div', { class: 'list', role: 'group', 'aria-label': 'Frames' })
-  const add = iconButton('add', 'New frame', () => session.addStandingFrame())
-  const duplicate = iconButton('duplicate', 'Duplicate the frame (Ctrl+D)', () => session.addFrame())
-  const remove = iconButton('remove', 'Delete the frame (Ctrl+Delete)', () => session.removeFrame())
+  const list = element('div', { class: 'list', role: 'group', 'aria-label': said('frames') })
+  const add = iconButton('add', said('frame.new'), () => session.addStandingFrame())
+  const duplicate = iconButton('duplicate', said('frame.duplicate'), () => session.addFrame())
+  const remove = iconButton('remove', said('frame.delete'), () => session.removeFrame())
 
   const refresh = () => {
     while (list.children.length > session.frames.length) list.lastChild.remove()
@@ -19,7 +19,7 @@ export function createFramesRow(session) {
     session.frames.forEach((pose, index) => {
       const button = list.children[index]
       const isCurrent = index === session.frame
-      button.setAttribute('aria-label', `Frame ${index + 1} of ${session.frames.length}`)
+      button.setAttribute('aria-label', said('frame', { number: index + 1, count: session.frames.length }))
       button.setAttribute('aria-pressed', isCurrent)
       const shown = isCurrent ? session.pose : pose
       drawThumbnail(button.firstChild.getContext('2d'), shown, session.canvas)
@@ -62,8 +62,9 @@ function personButton(session, index) {
 
 /** All joints by name, each with a check box for visible. Returns {element, refresh()}. */
 export function createJointList(session) {
-  const rows = JOINT_NAMES.map((name, joint) => {
-    const visible = element('input', { type: 'checkbox', 'aria-label': `${name} visible` })
+  const rows = JOINT_NAMES.map((key, joint) => {
+    const name = said(`name.${key}`)
+    const visible = element('input', { type: 'checkbox', 'aria-label': said('joint.visible', { joint: name }) })
     visible.onchange = () => session.toggle(joint)
     const colour = element('i', { style: `background: ${JOINT_COLOURS[joint]}` })
     const button = element('button', { type: 'button', onclick: () => session.selectJoint(joint) }, colour, name)
@@ -76,7 +77,7 @@ export function createJointList(session) {
       button.setAttribute('aria-pressed', joint === session.joint)
     })
   return {
-    element: element('div', { class: 'joints', role: 'group', 'aria-label': 'Joints' }, ...rows.map(({ row }) => row)),
+    element: element('div', { class: 'joints', role: 'group', 'aria-label': said('joints') }, ...rows.map(({ row }) => row)),
     refresh
   }
 }

@@ -9,7 +9,7 @@ import { amend, record, redo, startHistory, undo } from './history.js'
 import { decodePoses, decodeStored, encodeFrames } from './openpose_json.js'
 import { alone, fitFrame, mirrorPerson, movePerson, newPerson, rotatePerson, withPose } from './people.js'
 import { JOINT_NAMES, STANDING } from './skeleton.js'
-import { said } from './stage_texts.js'
+import { said } from './texts.js'
 import { turnPerson } from './turning.js'
 
 /** Aspects that differ by less are one: a picture has whole pixels. */
@@ -143,14 +143,14 @@ export class PoseSession {
   /** What is wired into the node: whether a pose is, and whether the text itself comes from elsewhere. */
   setConnections({ pose, text }) {
     this.hasInput = pose
-    this.locked = text ? 'pose_json comes from a connected node.' : ''
+    this.locked = text ? said('notice.wired') : ''
     if (!pose) this.#incoming = ''
     this.#refresh()
   }
 
   selectJoint(joint) {
     this.joint = joint
-    this.#changed(joint === null ? 'Nothing selected' : this.describe(joint))
+    this.#changed(joint === null ? said('joint.none') : this.describe(joint))
   }
 
   stepJoint(step) {
@@ -170,13 +170,16 @@ export class PoseSession {
   selectFrame(frame) {
     this.#draft = null
     this.frame = Math.min(Math.max(frame, 0), this.#frames.length - 1)
-    this.#changed(`Frame ${this.frame + 1} of ${this.#frames.length}`)
+    this.#changed(said('frame', { number: this.frame + 1, count: this.#frames.length }))
   }
 
   describe(joint) {
     const point = this.pose[joint]
-    const name = JOINT_NAMES[joint][0].toUpperCase() + JOINT_NAMES[joint].slice(1)
-    return point ? `${name}: ${Math.round(point[0])}, ${Math.round(point[1])}` : `${name}: hidden`
+    const name = said(`name.${JOINT_NAMES[joint]}`)
+    const title = name[0].toUpperCase() + name.slice(1)
+    return point
+      ? said('joint.at', { joint: title, x: Math.round(point[0]), y: Math.round(point[1]) })
+      : said('joint.hidden', { joint: title })
   }
 
   /** Shows a person that is not stored yet: a drag on its way. */
@@ -289,7 +292,7 @@ export class PoseSession {
   addFrame(frame = this.#frames[this.frame]) {
     if (!this.canEdit) return
     const frames = this.#frames.toSpliced(this.frame + 1, 0, frame)
-    this.#storeFrames(frames, this.frame + 1, `Frame ${this.frame + 2} of ${frames.length} added`)
+    this.#storeFrames(frames, this.frame + 1, said('frame.added', { number: this.frame + 2, count: frames.length }))
   }
 
   addStandingFrame() {
@@ -299,7 +302,7 @@ export class PoseSession {
   removeFrame() {
     if (!this.canEdit || this.#frames.length === 1) return
     const frames = this.#frames.toSpliced(this.frame, 1)
-    this.#storeFrames(frames, Math.min(this.frame, frames.length - 1), `Frame deleted, ${frames.length} left`)
+    this.#storeFrames(frames, Math.min(this.frame, frames.length - 1), said('frame.deleted', { count: frames.length }))
   }
 
   /**
@@ -334,7 +337,7 @@ export class PoseSession {
 
   /** Forgets the stored poses; the figure shown is again a starting point. */
   clear() {
-    if (!this.locked) this.#store('', 'Nothing stored: this is a starting point')
+    if (!this.locked) this.#store('', said('cleared'))
   }
 
   undo() {
@@ -420,9 +423,9 @@ function standing(canvas) {
 }
 
 function takenOver({ length }) {
-  return length === 1 ? 'Pose taken over' : `${length} frames taken over`
+  return length === 1 ? said('taken') : said('taken.frames', { count: length })
 }
 
 function sizeOf({ width, height }) {
-  return `Canvas ${width} × ${height}`
+  return said('canvas', { width, height })
 }

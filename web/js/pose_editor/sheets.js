@@ -1,56 +1,37 @@
-/** The sheets that open over the stage: presets, the picture to trace, the JSON text, the list of keys. */
+/** The sheets that open over the stage: the gallery, the picture to trace, saving, the JSON text, the list of keys. */
 import { element } from './dom.js'
+import { gallerySheet } from './gallery.js'
 import { SHORTCUTS } from './keyboard.js'
-
-const POSES = new URL('../../poses/', import.meta.url)
-
-/** The bundled poses as pictures to choose from. */
-function presetSheet({ session, presetNames, close, report }) {
-  const choose = async (name, event) => {
-    try {
-      const answer = await fetch(new URL(`${name}.json`, POSES))
-      session.take(await answer.text(), { asNewFrame: event.shiftKey })
-      close()
-    } catch (error) {
-      report(error.message)
-    }
-  }
-  const buttons = presetNames().map((name) => presetButton(name, (event) => choose(name, event)))
-  const hint = element('p', {}, 'Shift and click adds the pose as a new frame.')
-  return sheet('Presets', close, element('div', { class: 'presets' }, ...buttons), hint)
-}
-
-function presetButton(name, onclick) {
-  const title = name[0].toUpperCase() + name.slice(1).replaceAll('_', ' ')
-  const picture = element('img', { src: new URL(`${name}.png`, POSES).href, alt: '', loading: 'lazy' })
-  return element('button', { type: 'button', title, 'data-preset': name, onclick }, picture, element('span', {}, title))
-}
+import { decodeText } from './openpose_json.js'
+import { saveSheet } from './save_sheet.js'
+import { sheet } from './sheet.js'
+import { said } from './texts.js'
 
 /** The picture to trace: open, remove, how strong. */
 function tracingSheet({ session, tracing, close }) {
-  const file = element('input', { type: 'file', accept: 'image/*', 'aria-label': 'Open a picture', hidden: true })
+  const file = element('input', { type: 'file', accept: 'image/*', 'aria-label': said('tracing.open'), hidden: true })
   const caption = element('p', {})
-  const remove = element('button', { type: 'button', onclick: () => tracing.closeFile() }, 'Close it')
+  const remove = element('button', { type: 'button', onclick: () => tracing.closeFile() }, said('tracing.remove'))
   const resize = () => session.resize({ width: tracing.image.naturalWidth, height: tracing.image.naturalHeight })
-  const match = element('button', { type: 'button', onclick: resize }, 'Canvas as the picture')
+  const match = element('button', { type: 'button', onclick: resize }, said('tracing.match'))
   const opacity = element('input', {
-    type: 'range', min: '0', max: '1', step: '0.05', value: String(tracing.opacity), 'aria-label': 'Strength'
+    type: 'range', min: '0', max: '1', step: '0.05', value: String(tracing.opacity),
+    'aria-label': said('tracing.strength')
   })
   const refresh = () => {
-    caption.textContent =
-      tracing.caption || 'Connect a Load Image node to "background", or open a picture here just for tracing.'
+    caption.textContent = tracing.caption || said('tracing.none')
     remove.hidden = !tracing.hasFile
     match.hidden = !tracing.image
     match.disabled = Boolean(session.locked)
   }
   file.onchange = () => file.files[0] && tracing.openFile(file.files[0])
   opacity.oninput = () => tracing.setOpacity(Number(opacity.value))
-  const open = element('button', { type: 'button', onclick: () => file.click() }, 'Open a picture…')
+  const open = element('button', { type: 'button', onclick: () => file.click() }, said('tracing.open'))
   const made = sheet(
-    'Picture to trace', close, caption, file,
+    said('tracing'), close, caption, file,
     element('div', { class: 'row' }, open, remove, match),
-    element('label', { class: 'row' }, 'Strength', opacity),
-    element('p', {}, 'It is spread over the whole canvas. Give the canvas its size to see it undistorted.')
+    element('label', { class: 'row' }, said('tracing.strength'), opacity),
+    element('p', {}, said('tracing.hint'))
   )
   made.refresh = refresh
   refresh()
@@ -59,8 +40,9 @@ function tracingSheet({ session, tracing, close }) {
 
 /** The poses as text, to read, change, copy and paste. */
 function jsonSheet({ session, clipboard, close, report }) {
-  const area = element('textarea', { spellcheck: 'false', 'aria-label': 'OpenPose JSON' })
+  const area = element('textarea', { spellcheck: 'false', 'aria-label': said('json') })
   area.value = session.encode()
+  area.oninput = () => report('')
   const apply = () => {
     try {
       if (area.value.trim()) session.take(area.value)
@@ -70,42 +52,36 @@ function jsonSheet({ session, clipboard, close, report }) {
       report(error.message)
     }
   }
+  const file = element('input', { type: 'file', accept: '.json', 'aria-label': said('json.open'), hidden: true })
+  file.onchange = async () => {
+    area.value = decodeText(await file.files[0].arrayBuffer())
+    apply()
+  }
   return sheet(
-    'OpenPose JSON', close, area,
+    said('json'), close, area, file,
     element(
       'div', { class: 'row' },
-      element('button', { type: 'button', onclick: apply }, 'Apply'),
-      element('button', { type: 'button', onclick: () => clipboard.copyNow(area.value) }, 'Copy'),
-      element('span', {}, 'OpenPose, COCO and others, pixels or 0–1. An empty text forgets the pose.')
+      element('button', { type: 'button', onclick: () => file.click() }, said('json.open')),
+      element('button', { type: 'button', onclick: apply }, said('json.apply')),
+      element('button', { type: 'button', onclick: () => clipboard.copyNow(area.value) }, said('json.copy')),
+      element('span', {}, said('json.hint'))
     )
   )
 }
 
 function helpSheet({ close }) {
-  const rows = SHORTCUTS.map(([keys, meaning]) =>
-    element('tr', {}, element('th', { scope: 'row' }, keys), element('td', {}, meaning))
+  const rows = SHORTCUTS.map(([keys, name]) =>
+    element('tr', {}, element('th', { scope: 'row' }, keys), element('td', {}, said(`keys.${name}`)))
   )
   return sheet(
-    'Mouse and keys', close,
-    element(
-      'p', {},
-      'Drag a joint to move it, with Shift its limb too. Drag a bone to swing the limb. Right-click hides or shows a ' +
-        'joint; drag a dotted ring to show a hidden one. Drag the empty stage to pan, turn the wheel to zoom.'
-    ),
-    element('table', {}, ...rows)
-  )
-}
-
-function sheet(title, close, ...content) {
-  return element(
-    'section', { class: 'sheet', 'aria-label': title },
-    element('header', {}, element('h3', {}, title), element('button', { type: 'button', onclick: close }, 'Close')),
-    ...content
+    said('help'), close, element('p', {}, said('help.mouse')), element('table', {}, ...rows)
   )
 }
 
 /**
- * Sheets by name. Each is made from {session, tracing, clipboard, presetNames(), close(), report(message)}; one that
- * shows what can change has a refresh() of its own.
+ * Sheets by name. Each is made from {session, tracing, clipboard, library, close(), report(error message),
+ * announce(message), libraryChanged()}; one that shows what can change has a refresh() of its own.
  */
-export const SHEETS = { presets: presetSheet, background: tracingSheet, json: jsonSheet, help: helpSheet }
+export const SHEETS = {
+  presets: gallerySheet, background: tracingSheet, save: saveSheet, json: jsonSheet, help: helpSheet
+}

@@ -1,7 +1,7 @@
 import { element, iconButton } from './dom.js'
 import { drawStage } from './drawing.js'
 import { listenToPointer } from './pointer.js'
-import { said } from './stage_texts.js'
+import { said } from './texts.js'
 import { WHOLE_CANVAS, ZOOM_STEP, panBy, viewportOf, zoomAt } from './viewport.js'
 
 const SHARPNESS = 2 // the graph's zoom can enlarge the stage without laying it out anew
@@ -18,7 +18,7 @@ export function createStage({ session, tracing }) {
     'div',
     {
       class: 'stage', tabindex: '0', role: 'application', 'aria-roledescription': 'pose canvas',
-      'aria-label': 'Pose canvas', 'aria-describedby': 'hint'
+      'aria-label': said('stage'), 'aria-describedby': 'hint'
     },
     picture, notice
   )
@@ -68,6 +68,7 @@ export function createStage({ session, tracing }) {
       background: tracing.background
     })
     notice.textContent = noticeOf(session)
+    notice.classList.toggle('problem', Boolean(session.error) && !session.locked)
   }
 
   listenToPointer(stage, {
@@ -103,9 +104,9 @@ function zoomButtons(camera) {
 /** What the user should know about the stage as a whole, or ''. */
 function noticeOf(session) {
   if (session.locked) return session.locked
-  if (session.error) return `The stored pose cannot be read. ${session.error} Mend it as text or choose a preset.`
-  if (!session.pose.some(Boolean)) return 'Every joint is hidden: nobody is in this frame.'
+  if (session.error) return said('notice.unreadable', { error: session.error })
+  if (!session.pose.some(Boolean)) return said('notice.nobody')
   if (session.isStored) return ''
-  if (session.hasInput) return 'The connected pose is passed on until something is drawn here.'
-  return 'A starting point, not stored yet: drag a joint or choose a preset.'
+  if (session.hasInput) return said('notice.passedOn')
+  return said('notice.start')
 }

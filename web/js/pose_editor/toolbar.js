@@ -1,31 +1,33 @@
 import { element, iconButton } from './dom.js'
-import { said } from './stage_texts.js'
+import { said } from './texts.js'
 
 /**
  * The row of buttons. ui: {openSheet(name), detect(), canDetect(), enlarge(),
  * shrink()}. Returns {element, refresh(isLarge)}.
  */
 export function createToolbar(session, ui) {
-  const joints = iconButton('joints', 'Move joints and limbs (T)', () => session.selectTool('joints'))
-  const limbs = iconButton('limbs', 'Move a joint with its limb (T)', () => session.selectTool('limbs'))
-  const figure = iconButton('figure', 'Move, turn, scale the whole figure (T)', () => session.selectTool('figure'))
-  const undo = iconButton('undo', 'Undo (Ctrl+Z)', () => session.undo())
-  const redo = iconButton('redo', 'Redo (Ctrl+Shift+Z)', () => session.redo())
+  const joints = iconButton('joints', said('toolbar.joints'), () => session.selectTool('joints'))
+  const limbs = iconButton('limbs', said('toolbar.limbs'), () => session.selectTool('limbs'))
+  const figure = iconButton('figure', said('toolbar.figure'), () => session.selectTool('figure'))
+  const undo = iconButton('undo', said('toolbar.undo'), () => session.undo())
+  const redo = iconButton('redo', said('toolbar.redo'), () => session.redo())
   const toggle = iconButton('toggle', said('joint.toggle'), () => session.toggle(session.joint))
-  const mirror = iconButton('mirror', 'Mirror the figure (M)', () => session.mirror())
-  const presets = iconButton('presets', 'Presets', () => ui.openSheet('presets'))
-  const background = iconButton('background', 'Picture to trace', () => ui.openSheet('background'))
+  const mirror = iconButton('mirror', said('toolbar.mirror'), () => session.mirror())
+  const presets = iconButton('presets', said('toolbar.gallery'), () => ui.openSheet('presets'))
+  const background = iconButton('background', said('toolbar.background'), () => ui.openSheet('background'))
   const detect = iconButton('detect', said('detect'), () => ui.detect())
-  const json = iconButton('json', 'OpenPose JSON: copy and paste', () => ui.openSheet('json'))
-  const help = iconButton('help', 'Mouse and keys (?)', () => ui.openSheet('help'))
-  const enlarge = iconButton('enlarge', 'Large editor (Enter)', () => ui.enlarge())
-  const close = iconButton('close', 'Back to the node (Escape)', () => ui.shrink())
+  const save = iconButton('save', said('toolbar.save'), () => ui.openSheet('save'))
+  const json = iconButton('json', said('toolbar.json'), () => ui.openSheet('json'))
+  const help = iconButton('help', said('toolbar.help'), () => ui.openSheet('help'))
+  const enlarge = iconButton('enlarge', said('toolbar.enlarge'), () => ui.enlarge())
+  const close = iconButton('close', said('toolbar.close'), () => ui.shrink())
   const gap = () => element('i', {})
 
   return {
     element: element(
-      'div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Pose editor' },
-      joints, limbs, figure, gap(), undo, redo, toggle, mirror, gap(), presets, background, detect, json, gap(), help, enlarge, close
+      'div', { class: 'toolbar', role: 'toolbar', 'aria-label': said('editor') },
+      joints, limbs, figure, gap(), undo, redo, toggle, mirror, gap(), presets, background, detect, save, json, gap(),
+      help, enlarge, close
     ),
     refresh(isLarge) {
       joints.setAttribute('aria-pressed', session.tool === 'joints')
@@ -36,6 +38,7 @@ export function createToolbar(session, ui) {
       toggle.disabled = !session.canEdit || session.joint === null
       mirror.disabled = !session.canEdit
       detect.disabled = Boolean(session.locked) || !ui.canDetect()
+      save.disabled = Boolean(session.error) || Boolean(session.locked)
       presets.disabled = Boolean(session.locked)
       enlarge.hidden = isLarge
       close.hidden = !isLarge

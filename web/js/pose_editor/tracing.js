@@ -1,17 +1,37 @@
 /** The picture under the figure, to trace: the one wired into the node, or one opened from disk just for this. */
+import { said } from './texts.js'
 
 /**
  * Where the page can get the picture wired into an input of a node, or null. Known are Load Image, whose widget names
  * the file, and any node that shows a preview.
  */
 export function upstreamPicture(node, inputName, viewAddress) {
-  const slot = node.inputs?.findIndex((input) => input.name === inputName) ?? -1
-  let origin = slot >= 0 ? node.getInputNode(slot) : null
-  while (origin?.type === 'Reroute') origin = origin.getInputNode(0)
+  const origin = originOf(node, node.inputs.findIndex((input) => input.name === inputName))
   if (!origin) return null
   const file = origin.widgets?.find((widget) => widget.name === 'image')?.value
   if (typeof file === 'string' && file) return viewAddress(fileParameters(file))
   return origin.imgs?.[0]?.src ?? null
+}
+
+/** The node whose output comes in at a slot, through reroutes, into subgraphs and out of them; null where none is. */
+function originOf(node, slot) {
+  const link = node.graph.getLink(node.inputs[slot]?.link)
+  if (!link) return null
+  const origin = node.graph.getNodeById(link.origin_id)
+  if (origin?.type === 'Reroute') return originOf(origin, 0)
+  if (origin?.isSubgraphNode()) return innerOrigin(origin, link.origin_slot)
+  if (origin) return origin
+  // It comes in from outside the subgraph; where that is used several times, from its first use with a connection.
+  const { rootGraph } = node.graph
+  const uses = [rootGraph, ...rootGraph.subgraphs.values()].flatMap(({ nodes }) =>
+    nodes.filter(({ subgraph }) => subgraph === node.graph)
+  )
+  return uses.map((use) => originOf(use, link.origin_slot)).find(Boolean) ?? null
+}
+
+function innerOrigin(subgraphNode, outputSlot) {
+  const { outputNode, link } = subgraphNode.resolveSubgraphOutputLink(outputSlot) ?? {}
+  return outputNode?.isSubgraphNode() ? innerOrigin(outputNode, link.origin_slot) : (outputNode ?? null)
 }
 
 /** 'folder/name.png [input]', as Load Image writes it -> the parameters of the server's /view. */
@@ -24,6 +44,8 @@ export function fileParameters(text) {
 export class Tracing {
   image = null
   opacity = 0.6
+  /** The file opened by the user, or null. */
+  opened = null
   /** What is shown, in words; '' where nothing is. */
   caption = ''
   #changed
@@ -38,18 +60,19 @@ export class Tracing {
   setUpstream(address) {
     if (address === this.#upstreamAddress) return
     this.#upstreamAddress = address
-    if (!this.#fileAddress) this.#show(address, 'The picture connected to the node')
+    if (!this.#fileAddress) this.#show(address, said('tracing.connected'))
   }
 
   openFile(file) {
     this.#forgetFile()
+    this.opened = file
     this.#fileAddress = URL.createObjectURL(file)
-    this.#show(this.#fileAddress, `${file.name} (seen here only, not part of the workflow)`)
+    this.#show(this.#fileAddress, said('tracing.file', { name: file.name }))
   }
 
   closeFile() {
     this.#forgetFile()
-    this.#show(this.#upstreamAddress, 'The picture connected to the node')
+    this.#show(this.#upstreamAddress, said('tracing.connected'))
   }
 
   setOpacity(opacity) {
@@ -58,7 +81,7 @@ export class Tracing {
   }
 
   get hasFile() {
-    return this.#fileAddress !== null
+    return this.opened !== null
   }
 
   /** What `drawStage` takes. */
@@ -79,6 +102,7 @@ export class Tracing {
   #forgetFile() {
     if (this.#fileAddress) URL.revokeObjectURL(this.#fileAddress)
     this.#fileAddress = null
+    this.opened = null
   }
 
   async #show(address, caption) {
@@ -93,7 +117,7 @@ export class Tracing {
       this.image = image
       this.caption = caption
     } catch {
-      this.caption = 'The picture cannot be shown.'
+      this.caption = said('tracing.unreadable')
     }
     this.#changed()
   }

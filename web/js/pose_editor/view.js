@@ -7,16 +7,14 @@ import { createFramesRow, createJointList, createPeopleRow } from './lists.js'
 import { decodeText } from './openpose_json.js'
 import { PoseSession } from './session.js'
 import { SHEETS } from './sheets.js'
-import { said } from './stage_texts.js'
 import { createStage } from './stage.js'
+import { said } from './texts.js'
 import { createToolbar } from './toolbar.js'
 import { Tracing } from './tracing.js'
 
 /** Shared by all editors and loaded with this module, so that none is ever laid out without it. */
 const STYLES = new CSSStyleSheet()
 STYLES.replaceSync(await fetch(new URL('./style.css', import.meta.url)).then((answer) => answer.text()))
-
-const HINT = '[ ] and arrows move joints, Delete hides, ? lists all keys'
 
 /** What puts people in space, for all editors; 340 kB that no drawing waits for. */
 let lifter = null
@@ -26,21 +24,28 @@ const loadLifter = () =>
     .then((bytes) => createLifter(readSafetensors(bytes))))
 
 /**
- * An editor. write({text, canvas}) stores JSON text and canvas size; presetNames() lists the bundled poses;
- * detectPose(file) finds the people in a picture file: OpenPose JSON as text.
+ * An editor. write({text, canvas}) stores JSON text and canvas size; detectPose(file) finds the people in a
+ * picture file: OpenPose JSON as text; library is a `PoseLibrary`, and libraryChanged() follows what is saved into it or
+ * deleted.
  *
  * Returns {element, session, tracing, dispose()}: what to show, the session to feed, the picture to trace.
  */
-export function createPoseEditor({ write, presetNames, detectPose }) {
+export function createPoseEditor({ write, detectPose, library, libraryChanged }) {
   const host = element('div', { class: 'cfld-pose-editor', 'data-capture-wheel': 'true' })
   // The page's undo looks at the focused element and leaves text areas alone. What it sees is this element, whatever
   // has the focus in the shadow tree below.
   host.type = 'textarea'
   host.style.cssText = 'display: block; height: 100%'
   const shadow = host.attachShadow({ mode: 'open' })
-  const dialog = element('dialog', { 'aria-label': 'Pose editor' })
+  const dialog = element('dialog', { 'aria-label': said('editor') })
 
-  const session = new PoseSession({ write, changed: refresh })
+  const session = new PoseSession({
+    write,
+    changed(message) {
+      if (message) report('')
+      refresh(message)
+    }
+  })
   const tracing = new Tracing(refresh)
   const stage = createStage({ session, tracing })
   const focusStage = () => stage.element.focus({ preventScroll: true })
@@ -74,10 +79,14 @@ export function createPoseEditor({ write, presetNames, detectPose }) {
   const frames = createFramesRow(session)
   const joints = createJointList(session)
   const message = element('span', { role: 'status', 'aria-live': 'polite' })
-  const hint = element('span', { id: 'hint' }, HINT)
+  const problem = element('p', { class: 'problem', role: 'alert', hidden: true })
+  const hint = element('span', { id: 'hint' }, said('editor.hint'))
   const body = element('div', { class: 'body' }, stage.element, joints.element)
   const footer = element('footer', {}, message, hint)
-  const root = element('div', { class: 'editor' }, toolbar.element, body, people.element, frames.element, footer, clipboard.area)
+  const root = element(
+    'div', { class: 'editor' },
+    toolbar.element, body, problem, people.element, frames.element, footer, clipboard.area
+  )
   shadow.adoptedStyleSheets = [STYLES]
   shadow.append(root, dialog)
 
@@ -85,6 +94,12 @@ export function createPoseEditor({ write, presetNames, detectPose }) {
   let home = null // where the element is shown while it is not in the large window
   let awaitsDrawing = false
   let isDetecting = false
+
+  /** Says what went wrong until something else is done; '' when it does not hold any more. */
+  function report(mistake) {
+    problem.textContent = mistake
+    problem.hidden = !mistake
+  }
 
   function refresh(news) {
     if (news) message.textContent = news
@@ -106,19 +121,20 @@ export function createPoseEditor({ write, presetNames, detectPose }) {
     try {
       session.take(text)
     } catch (error) {
-      refresh(error.message)
+      report(error.message)
     }
   }
 
   async function detect() {
     isDetecting = true
+    report('')
     refresh(said('detect.busy'))
     try {
       const text = await detectPose(await tracing.file())
       if (JSON.parse(text).people.length) session.takeFromPicture(text)
-      else refresh(said('detect.nobody'))
+      else report(said('detect.nobody'))
     } catch (error) {
-      refresh(error.message)
+      report(error.message)
     } finally {
       isDetecting = false
       refresh()
@@ -129,16 +145,20 @@ export function createPoseEditor({ write, presetNames, detectPose }) {
     const isSame = sheet?.dataset.sheet === name
     if (sheet) closeSheet()
     if (isSame) return
-    sheet = SHEETS[name]({ session, tracing, clipboard, presetNames, close: closeSheet, report: refresh })
+    report('')
+    sheet = SHEETS[name]({
+      session, tracing, clipboard, library, libraryChanged, close: closeSheet, report, announce: refresh
+    })
     sheet.dataset.sheet = name
     body.append(sheet)
-    const first = sheet.querySelector('textarea, div button') ?? sheet.querySelector('button')
+    const first = sheet.querySelector('textarea, input:not([hidden], [type=range])') ?? sheet.querySelector('button')
     first.focus()
   }
 
   function closeSheet() {
     sheet.remove()
     sheet = null
+    report('')
     focusStage()
   }
 
@@ -148,7 +168,7 @@ export function createPoseEditor({ write, presetNames, detectPose }) {
     home = host.parentElement
     document.body.append(host)
     dialog.append(root)
-    home.textContent = 'Open in the large editor'
+    home.textContent = said('editor.elsewhere')
     dialog.showModal()
     stage.camera.reset()
     focusStage()
@@ -183,7 +203,7 @@ export function createPoseEditor({ write, presetNames, detectPose }) {
       session.lifter = loaded
       refresh()
     },
-    (error) => refresh(said('lifter.missing', { error: error.message }))
+    (error) => report(said('lifter.missing', { error: error.message }))
   )
 
   return {
