@@ -6,6 +6,8 @@ import torch
 
 from ..cfld_modules.photographs import STUDIO_WALL
 
+BAND = 64  # rows of a picture that are changed at a time
+
 
 def read_pictures(node: str, name: str, image: object) -> torch.Tensor:
     """An IMAGE as RGB float32 (B, H, W, 3); one channel is grey, a fourth is opacity over the studio's wall.
@@ -49,8 +51,11 @@ def on_studio_wall(pictures: torch.Tensor, opacity: torch.Tensor) -> torch.Tenso
 
 
 def picture_array(picture: torch.Tensor) -> np.ndarray:
-    """One picture of `read_pictures`, (H, W, 3) -> RGB uint8 (H, W, 3)."""
-    return picture.mul(255.0).clamp_(0, 255).round_().to(torch.uint8).cpu().numpy()
+    """One picture of `read_pictures`, (H, W, 3) -> RGB uint8 (H, W, 3), with little other memory than that."""
+    array = torch.empty_like(picture, dtype=torch.uint8)
+    for band, pixels in zip(array.split(BAND), picture.split(BAND), strict=True):
+        band.copy_(pixels.mul(255.0).clamp_(0, 255).round_())
+    return array.cpu().numpy()
 
 
 def image_batch(pictures: list[np.ndarray]) -> torch.Tensor:
@@ -84,7 +89,7 @@ def _tensor(node: str, name: str, value: object, what: str, exact: tuple[torch.d
         return value
     if not value.is_floating_point():
         raise ValueError(f"{node}: input '{name}' holds numbers of {value.dtype}; {what} holds floats from 0 to 1")
-    if not value.sum(dtype=torch.float64).isfinite():  # isfinite() of each would need the memory once more
+    if not all(extreme.isfinite() for extreme in value.aminmax()):  # NaN is both; isfinite() of each would need memory
         raise ValueError(
             f"{node}: input '{name}' has numbers that are NaN or infinite; {what} holds floats from 0 to 1. Look at "
             "the node before this one: half precision often makes such numbers"

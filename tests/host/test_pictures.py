@@ -203,6 +203,29 @@ def traced_share(make, monkeypatch):
     return peak / (image.numel() * 4)
 
 
+def largest_allocation(make):
+    """Bytes of the largest tensor that torch makes meanwhile, those inside its own operations too."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        make()
+    return max(event.self_cpu_memory_usage for event in profile.events())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_pictures_and_masks_are_judged_without_a_copy(dtype):
+    image, mask = torch.rand(1, 300, 200, 3).to(dtype), torch.rand(1, 300, 200).to(dtype)
+    judge = {torch.float32: 0, torch.float16: 4}[dtype]  # half precision becomes float32, bytes a number
+    assert largest_allocation(lambda: pictures.read_pictures("Node", "image", image)) <= judge * image.numel() + 1000
+    assert largest_allocation(lambda: pictures.read_masks("Node", "mask", mask)) <= judge * mask.numel() + 1000
+
+
+def test_a_background_takes_no_more_than_the_drawings_have():
+    frame, background = tiny_host.golden.pose_keypoints("side"), torch.rand(1, 900, 600, 3)
+    result = nodes.CFLDPoseEditor.execute("", 600, 900, frame, background).result[1]
+    batch = result.numel() * 4
+    put_behind = largest_allocation(lambda: pictures.picture_array(background[0]))
+    assert put_behind <= 0.3 * batch, "a picture of bytes, not one of floats"
+
+
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_drawings_hold_little_more_than_their_result(frames, monkeypatch):
     poses = tiny_host.golden.pose_keypoints("side") * frames

@@ -61,11 +61,17 @@ test("Load Image's file names become the parameters of /view", () => {
 })
 
 test('the picture upstream is found through reroutes, by file name or by preview', () => {
-  const loader = { type: 'LoadImage', widgets: [{ name: 'image', value: 'a.png' }] }
-  const reroute = { type: 'Reroute', getInputNode: () => loader }
-  const nodeOn = (origin) => ({ inputs: [{ name: 'background' }], getInputNode: () => origin })
-  assert.match(upstreamPicture(nodeOn(reroute), 'background', String), /filename=a.png/)
-  assert.equal(upstreamPicture(nodeOn({ type: 'Other', imgs: [{ src: 'shown' }] }), 'background', String), 'shown')
-  assert.equal(upstreamPicture(nodeOn({ type: 'Other' }), 'background', String), null)
-  assert.equal(upstreamPicture(nodeOn(null), 'background', String), null)
+  const nodes = {
+    file: { widgets: [{ name: 'image', value: 'a.png' }] },
+    reroute: { type: 'Reroute', inputs: [{ link: 'file' }] },
+    preview: { imgs: [{ src: 'shown' }] },
+    other: {}
+  }
+  const graph = { getLink: (id) => id && { origin_id: id }, getNodeById: (id) => nodes[id] }
+  for (const node of Object.values(nodes)) Object.assign(node, { graph, isSubgraphNode: () => false })
+  const upstream = (link) => upstreamPicture({ graph, inputs: [{ name: 'background', link }] }, 'background', String)
+  assert.match(upstream('reroute'), /filename=a.png/)
+  assert.equal(upstream('preview'), 'shown')
+  assert.equal(upstream('other'), null)
+  assert.equal(upstream(null), null)
 })
