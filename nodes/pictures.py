@@ -89,7 +89,7 @@ def _tensor(node: str, name: str, value: object, what: str, exact: tuple[torch.d
         return value
     if not value.is_floating_point():
         raise ValueError(f"{node}: input '{name}' holds numbers of {value.dtype}; {what} holds floats from 0 to 1")
-    if not all(extreme.isfinite() for extreme in value.aminmax()):  # NaN is both; isfinite() of each would need memory
+    if value.numel() and not all(extreme.isfinite() for extreme in value.aminmax()):  # isfinite() needs memory
         raise ValueError(
             f"{node}: input '{name}' has numbers that are NaN or infinite; {what} holds floats from 0 to 1. Look at "
             "the node before this one: half precision often makes such numbers"

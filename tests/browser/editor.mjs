@@ -91,7 +91,7 @@ export function settle(page) {
 }
 
 /** Runs a check until it holds: for what the page does in its own time. */
-export async function eventually(check, patience = 8_000) {
+export async function eventually(check, patience = 30_000) {
   const end = Date.now() + patience
   for (;;) {
     try {

@@ -6,6 +6,9 @@ const ARGUMENTS = [
   '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'
 ]
+/** Milliseconds for the page to load and for what is done in it, on a machine that has other work, too. */
+const LOADING = 600_000
+const PATIENCE = 120_000
 
 /** Why no browser can be started here, in words; '' where one can. */
 export async function missingBrowser() {
@@ -34,10 +37,12 @@ export async function openPage(browser, server, { width = 1400, height = 1000, h
     const isOurs = url.includes(`/extensions/${server.packName}/`) && !url.includes('/docs/')
     if (message.type() === 'error' && isOurs) errors.push(message.text())
   })
+  page.setDefaultTimeout(LOADING)
   await page.goto(server.address)
   await page.waitForFunction(() => window.app?.graph && window.app.extensionManager && window.LiteGraph)
   await page.waitForFunction(() => Object.keys(window.LiteGraph.registered_node_types).length > 100)
   await page.waitForFunction(() => !document.querySelector('#splash-loader'))
+  page.setDefaultTimeout(PATIENCE)
   await openEmptyGraph(page)
   return { page, errors }
 }

@@ -158,6 +158,9 @@ test('one frame taken over replaces the frame being edited, or follows it; sever
   assert.equal(stored().length, 3)
   session.take(encodePoses([other, other], CANVAS))
   assert.deepEqual(stored(), [other, other])
+  session.take(encodePoses([STANDING.pose, other], CANVAS), { asNewFrame: true })
+  assert.deepEqual(stored(), [other, STANDING.pose, other, other])
+  assert.equal(session.frame, 1)
 })
 
 test('a text that cannot be read is kept until the user replaces it', () => {

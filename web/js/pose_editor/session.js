@@ -306,16 +306,18 @@ export class PoseSession {
   }
 
   /**
-   * Takes over poses from OpenPose JSON. One frame replaces the frame being edited, or is put after it; one person alone
-   * replaces the one being edited; several frames replace all. Raises PoseError, and keeps what is there, where nobody
-   * is in one.
+   * Takes over poses from OpenPose JSON: as new frames after the one being edited, or in its place. One person alone
+   * replaces the one being edited then, and several frames replace all. Raises PoseError, and keeps what is there, where
+   * nobody is in one.
    */
   take(text, { asNewFrame = false } = {}) {
     if (this.locked) return
     const frames = decodePoses(text, this.canvas).map((frame) => fitFrame(frame, frame, this.canvas))
+    if (asNewFrame && !this.error) {
+      return this.#storeFrames(this.#frames.toSpliced(this.frame + 1, 0, ...frames), this.frame + 1, takenOver(frames))
+    }
     if (frames.length > 1 || this.error) return this.#storeFrames(frames, 0, takenOver(frames))
     const [frame] = frames
-    if (asNewFrame) return this.addFrame(frame)
     if (frame.people.length === 1) return this.commit(frame.people[0], takenOver(frames))
     this.#storeFrames(this.#frames.with(this.frame, frame), this.frame, takenOver(frames))
   }
