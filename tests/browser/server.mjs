@@ -12,7 +12,7 @@ const HOST = process.env.COMFYUI_PATH ?? join(homedir(), 'comfy', 'ComfyUI')
 export const PYTHON = process.env.COMFYUI_PYTHON ?? join(HOST, '.venv', 'bin', 'python')
 /** Further command line arguments of the host, such as --front-end-root for another version of the page. */
 const OPTIONS = process.env.COMFYUI_OPTIONS?.split(' ') ?? []
-const PATIENCE = 90_000
+const PATIENCE = 300_000
 
 /** Why the host cannot be started here, in words; '' where it can. */
 export function missingHost() {
