@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { afterEach, test } from 'node:test'
 
+import { decodePoses } from '../../web/js/pose_editor/openpose_json.js'
 import { CATEGORIES, poseTitle } from '../../web/js/pose_editor/pose_library.js'
 import { TEXTS, poseName, said, speak } from '../../web/js/pose_editor/texts.js'
 
@@ -22,7 +23,7 @@ test('every text is there in both languages, with the same words to fill in', ()
 test('every text is said somewhere, and everything said has a text', () => {
   const folder = new URL('js/', ROOT)
   const code = readdirSync(folder, { recursive: true })
-    .filter((name) => name.endsWith('.js') && !name.endsWith('texts.js'))
+    .filter((name) => name.endsWith('.js') && !name.includes('texts'))
     .map((name) => readFileSync(new URL(name, folder), 'utf8'))
     .join('\n')
   const keys = new Set([...code.matchAll(/said\('([^']+)'/g)].map(([, key]) => key))
@@ -50,6 +51,7 @@ test('a language that is none of ours is spoken to in English', () => {
   speak('zh')
   assert.equal(said('frame', { number: 2, count: 3 }), '第 2 帧，共 3 帧')
   assert.equal(poseTitle('walking_front'), '走路，正面')
+  assert.throws(() => decodePoses('[{"people": [1], "width": 9, "height": 9}]'), { message: '第 1 帧，第 1 人必须是对象。' })
   speak('fr')
   assert.equal(said('frame', { number: 2, count: 3 }), 'Frame 2 of 3')
   assert.equal(poseTitle('standing_three_quarter_left'), 'Standing three quarter left')

@@ -4,6 +4,7 @@
  * people {where, points, layout, written}: points as written, null where missing, and the object in which they were.
  */
 import { LAYOUTS, isOpenPose, layoutOf } from './body_layouts.js'
+import { said } from './texts.js'
 
 const SURE_WHERE_EVIDENCE = 0.05
 const SURE_WHERE_ALWAYS_PLACED = 0.3
@@ -21,12 +22,12 @@ export class PoseError extends Error {}
 
 /** All frames in a value. `canvas` serves those without a size of their own; without it they are an error. */
 export function readFrames(value, canvas = null) {
-  return read(value, { outer: {}, canvas, where: 'Frame 1', depth: 0 })
+  return read(value, { outer: {}, canvas, where: said('where.frame', { number: 1 }), depth: 0 })
 }
 
-/** Raises PoseError where there are more than `most`. */
+/** Raises PoseError where there are more than `most` of what, 'frames' or 'people'. */
 export function checkNumber({ length }, most, what, where) {
-  if (length > most) throw new PoseError(`${where}: ${length} ${what}; more than ${most} are not read.`)
+  if (length > most) throw new PoseError(said(`error.tooMany.${what}`, { where, length, most }))
 }
 
 /** Members by what `key` says of each, as a Map. */
@@ -40,21 +41,23 @@ export function groupBy(members, key) {
 }
 
 function read(value, { outer, canvas, where, depth }) {
-  if (depth > DEEPEST) throw new PoseError(`${where} is nested too deeply.`)
+  if (depth > DEEPEST) throw new PoseError(said('error.depth', { where }))
   const inside = (part, name, size = outer) => read(part, { outer: size, canvas, where: name, depth: depth + 1 })
   if (Array.isArray(value)) {
     checkNumber(value, MOST_FRAMES, 'frames', where)
-    return value.flatMap((part, index) => inside(part, `Frame ${index + 1}`))
+    return value.flatMap((part, index) => inside(part, said('where.frame', { number: index + 1 })))
   }
-  if (!isObject(value)) throw new PoseError(`${where} must be an object.`)
+  if (!isObject(value)) throw new PoseError(said('error.object', { where }))
   const [, dialect] = DIALECTS.find(([keys]) => keys.every((key) => key in value)) ?? []
   if (dialect) return dialect({ ...outer, ...value }, where, canvas)
   // Frames by name, or a file with its frames under some key.
   const parts = Object.entries(value).filter(([, part]) => Array.isArray(part) || isObject(part))
-  if (!parts.length) throw new PoseError(`${where} has no "people".`)
+  if (!parts.length) throw new PoseError(said('error.noPeople', { where }))
   checkNumber(parts, MOST_FRAMES, 'frames', where)
   const own = Object.fromEntries(CANVAS_KEYS.flat().filter((key) => key in value).map((key) => [key, value[key]]))
-  return parts.flatMap(([name, part]) => inside(part, `Frame "${name.slice(0, 40)}"`, { ...outer, ...own }))
+  return parts.flatMap(([name, part]) =>
+    inside(part, said('where.named', { name: name.slice(0, 40) }), { ...outer, ...own })
+  )
 }
 
 // --- What the tools write: (the object with its canvas, where it is, canvas to fall back on) -> frames ---------------
@@ -77,14 +80,14 @@ function readCoco(file, where, canvas) {
   const people = groupBy(objects(file, 'annotations', where), (person) => identity(person.image_id))
   checkNumber({ length: people.size }, MOST_FRAMES, 'frames', where)
   return [...people].map(([image, bodies]) => {
-    const name = `Image ${image.slice(0, 40)}`
+    const name = said('where.image', { image: image.slice(0, 40) })
     return { where: name, ...canvasOf({ ...file, ...images.get(image) }, canvas, name), people: bodiesOf(bodies, name) }
   })
 }
 
 function readMMPose(file, where, canvas) {
   return objects(file, 'instance_info', where).map((frame, index) => {
-    const name = `Frame ${index + 1}`
+    const name = said('where.frame', { number: index + 1 })
     return { where: name, ...canvasOf({ ...file, ...frame }, canvas, name), people: bodiesOf(frame.instances, name) }
   })
 }
@@ -98,16 +101,13 @@ function readAnnotation(frame, where) {
   const { width, height } = hasCanvas ? canvasOf(frame, null, where) : ANNOTATION_CANVAS
   if (!hasCanvas && points.some((point) => point && (point[0] > width || point[1] > height))) {
     const [right, bottom] = [0, 1].map((axis) => Math.max(...points.filter(Boolean).map((point) => point[axis])))
-    throw new PoseError(
-      `${where}: keypoints_x and keypoints_y reach x ${right} and y ${bottom}, but without canvas_width and ` +
-        'canvas_height of their own they are on a frame of 176x256.'
-    )
+    throw new PoseError(said('error.annotation', { where, right, bottom }))
   }
   return [{ where, width, height, people: [body(where, points, frame)] }]
 }
 
 function readAnimals(frame, where) {
-  throw new PoseError(`${where}: these are the key points of animals; CFLD needs those of a person.`)
+  throw new PoseError(said('error.animals', { where }))
 }
 
 /** The keys by which a dialect is known, and what reads it. */
@@ -127,14 +127,14 @@ function canvasOf(frame, canvas, where) {
   if (!keys && canvas) return { width: canvas.width, height: canvas.height }
   const sizes = (keys ?? CANVAS_KEYS[0]).map((key) => frame[key])
   if (!sizes.every((size) => Number.isInteger(size) && size >= 1 && size <= LARGEST)) {
-    throw new PoseError(`${where} needs canvas_width and canvas_height, the size in pixels of its picture.`)
+    throw new PoseError(said('error.canvas', { where }))
   }
   return { width: sizes[0], height: sizes[1] }
 }
 
 function objects(file, key, where) {
   const list = file[key] ?? []
-  if (!Array.isArray(list) || !list.every(isObject)) throw new PoseError(`${where}: "${key}" must be a list of objects.`)
+  if (!Array.isArray(list) || !list.every(isObject)) throw new PoseError(said('error.objects', { where, key }))
   return list
 }
 
@@ -146,13 +146,13 @@ function identity(value) {
 /** Everybody who has a body array; hands and faces alone are passed over. */
 function bodiesOf(people, where) {
   if (people == null) return []
-  if (!Array.isArray(people)) throw new PoseError(`${where}: "people" must be a list.`)
+  if (!Array.isArray(people)) throw new PoseError(said('error.people', { where }))
   checkNumber(people, MOST_PEOPLE, 'people', where)
-  return people.map((person, index) => bodyOf(person, `${where}, person ${index + 1}`)).filter(Boolean)
+  return people.map((person, index) => bodyOf(person, said('where.person', { where, number: index + 1 }))).filter(Boolean)
 }
 
 function bodyOf(person, where) {
-  if (!isObject(person)) throw new PoseError(`${where} must be an object.`)
+  if (!isObject(person)) throw new PoseError(said('error.object', { where }))
   const key = BODY_KEYS.find((name) => name in person)
   if (key === undefined) return null
   const values = person[key]
@@ -175,14 +175,12 @@ function body(where, points, written) {
 /** Numbers x, y, score one after another, or one list a point, with or without its score -> rows of three. */
 function rowsOf(values, scores, where) {
   if (isObject(values)) values = yoloRows(values, where)
-  if (!Array.isArray(values)) throw new PoseError(`${where} must be a list of numbers.`)
+  if (!Array.isArray(values)) throw new PoseError(said('error.numbers', { where }))
   const isNested = values.some(Array.isArray)
   const count = isNested ? values.length : values.length / 3
   if (!(count in LAYOUTS)) {
-    throw new PoseError(
-      `${where} holds ${Number(count.toFixed(2))} points. Wanted are 18 (54 numbers) in OpenPose's order, or as many ` +
-        `as another tool gives: ${Object.keys(LAYOUTS).join(', ')}.`
-    )
+    const counts = Object.keys(LAYOUTS).join(', ')
+    throw new PoseError(said('error.points', { where, count: Number(count.toFixed(2)), counts }))
   }
   let rows = isNested
     ? values.map((row) => rowOf(row, where))
@@ -198,24 +196,24 @@ function rowsOf(values, scores, where) {
 function rowOf(row, where) {
   if (row === null) return [null, null, 0]
   if (!Array.isArray(row) || row.length < 2 || row.length > 3) {
-    throw new PoseError(`${where}: a point must be [x, y] or [x, y, confidence].`)
+    throw new PoseError(said('error.point', { where }))
   }
   return row.length === 3 ? row : [...row, row.every((number) => number === 0) ? 0 : 1]
 }
 
 function yoloRows({ x, y, visible }, where) {
   if (![x, y, visible].every((column) => Array.isArray(column) && column.length === x.length)) {
-    throw new PoseError(`${where} must hold lists "x", "y" and "visible" of one length.`)
+    throw new PoseError(said('error.columns', { where }))
   }
   return x.map((number, row) => [number, y[row], visible[row]])
 }
 
 function checkNumbers(values, where, count = values?.length) {
   if (!Array.isArray(values) || values.length !== count) {
-    throw new PoseError(`${where} must be a list of ${count} numbers.`)
+    throw new PoseError(said('error.count', { where, count }))
   }
   if (!values.every((value) => value === null || (typeof value === 'number' && Math.abs(value) <= LARGEST))) {
-    throw new PoseError(`${where} holds something that is not a number.`)
+    throw new PoseError(said('error.number', { where }))
   }
   return values
 }

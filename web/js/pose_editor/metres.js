@@ -3,6 +3,7 @@
  * metres; by the same rules as the Python side (cfld_modules/poses/metres.py, which explains them).
  */
 import { PoseError } from './dialects.js'
+import { said } from './texts.js'
 
 const NUMBERS = 18 * 4
 const LEAST_LIKENESS = 0.7
@@ -12,17 +13,11 @@ const ENOUGH_TO_COMPARE = 3
 export function readMetres(values, pose, where) {
   const rows = rowsOf(values)
   if (!rows) {
-    throw new PoseError(
-      `${where}, pose_keypoints_3d: must be a list of ${NUMBERS} numbers, x, y, z in metres and a confidence for each ` +
-        'of 18 joints. Take it out of the text to have the depth estimated.'
-    )
+    throw new PoseError(said('error.metres', { where, count: NUMBERS }))
   }
   const metres = rows.map((row) => (row.includes(null) || row[3] <= 0 ? null : row.slice(0, 3)))
   if (!liesOver(metres, pose)) {
-    throw new PoseError(
-      `${where}, pose_keypoints_3d: does not lie over pose_keypoints_2d. x must run to the right of the picture, y down, ` +
-        'and z away from the viewer. Take it out of the text to have the depth estimated.'
-    )
+    throw new PoseError(said('error.depthElsewhere', { where }))
   }
   return metres
 }

@@ -9,6 +9,7 @@ import { readMetres } from './metres.js'
 import { CHOSEN_KEY, METRES_KEY, alone, encodePerson, moveWritten, newPerson, withoutBlanks } from './people.js'
 import { parsePythonValue } from './python_value.js'
 import { JOINT_NAMES } from './skeleton.js'
+import { said } from './texts.js'
 
 export { PoseError }
 
@@ -62,8 +63,8 @@ export function decodeText(buffer) {
 
 function decode(text, canvas) {
   const frames = readFrames(parse(text), canvas)
-  if (!frames.length) throw new PoseError('The list of frames is empty.')
-  checkNumber(frames, MOST_FRAMES, 'frames', 'All together')
+  if (!frames.length) throw new PoseError(said('error.empty'))
+  checkNumber(frames, MOST_FRAMES, 'frames', said('where.all'))
   const layouts = layoutsOf(frames.flatMap(({ people }) => people))
   return frames.map(({ where, width, height, people: bodies }) => {
     const people = bodies.length ? bodies.map((body) => personOf(body, { width, height }, layouts)) : [newPerson(NOBODY)]
@@ -80,7 +81,7 @@ function parse(text) {
     try {
       return parsePythonValue(trimmed)
     } catch {
-      throw new PoseError(`This is not valid JSON: ${error.message}`)
+      throw new PoseError(said('error.json', { error: error.message }))
     }
   }
 }
@@ -96,10 +97,7 @@ function personOf({ where, points, layout, written }, { width, height }, layouts
   const order = layout ?? layouts.get(points.length)
   const pose = order ? inOrder(points, order) : inAnyOrder(points)
   if (!pose) {
-    throw new PoseError(
-      `${where}: the order of these ${points.length} points is not clear; in none that tools use (BODY_25, COCO's 17, ` +
-        'the 18 of COCO order and toes) are they surely a person. Leave only the 18, 54 numbers.'
-    )
+    throw new PoseError(said('error.order', { where, count: points.length }))
   }
   const reach = Math.max(0, ...pose.flat().map((coordinate) => Math.abs(coordinate ?? 0)))
   const areShares = reach <= NORMALISED_REACH
@@ -120,9 +118,7 @@ function isOpenPoseBody(values) {
 function checkShares(points, reach, where) {
   const negative = points.filter(([x, y]) => x < 0 || y < 0).length
   if (reach <= 1 && negative > MOST_NEGATIVE * points.length) {
-    throw new PoseError(
-      `${where}: the coordinates seem to be from -1 to 1. Wanted are pixels, or shares of the canvas from 0 to 1.`
-    )
+    throw new PoseError(said('error.negative', { where }))
   }
 }
 
@@ -139,7 +135,7 @@ function chosenOf(people, bodies) {
 
 function checkPlace({ where, width, height, pose }) {
   const box = boundsOf(pose)
-  if (!box) throw new PoseError(`${where}: nobody is in it, or not with a single sure point.`)
+  if (!box) throw new PoseError(said('error.nobody', { where }))
   const isOutside = ([x, y]) => x < 0 || y < 0 || x > width || y > height
   const points = pose.filter(Boolean)
   const outside = points.filter(isOutside).length
@@ -147,9 +143,7 @@ function checkPlace({ where, width, height, pose }) {
   const isCloseUp = 2 * head.length >= HEAD_AND_SHOULDERS.length && !head.some(isOutside)
   if (2 * outside > points.length && !isCloseUp) {
     const [left, right, top, bottom] = [box.left, box.right, box.top, box.bottom].map(Math.round)
-    throw new PoseError(
-      `${where}: ${outside} of the person's ${points.length} points lie outside the canvas of ${width}x${height} ` +
-        `(x ${left} to ${right}, y ${top} to ${bottom}). canvas_width and canvas_height must be the picture's size.`
-    )
+    const count = points.length
+    throw new PoseError(said('error.outside', { where, outside, count, width, height, left, right, top, bottom }))
   }
 }
