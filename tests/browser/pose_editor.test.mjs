@@ -168,7 +168,7 @@ describe('pose editor', { skip: missing || false, timeout: 240_000 }, () => {
         await clickAction(page, 'json')
         await page.locator('.cfld-pose-editor .sheet textarea').fill('[{"people": [], "canvas_width": 9, "canvas_height": 9}]')
         await page.getByRole('button', { name: 'Apply' }).click()
-        await eventually(async () => assert.match(await page.locator('.cfld-pose-editor [role=status]').innerText(), /nobody/))
+        await eventually(async () => assert.match(await page.locator('.cfld-pose-editor [role=alert]').innerText(), /nobody/))
         assert.deepEqual(await promptInputs(page, id), before)
         await page.locator('.cfld-pose-editor .sheet').getByRole('button', { name: 'Close' }).click()
       })
