@@ -100,6 +100,7 @@ describe("the pose editor's stage", { skip: missing || false, timeout: 600_000 }
       const pose = async () => (await promptPoses(page, id))[0]
       const graphView = () => page.evaluate(() => [window.app.canvas.ds.scale, ...window.app.canvas.ds.offset])
       const status = () => page.locator('.cfld-pose-editor [role=status]').innerText()
+      const problem = () => page.locator('.cfld-pose-editor [role=alert]').innerText()
       const isWhole = async () => assert.equal(await paintedAt(page, STANDING.pose[R_WRIST]), colourOf(R_WRIST))
 
       test('somebody else is faded, chosen by a click or a tap, and kept as written', async () => {
@@ -245,7 +246,7 @@ describe("the pose editor's stage", { skip: missing || false, timeout: 600_000 }
           await connect('plain.png')
           await eventually(() => detect.click({ timeout: 500 }))
           await eventually(async () => {
-            assert.match(await status(), /^Detect Pose: no detector is in .*get blazepose.*download_if_missing$/)
+            assert.match(await problem(), /^Detect Pose: no detector is in .*get blazepose.*download_if_missing$/)
           }, 60_000)
           assert.equal((await promptInputs(page, id)).pose_json, '')
         }
