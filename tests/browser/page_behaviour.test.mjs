@@ -66,19 +66,20 @@ describe('the page and our widgets', { skip: missing || false, timeout: 1_800_00
         })
         await settle(page)
         const before = [await placeOf(EDITOR), await placeOf('.cfld-pose-preview')]
-        await page.evaluate(() => window.app.graph.nodes.forEach((node) => window.app.canvas.select(node)))
-        await page.locator('[data-testid="info-button"]').or(page.getByLabel('Toggle properties panel')).first().click()
-        for (const name of ['Parameters', 'Info', 'Nodes', 'Settings']) {
-          const tab = page.getByRole('tab', { name })
-          if (await tab.count()) await tab.first().click()
+        const parameters = page.getByRole('tab', { name: 'Parameters' })
+        for (const type of ['CFLDPoseEditor', 'CFLDLoadPose']) {
+          await page.evaluate((type) => {
+            const { app } = window
+            app.canvas.deselectAll()
+            app.canvas.selectNode(app.graph.nodes.find((node) => node.type === type))
+          }, type)
           await settle(page)
+          if (!(await parameters.count())) await page.locator('[data-testid="info-button"]').click()
+          for (const tab of [parameters, page.getByRole('tab', { name: 'Info' }), parameters]) {
+            await tab.first().click()
+            await page.waitForTimeout(500)
+          }
         }
-        await page.evaluate((node) => {
-          window.app.canvas.deselectAll()
-          window.app.canvas.select(window.app.graph.getNodeById(node))
-        }, id)
-        await page.getByRole('tab', { name: 'Parameters' }).first().click()
-        await settle(page)
         assert.deepEqual([await placeOf(EDITOR), await placeOf('.cfld-pose-preview')], before)
       })
 
