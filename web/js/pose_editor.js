@@ -13,11 +13,12 @@ const SMALLEST_HEIGHT = 420
 const INITIAL_SIZE = [410, 720]
 
 /**
- * What removed nodes leave, by node id. When the page undoes, it makes all nodes anew, but Nodes 2.0 goes on showing the
- * element of the old node of the same id: so the new node's editor moves into that `container`. A node that moves into a
- * subgraph is made anew, too: in the same graph as a whole, `graphId`, it gets the picture `file` that was opened in it.
+ * Containers of removed nodes by node id. When the page undoes, it makes all nodes anew, but Nodes 2.0 goes on showing
+ * the element of the old node of the same id: so the new node's editor moves into it.
  */
-const leftBehind = new Map()
+const containers = new Map()
+/** The editor of each node id. A node that moves into a subgraph is made anew there before the old one is removed. */
+const editors = new Map()
 
 /**
  * The page zooms the graph by two fingers wherever over the nodes they are, before any element below has a say. Fingers
@@ -90,11 +91,10 @@ function attachEditor(node) {
   follow(width, 'callback', () => editor.session.resize(canvasSize()))
   follow(height, 'callback', () => editor.session.resize(canvasSize()))
   follow(node, 'onAdded', () => {
-    const left = leftBehind.get(node.id)
-    shown.element = left?.container ?? container
+    shown.element = containers.get(node.id) ?? container
     shown.element.replaceChildren(editor.element)
-    if (left?.file && left.graphId === app.rootGraph.id) editor.tracing.openFile(left.file)
-    leftBehind.delete(node.id)
+    containers.delete(node.id)
+    editors.set(node.id, editor)
     start()
   })
   follow(node, 'onConfigure', () => {
@@ -104,9 +104,12 @@ function attachEditor(node) {
   follow(node, 'onConnectionsChange', () => requestAnimationFrame(readConnections))
   follow(node, 'onExecuted', (output) => output?.pose_json && editor.session.setIncoming(output.pose_json[0]))
   follow(node, 'onRemoved', () => {
-    const { opened: file } = editor.tracing
+    const { opened } = editor.tracing
     editor.dispose()
-    leftBehind.set(node.id, { container: shown.element, file, graphId: app.rootGraph.id })
+    containers.set(node.id, shown.element)
+    const heir = editors.get(node.id)
+    if (heir === editor) editors.delete(node.id)
+    else if (opened) heir?.tracing.openFile(opened)
   })
   // The node upstream may have been given another picture meanwhile.
   editor.element.addEventListener('pointerenter', readConnections)
