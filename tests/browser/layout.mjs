@@ -1,0 +1,73 @@
+/** How the open workflow lies on the screen, as the page itself has laid it out. Lengths in units of the graph. */
+
+/** The scale the page opened it at. */
+export const scaleOf = (page) => page.evaluate(() => window.app.canvas.ds.scale)
+
+/** Gives every node an error, so that Nodes 2.0 shows the bar that makes it taller. */
+export async function markAllWrong(page) {
+  await page.evaluate(() => {
+    const { app } = window
+    const errors = app.graph.nodes.map(({ id, type }) => [
+      String(id),
+      { errors: [{ type: 'test', message: 'wrong', details: '', extra_info: {} }], class_type: type, dependent_outputs: [] }
+    ])
+    const stores = document.querySelector('#vue-app').__vue_app__.config.globalProperties.$pinia._s
+    stores.get('executionError').recordNodeErrors(Object.fromEntries(errors))
+  })
+  await page.waitForTimeout(500)
+}
+
+/** What lies over or behind something else, in words: nodes over nodes, wires behind nodes. */
+export const layoutFaults = (page) =>
+  page.evaluate(() => {
+    const [FOREIGN, OWN] = [4, 16] // how far a wire may reach into a node: not at all, and to its own slot
+    const { app } = window
+    const { canvas, graph } = app
+    canvas.draw(true, true)
+
+    const view = canvas.canvas.getBoundingClientRect()
+    const { scale, offset } = canvas.ds
+    const rectangles = graph.nodes.map((node) => {
+      const element = document.querySelector(`[data-node-id="${node.id}"]`)
+      if (!element) return { node, box: [...node.boundingRect] }
+      const { x, y, width, height } = element.getBoundingClientRect()
+      return {
+        node,
+        box: [(x - view.x) / scale - offset[0], (y - view.y) / scale - offset[1], width / scale, height / scale]
+      }
+    })
+    const wires = [...graph.links.values()].map((link) => {
+      const paths = [link.path]
+      for (let id = link.parentId; id !== undefined; id = graph.reroutes.get(id).parentId) {
+        paths.push(graph.reroutes.get(id).path)
+      }
+      return { link, paths }
+    })
+    const nameOf = ({ id, title }) => `${title} (${id})`
+    const faults = []
+
+    rectangles.forEach(({ node, box: [x, y, width, height] }, index) => {
+      for (const { node: other, box } of rectangles.slice(index + 1)) {
+        const apart =
+          x + width <= box[0] || box[0] + box[2] <= x || y + height <= box[1] || box[1] + box[3] <= y
+        if (!apart) faults.push(`${nameOf(node)} and ${nameOf(other)} overlap`)
+      }
+    })
+
+    const isInked = (paths, [x, y, width, height], margin) => {
+      const context = new OffscreenCanvas(width - 2 * margin, height - 2 * margin).getContext('2d')
+      context.translate(-x - margin, -y - margin)
+      for (const path of paths) context.stroke(path)
+      return context.getImageData(0, 0, context.canvas.width, context.canvas.height).data.some((value) => value > 0)
+    }
+    for (const { node, box } of rectangles) {
+      for (const { link, paths } of wires) {
+        const isOwn = [link.origin_id, link.target_id].some((id) => String(id) === String(node.id))
+        if (isInked(paths, box, isOwn ? OWN : FOREIGN)) {
+          const [from, to] = [link.origin_id, link.target_id].map((id) => nameOf(graph.getNodeById(id)))
+          faults.push(`the wire from ${from} to ${to} runs behind ${nameOf(node)}`)
+        }
+      }
+    }
+    return faults
+  })
