@@ -89,17 +89,16 @@ def write_folder(folder):
     random_models.write_base_model(models / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors")
     random_models.write_sdxl_model(models / "checkpoints" / "sdxl.safetensors")
     random_models.write_control_net(models / "controlnet" / "control_v11p_sd15_openpose_fp16.safetensors")
-    random_models.write_lora(models / "loras" / "example_style_lora.safetensors")
+    random_models.write_lora(models / "loras" / "style.safetensors")
     random_models.write_upscaler(models / "upscale_models" / "RealESRGAN_x4plus.safetensors")
     cfld = random_models.random_cfld()
     random_models.write_cfld(models / "cfld" / "cfld.safetensors", cfld)
     random_models.write_authors_pair(models / "cfld" / "authors", cfld)
     (models / "cfld" / "half" / "pytorch_model.bin").symlink_to(models / "cfld" / "authors" / "pytorch_model.bin")
-    (models / "cfld" / "lora.safetensors").symlink_to(models / "loras" / "example_style_lora.safetensors")
+    (models / "cfld" / "lora.safetensors").symlink_to(models / "loras" / "style.safetensors")
     torch.save({"weight": RunsWhenRead(folder / "code_ran")}, models / "cfld" / "code" / "pytorch_model.bin")
     inputs.mkdir()
     photo = Image.open(PHOTO)
-    photo.save(inputs / "source_person.png")
     scene = photo.resize(SCENE)
     scene.putalpha(Image.fromarray(np.where(painted(), 0, 255).astype(np.uint8)))
     scene.save(inputs / "scene.png")
@@ -257,10 +256,16 @@ def test_the_authors_pair_and_the_converted_file_give_the_same_picture(server):
 
 
 def test_templates_are_the_workflows_with_a_picture_each(server):
-    assert sorted(server.get("/workflow_templates")[PACK_NAME]) == NAMES
-    for name in NAMES:
-        assert server.get(f"/api/workflow_templates/{PACK_NAME}/{quote(name)}.json")["nodes"]
-        assert (WORKFLOWS / f"{name}.jpg").stat().st_size < 80_000
+    titles = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
+    assert sorted(server.get("/workflow_templates")[PACK_NAME]) == titles
+    twins = []
+    for title in titles:
+        workflow = server.get(f"/api/workflow_templates/{PACK_NAME}/{quote(title)}.json")
+        twins.append(workflow["extra"].get("api", title))
+        picture = WORKFLOWS / f"{title}.jpg"
+        width, height = Image.open(picture).size
+        assert width == height and picture.stat().st_size < 25_000, title
+    assert sorted(twins) == NAMES
 
 
 def test_the_example_client_uploads_runs_and_saves(server, tmp_path):

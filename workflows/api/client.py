@@ -26,10 +26,10 @@ def upload(server, path):
 
 
 def change(workflow, image=None, seed=None):
-    """The workflow with another source person and another seed."""
+    """The workflow with a photo in place of the source person, and another seed."""
     for node in workflow.values():
         if image is not None and node["_meta"]["title"] == "Source person":
-            node["inputs"]["image"] = image
+            node |= {"class_type": "LoadImage", "inputs": {"image": image}}
         for name in {"seed", "noise_seed"} & node["inputs"].keys() if seed is not None else ():
             node["inputs"][name] = seed
     return workflow

@@ -1,0 +1,196 @@
+"""Makes the pictures of the template cards: each workflow runs in ComfyUI, by the demo model where it asks for others.
+
+    PATH_TO_COMFYUI_PYTHON workflows/make_thumbnails.py            # all of them
+    PATH_TO_COMFYUI_PYTHON workflows/make_thumbnails.py blend      # those with this word in their names
+
+A card is square: who goes in, an arrow, and what comes out, with the target pose in its corner. Without the published
+weights, a text encoder, a ControlNet and an upscaler, a workflow runs without those of its nodes, at 128 pixels.
+To be run again whenever the demo model's files change.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+WORKFLOWS = Path(__file__).resolve().parent
+sys.path[:0] = [str(WORKFLOWS.parent), str(WORKFLOWS.parent / "tests" / "host")]
+import host  # noqa: E402
+from comfy_server import running_server  # noqa: E402
+from PIL import Image, ImageDraw  # noqa: E402
+
+SIDE, INSET, ARROW = 360, (66, 96), 15
+SHRINK = 4  # 512 pixels to the demo model's 128
+WALL = (222, 223, 228)
+DEMO, SOURCE, POSE = "demo", "shown source", "shown pose"
+MANNEQUIN = {"class_type": "CFLDDemoPerson", "inputs": {"person": 44, "pose": 7, "width": 352, "height": 512}}
+PLACE = (208, 192, 352, 512)  # of the inpainting workflow: left, top, width, height
+# By which input a node that needs other weights is passed, for each of its outputs.
+PASSED = {
+    "ControlNetApplyAdvanced": ("positive", "negative"), "ImageUpscaleWithModel": ("image",), "ConditioningCombine": ("conditioning_1",),
+}
+SIZES = {
+    "EmptyLatentImage": ("width", "height"), "ConditioningSetArea": ("width", "height", "x", "y"), "PrimitiveInt": ("value",),
+}
+SAVED = "person_00001_.safetensors"
+Prompt = dict[str, dict[str, Any]]
+
+
+def by_the_demo_model(prompt: Prompt) -> Prompt:
+    """The same graph on the demo model, with its four steps; unchanged where it has the demo model anyway."""
+    kinds = {number: node["class_type"] for number, node in prompt.items()}
+    if "CheckpointLoaderSimple" not in kinds.values():
+        return prompt
+    outputs = {"CheckpointLoaderSimple": {0: 0, 2: 1}, "CFLDLoader": {0: 2}}
+
+    def reroute(link: list) -> list:
+        number, output = link
+        kind, inputs = kinds[number], prompt[number]["inputs"]
+        if kind in outputs:
+            return [DEMO, outputs[kind][output]]
+        if kind == "CFLDDetectPose":
+            return [f"{number} found", 1]
+        others = [kinds[value[0]] for value in inputs.values() if isinstance(value, list)]
+        if kind in PASSED and (kind != "ConditioningCombine" or "CLIPTextEncode" in others):
+            return reroute(inputs[PASSED[kind][output]])
+        return link
+
+    made: Prompt = {DEMO: {"class_type": "CFLDDemoModels", "inputs": {}}}
+    for number, node in prompt.items():
+        inputs = {name: reroute(value) if isinstance(value, list) else value for name, value in node["inputs"].items()}
+        if node["class_type"] == "CFLDDetectPose":
+            made[f"{number} found"] = MANNEQUIN
+            continue
+        is_square = inputs.get("width") == inputs.get("height") != None  # noqa: E711
+        for name in SIZES.get(node["class_type"], ("width", "height") if is_square else ()):
+            inputs[name] = inputs[name] if isinstance(inputs[name], list) else inputs[name] // SHRINK
+        inputs |= {name: value for name, value in {"steps": 8, "sampler_name": "ddim", "scheduler": "ddim_uniform"}.items() if name in inputs}
+        made[number] = {"class_type": node["class_type"], "inputs": inputs}
+    return made
+
+
+def with_what_goes_in(prompt: Prompt) -> Prompt:
+    """Also shows the pictures that are encoded, and the pose."""
+    encoded = [node["inputs"]["image"] for node in prompt.values() if node["class_type"] == "CFLDPromptEncoder"]
+    posed = [node["inputs"]["pose"] for node in prompt.values() if node["class_type"] == "CFLDPoseConditioning"]
+    shown = {f"{SOURCE} {place}": preview(link) for place, link in enumerate(encoded)}
+    if posed:
+        drawing = {"pose": posed[0], "width": 176, "height": 256, "style": "cfld"}
+        shown |= {"drawing": {"class_type": "CFLDDrawPose", "inputs": drawing}, POSE: preview(["drawing", 0])}
+    return prompt | shown
+
+
+def preview(link: list) -> dict[str, Any]:
+    return {"class_type": "PreviewImage", "inputs": {"images": link}}
+
+
+def scene_with_mask(picture: Image.Image) -> Image.Image:
+    """A wide studio with somebody at its left, transparent where another one shall be."""
+    left, top, width, height = PLACE
+    scene = Image.new("RGBA", (left + width + 160, top + height + 16), (*WALL, 255))
+    scene.paste(picture.resize((220, 320)), (8, 300))
+    hole = Image.new("L", (width - 120, height - 20), 0)
+    alpha = scene.getchannel("A")
+    alpha.paste(hole, (left + 60, top + 10))
+    scene.putalpha(alpha)
+    return scene
+
+
+def filling(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """The middle of a picture, as large as it goes."""
+    scale = max(width / picture.width, height / picture.height)
+    resized = picture.convert("RGB").resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
+    left, top = (resized.width - width) // 2, (resized.height - height) // 2
+    return resized.crop((left, top, left + width, top + height))
+
+
+def tiles(sheet: Image.Image, columns: int, rows: int, gap: int = 4) -> list[Image.Image]:
+    width, height = (sheet.width - gap * (columns - 1)) // columns, (sheet.height - gap * (rows - 1)) // rows
+    corners = [(column * (width + gap), row * (height + gap)) for row in range(rows) for column in range(columns)]
+    return [sheet.crop((x, y, x + width, y + height)) for x, y in corners]
+
+
+def square(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+    rows = -(-len(pictures) // columns)
+    width, height = SIDE // columns, SIDE // rows
+    card = Image.new("RGB", (SIDE, SIDE), WALL)
+    for number, picture in enumerate(pictures):
+        card.paste(filling(picture, width, height), (number % columns * width, number // columns * height))
+    return card
+
+
+def card_of(sources: Sequence[Image.Image], pose: Image.Image | None, result: Image.Image) -> Image.Image:
+    """One or two people at the left, the result at the right half, or all of a sheet."""
+    half = SIDE // 2
+    card = Image.new("RGB", (SIDE, SIDE), WALL)
+    for number, source in enumerate(sources):
+        height = SIDE // len(sources)
+        card.paste(filling(source, half, height), (0, number * height))
+    card.paste(filling(result, SIDE - half, SIDE), (half, 0))
+    if pose is not None:
+        card.paste(pose.convert("RGB").resize(INSET, Image.Resampling.LANCZOS), (SIDE - INSET[0] - 6, SIDE - INSET[1] - 6))
+    draw_arrow(card, half, half)
+    return card
+
+
+def draw_arrow(card: Image.Image, x: int, y: int) -> None:
+    drawing = ImageDraw.Draw(card)
+    drawing.ellipse([x - ARROW, y - ARROW, x + ARROW, y + ARROW], fill=(40, 40, 44))
+    drawing.line([x - 8, y, x + 4, y], fill="white", width=3)
+    drawing.polygon([(x + 9, y), (x + 1, y - 6), (x + 1, y + 6)], fill="white")
+
+
+def sheet_of(result: Image.Image, name: str) -> Image.Image:
+    """What of a sheet of several pictures is shown: half of its pictures, as a sheet of two columns."""
+    if name == "blend_two_people":
+        first, _, middle, _, last = tiles(result, 5, 1)
+        return square([first, middle, last], 3)
+    columns, rows = {"many_poses_contact_sheet": (3, 2), "turntable": (4, 2)}[name]
+    return square(tiles(result, columns, rows)[:: 2 if name == "turntable" else 1][:4], 2)
+
+
+def main(words: Sequence[str]) -> None:
+    found = host.find_host()
+    if found is None:
+        sys.exit("no ComfyUI was found; set COMFYUI_PATH")
+    titles = [path.stem for path in sorted(WORKFLOWS.glob("*.json")) if all(word in path.stem for word in words)]
+    with tempfile.TemporaryDirectory() as folder, running_server(found, Path(folder)) as server:
+
+        def run(prompt: Prompt) -> tuple[list[Image.Image], list[Image.Image], Image.Image | None]:
+            done = server.run(prompt)
+            if done.error is not None:
+                sys.exit(done.error["exception_message"])
+            opened = {
+                number: Image.open(server.folder / file["type"] / file["subfolder"] / file["filename"])
+                for number, output in done.outputs.items() for file in output.get("images", [])
+            }
+            results = [opened[number] for number in done.outputs if prompt[number]["class_type"] == "SaveImage"]
+            return results, [opened[key] for key in sorted(opened) if key.startswith(SOURCE)], opened.get(POSE)
+
+        inputs = server.folder / "input"
+        inputs.mkdir(exist_ok=True)
+        _, (mannequin,), _ = run({"1": MANNEQUIN, f"{SOURCE} 0": preview(["1", 0])})
+        scene_with_mask(mannequin).save(inputs / "scene.png")
+        for title in titles:
+            workflow = json.loads((WORKFLOWS / f"{title}.json").read_text(encoding="utf-8"))
+            name = workflow["extra"].get("api", title)
+            if name == "load_person":
+                run(json.loads((WORKFLOWS / "api" / "save_person.json").read_text(encoding="utf-8")))
+            prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text(encoding="utf-8"))
+            results, sources, pose = run(with_what_goes_in(by_the_demo_model(prompt)))
+            if name in ("blend_two_people", "many_poses_contact_sheet", "turntable"):
+                card = sheet_of(results[0], name)
+            elif not results:  # a person who is saved
+                card = square(sources, 1)
+            elif not sources:  # and taken from the file
+                card = square(results, 1)
+            else:
+                card = card_of(sources, pose, results[0])
+            card.save(WORKFLOWS / f"{title}.jpg", quality=88)
+            sys.stdout.write(f"{title}.jpg\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
