@@ -3,7 +3,7 @@
     PATH_TO_COMFYUI_PYTHON workflows/make_thumbnails.py            # all of them
     PATH_TO_COMFYUI_PYTHON workflows/make_thumbnails.py blend      # those with this word in their names
 
-A card is square: who goes in, an arrow, and what comes out, with the target pose in its corner. Without the published
+A card is square: who goes in, an arrow, and what comes out, with the target pose below. Without the published
 weights, a text encoder, a ControlNet and an upscaler, a workflow runs without those of its nodes, at 128 pixels.
 To be run again whenever the demo model's files change.
 """
@@ -21,7 +21,7 @@ import host  # noqa: E402
 from comfy_server import running_server  # noqa: E402
 from PIL import Image, ImageDraw  # noqa: E402
 
-SIDE, INSET, ARROW = 360, (66, 96), 15
+SIDE, INSET, ARROW = 360, (55, 80), 15
 SHRINK = 4  # 512 pixels to the demo model's 128
 WALL = (222, 223, 228)
 DEMO, SOURCE, POSE = "demo", "shown source", "shown pose"
@@ -29,12 +29,16 @@ MANNEQUIN = {"class_type": "CFLDDemoPerson", "inputs": {"person": 44, "pose": 7,
 PLACE = (208, 192, 352, 512)  # of the inpainting workflow: left, top, width, height
 # By which input a node that needs other weights is passed, for each of its outputs.
 PASSED = {
-    "ControlNetApplyAdvanced": ("positive", "negative"), "ImageUpscaleWithModel": ("image",), "ConditioningCombine": ("conditioning_1",),
+    "ControlNetApplyAdvanced": ("positive", "negative"), "ImageUpscaleWithModel": ("image",),
+    "ConditioningCombine": ("conditioning_1",),
 }
+SAMPLING = {"steps": 8, "sampler_name": "ddim", "scheduler": "ddim_uniform"}
 SIZES = {
-    "EmptyLatentImage": ("width", "height"), "ConditioningSetArea": ("width", "height", "x", "y"), "PrimitiveInt": ("value",),
+    "EmptyLatentImage": ("width", "height"), "ConditioningSetArea": ("width", "height", "x", "y"),
+    "PrimitiveInt": ("value",),
 }
-SAVED = "person_00001_.safetensors"
+# Columns and rows of a sheet, which of its pictures are shown, and in how many columns.
+SHEETS = {"blend_two_people": (5, 1, 2, 3), "many_poses_contact_sheet": (3, 2, 1, 3), "turntable": (4, 2, 2, 2)}
 Prompt = dict[str, dict[str, Any]]
 
 
@@ -63,10 +67,10 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
         if node["class_type"] == "CFLDDetectPose":
             made[f"{number} found"] = MANNEQUIN
             continue
-        is_square = inputs.get("width") == inputs.get("height") != None  # noqa: E711
+        is_square = "width" in inputs and inputs["width"] == inputs["height"]
         for name in SIZES.get(node["class_type"], ("width", "height") if is_square else ()):
             inputs[name] = inputs[name] if isinstance(inputs[name], list) else inputs[name] // SHRINK
-        inputs |= {name: value for name, value in {"steps": 8, "sampler_name": "ddim", "scheduler": "ddim_uniform"}.items() if name in inputs}
+        inputs |= {name: value for name, value in SAMPLING.items() if name in inputs}
         made[number] = {"class_type": node["class_type"], "inputs": inputs}
     return made
 
@@ -101,7 +105,8 @@ def scene_with_mask(picture: Image.Image) -> Image.Image:
 def filling(picture: Image.Image, width: int, height: int) -> Image.Image:
     """The middle of a picture, as large as it goes."""
     scale = max(width / picture.width, height / picture.height)
-    resized = picture.convert("RGB").resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
+    size = round(picture.width * scale), round(picture.height * scale)
+    resized = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     left, top = (resized.width - width) // 2, (resized.height - height) // 2
     return resized.crop((left, top, left + width, top + height))
 
@@ -130,7 +135,8 @@ def card_of(sources: Sequence[Image.Image], pose: Image.Image | None, result: Im
         card.paste(filling(source, half, height), (0, number * height))
     card.paste(filling(result, SIDE - half, SIDE), (half, 0))
     if pose is not None:
-        card.paste(pose.convert("RGB").resize(INSET, Image.Resampling.LANCZOS), (SIDE - INSET[0] - 6, SIDE - INSET[1] - 6))
+        inset = pose.convert("RGB").resize(INSET, Image.Resampling.LANCZOS)
+        card.paste(inset, (half - INSET[0] // 2, SIDE - INSET[1] - 6))
     draw_arrow(card, half, half)
     return card
 
@@ -143,12 +149,9 @@ def draw_arrow(card: Image.Image, x: int, y: int) -> None:
 
 
 def sheet_of(result: Image.Image, name: str) -> Image.Image:
-    """What of a sheet of several pictures is shown: half of its pictures, as a sheet of two columns."""
-    if name == "blend_two_people":
-        first, _, middle, _, last = tiles(result, 5, 1)
-        return square([first, middle, last], 3)
-    columns, rows = {"many_poses_contact_sheet": (3, 2), "turntable": (4, 2)}[name]
-    return square(tiles(result, columns, rows)[:: 2 if name == "turntable" else 1][:4], 2)
+    """What of a sheet of several pictures is shown: every so manieth, in fewer columns."""
+    columns, rows, step, shown = SHEETS[name]
+    return square(tiles(result, columns, rows)[::step], shown)
 
 
 def main(words: Sequence[str]) -> None:
@@ -180,7 +183,7 @@ def main(words: Sequence[str]) -> None:
                 run(json.loads((WORKFLOWS / "api" / "save_person.json").read_text(encoding="utf-8")))
             prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text(encoding="utf-8"))
             results, sources, pose = run(with_what_goes_in(by_the_demo_model(prompt)))
-            if name in ("blend_two_people", "many_poses_contact_sheet", "turntable"):
+            if name in SHEETS:
                 card = sheet_of(results[0], name)
             elif not results:  # a person who is saved
                 card = square(sources, 1)
