@@ -21,7 +21,7 @@ import host  # noqa: E402
 from comfy_server import running_server  # noqa: E402
 from PIL import Image, ImageDraw  # noqa: E402
 
-SIDE, INSET, ARROW = 360, (55, 80), 15
+SIDE, INSET, CORNER, ARROW = 360, (55, 80), (83, 120), 15
 SHRINK = 4  # 512 pixels to the demo model's 128
 WALL = (222, 223, 228)
 DEMO, SOURCE, POSE = "demo", "shown source", "shown pose"
@@ -63,6 +63,8 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
 
     made: Prompt = {DEMO: {"class_type": "CFLDDemoModels", "inputs": {}}}
     for number, node in prompt.items():
+        if node["class_type"] == "CLIPTextEncode":
+            continue
         inputs = {name: reroute(value) if isinstance(value, list) else value for name, value in node["inputs"].items()}
         if node["class_type"] == "CFLDDetectPose":
             made[f"{number} found"] = MANNEQUIN
@@ -126,6 +128,23 @@ def square(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     return card
 
 
+def framed(picture: Image.Image) -> Image.Image:
+    """A figure by itself, in the middle of a wall of its own colour."""
+    card = Image.new("RGB", (SIDE, SIDE), picture.convert("RGB").getpixel((0, 0)))
+    width = round(SIDE * picture.width / picture.height)
+    whole = picture.convert("RGB").resize((width, SIDE), Image.Resampling.LANCZOS)
+    card.paste(whole, ((SIDE - whole.width) // 2, 0))
+    return card
+
+
+def scene_of(source: Image.Image, result: Image.Image) -> Image.Image:
+    """A scene, and in its corner who came into it."""
+    card = filling(result, SIDE, SIDE)
+    card.paste(filling(source, *CORNER), (0, SIDE - CORNER[1]))
+    draw_arrow(card, CORNER[0], SIDE - CORNER[1] // 2)
+    return card
+
+
 def card_of(sources: Sequence[Image.Image], pose: Image.Image | None, result: Image.Image) -> Image.Image:
     """One or two people at the left, the result at the right half, or all of a sheet."""
     half = SIDE // 2
@@ -186,9 +205,11 @@ def main(words: Sequence[str]) -> None:
             if name in SHEETS:
                 card = sheet_of(results[0], name)
             elif not results:  # a person who is saved
-                card = square(sources, 1)
+                card = framed(sources[0])
             elif not sources:  # and taken from the file
-                card = square(results, 1)
+                card = framed(results[0])
+            elif results[0].width > results[0].height:
+                card = scene_of(sources[0], results[0])
             else:
                 card = card_of(sources, pose, results[0])
             card.save(WORKFLOWS / f"{title}.jpg", quality=88)

@@ -1,0 +1,48 @@
+"""What a template says and asks for, as its file has it; how it looks is in tests/browser."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+WORKFLOWS = sorted((Path(__file__).parents[1] / "workflows").glob("*.json"), key=lambda file: file.stem.lower())
+TITLES = [file.stem for file in WORKFLOWS]
+
+
+def nodes_of(file: Path, node_type: str) -> list[dict]:
+    return [node for node in json.loads(file.read_text(encoding="utf-8"))["nodes"] if node["type"] == node_type]
+
+
+def test_the_first_template_is_the_demo() -> None:
+    assert nodes_of(WORKFLOWS[0], "CFLDDemoModels") and "start here" in TITLES[0]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=TITLES)
+def test_the_title_has_what_people_search_by_and_no_system_s_forbidden_characters(file: Path) -> None:
+    assert file.stem.startswith("CFLD ") and file.stem.isascii() and not set(file.stem) & set('<>:"/\\|?*#%&_')
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=TITLES)
+def test_the_note_says_what_a_user_asks_first(file: Path) -> None:
+    (note,) = nodes_of(file, "MarkdownNote")
+    (text,) = note["widgets_values"]
+    assert "`" not in text, "back-ticks are blue on blue in Nodes 2.0"
+    for words in ("**What to expect:**", "**What to change first:**", "**Time and memory:**"):
+        assert words in text, words
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=TITLES)
+def test_the_page_can_say_where_missing_models_are_from(file: Path) -> None:
+    for node_type in ("CheckpointLoaderSimple", "CFLDLoader", "ControlNetLoader", "UpscaleModelLoader"):
+        for node in nodes_of(file, node_type):
+            (model,) = node["properties"]["models"]
+            assert model["name"] == node["widgets_values"][0]
+            assert model["url"].startswith("https://") and model["directory"]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=TITLES)
+def test_a_file_of_the_user_s_own_is_not_in_the_way(file: Path) -> None:
+    """A photo and a LoRA wait muted or bypassed: nobody has them under the name written here."""
+    assert all(node["mode"] == 4 for node in nodes_of(file, "LoraLoaderModelOnly"))
+    for node in nodes_of(file, "LoadImage"):
+        assert node["mode"] == 2 or node["title"] != "Source person"
