@@ -13,7 +13,7 @@ from tiny_host import nodes
 from cfld_modules.poses.placing import figure_box
 from cfld_modules.poses.reading import read_pose_keypoints
 
-WORKFLOW = PACK / "workflows" / "api" / "CFLD person in a photo - inpainting.json"
+WORKFLOW = PACK / "workflows" / "api" / "person_in_a_photo.json"
 WIDTH, HEIGHT = 640, 480
 
 

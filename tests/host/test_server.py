@@ -23,9 +23,9 @@ from cfld_modules.guidance import GUIDANCE_TYPES
 WORKFLOWS = host.PACK / "workflows"
 PHOTO = host.PACK / "tests" / "data" / "astronaut.jpg"
 NAMES = sorted(path.stem for path in (WORKFLOWS / "api").glob("*.json"))
-PERSON_IN_A_PHOTO = "CFLD person in a photo - inpainting"
+PERSON_IN_A_PHOTO = "person_in_a_photo"
 # The nodes of other packs in workflows that are opened, and not run.
-OTHER_PACKS = {"CFLD relight with IC-Light - second pass": {
+OTHER_PACKS = {"relight_with_ic_light": {
     "BackgroundScaler", "ICLightConditioning", "LoadAndApplyICLightUnet",
 }}  # fmt: skip
 FRAME = (352, 512)
