@@ -23,6 +23,7 @@ from .pose_editor import CFLDPoseEditor
 from .pose_files import CFLDDrawPose, CFLDLoadPose, CFLDSavePose
 from .pose_mask import CFLDPoseMask
 from .retarget_pose import CFLDRetargetPose
+from .scene import CFLDSceneGuiderNode, CFLDSceneSaliency
 from .turn_pose import CFLDTurnPose
 
 for folder in ("cfld", WEIGHTS_FOLDER, APPEARANCES_FOLDER):
@@ -40,8 +41,8 @@ class CFLDExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
-            CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDLoadPose,
-            CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDChoosePerson, CFLDRetargetPose, CFLDTurnPose,
-            CFLDSavePose, CFLDBlendAppearance, CFLDSaveAppearance, CFLDLoadAppearance, CFLDPoseMask, CFLDFitPoseToMask,
-            CFLDDemoModels, CFLDDemoPerson,
+            CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDSceneGuiderNode,
+            CFLDSceneSaliency, CFLDLoadPose, CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDChoosePerson,
+            CFLDRetargetPose, CFLDTurnPose, CFLDSavePose, CFLDBlendAppearance, CFLDSaveAppearance, CFLDLoadAppearance,
+            CFLDPoseMask, CFLDFitPoseToMask, CFLDDemoModels, CFLDDemoPerson,
         ]

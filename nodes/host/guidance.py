@@ -211,17 +211,25 @@ class _Rows:
         own, total = torch.zeros_like(x), torch.zeros_like(x)
         taking_part = {id(entry) for entry in self.taking_part(name)}
         for entry in sorted(self.positive, key=lambda entry: "default" in entry):  # defaults fill what is left
-            weighted = comfy.samplers.get_area_and_mult(entry, x, timestep)
-            if weighted is None:
+            weights = weights_of(entry, x, timestep)
+            if weights is None:
                 continue
-            weights = torch.zeros_like(x)
-            _at(weights, weighted.area).add_(weighted.mult)
             if "default" in entry:
                 weights = (1 - total).relu()
             total += weights
             if id(entry) in taking_part:
                 own += weights
         return own / total.clamp(min=1e-37)
+
+
+def weights_of(entry: Entry, x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor | None:
+    """How much an entry counts at each place (B, C, H, W), by its area and mask; None outside of its range of steps."""
+    weighted = comfy.samplers.get_area_and_mult(entry, x, timestep)
+    if weighted is None:
+        return None
+    weights = torch.zeros_like(x)
+    _at(weights, weighted.area).add_(weighted.mult)
+    return weights
 
 
 def _at(tensor: torch.Tensor, area: Sequence[int] | None) -> torch.Tensor:

@@ -33,7 +33,8 @@ SCENE = (768, 720)
 SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pass": (704, 1024),
          "inpaint_person_into_scene": SCENE, PERSON_IN_A_PHOTO: SCENE,
          "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4),
-         "person_in_a_text_scene": (192, 128), "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
+         "person_in_a_text_scene": (192, 128), "described_scene": (88, 128),
+         "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
 # Inputs in pixels of the latents, besides those of a square.
 SIDE_INPUTS = ("width", "height")
 PIXELS = {"EmptyLatentImage": SIDE_INPUTS, "ConditioningSetArea": SIDE_INPUTS, "PrimitiveInt": ("value",)}
