@@ -9,6 +9,7 @@ from .appearance_files import FOLDER as APPEARANCES_FOLDER
 from .appearance_files import CFLDLoadAppearance, CFLDSaveAppearance
 from .blend_appearance import CFLDBlendAppearance
 from .choose_person import CFLDChoosePerson
+from .convert import CFLDConvert
 from .demo_models import CFLDDemoModels, CFLDDemoPerson
 from .detect_pose import DETECT_ROUTE, REFUSALS, WEIGHTS_FOLDER, CFLDDetectPose, detect_in_file
 from .detect_pose import NODE as DETECTOR
@@ -41,8 +42,8 @@ class CFLDExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
-            CFLDLoader, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode, CFLDSceneGuiderNode,
-            CFLDSceneSaliency, CFLDLoadPose, CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose, CFLDChoosePerson,
-            CFLDRetargetPose, CFLDTurnPose, CFLDSavePose, CFLDBlendAppearance, CFLDSaveAppearance, CFLDLoadAppearance,
-            CFLDPoseMask, CFLDFitPoseToMask, CFLDDemoModels, CFLDDemoPerson,
+            CFLDLoader, CFLDConvert, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode,
+            CFLDSceneGuiderNode, CFLDSceneSaliency, CFLDLoadPose, CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose,
+            CFLDChoosePerson, CFLDRetargetPose, CFLDTurnPose, CFLDSavePose, CFLDBlendAppearance, CFLDSaveAppearance,
+            CFLDLoadAppearance, CFLDPoseMask, CFLDFitPoseToMask, CFLDDemoModels, CFLDDemoPerson,
         ]

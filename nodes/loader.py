@@ -28,7 +28,7 @@ class CFLDLoader(io.ComfyNode):
             display_name=NODE,
             category=CATEGORY,
             description="Loads a CFLD checkpoint: the authors' two .bin files in one folder below models/cfld, or one "
-            ".safetensors made from them by 'python -m cfld_modules convert'.",
+            ".safetensors made from them by CFLD Convert.",
             search_aliases=["pose transfer", "load cfld", "coarse-to-fine latent diffusion", "person image synthesis"],
             inputs=[
                 io.Combo.Input(
@@ -51,21 +51,21 @@ class CFLDLoader(io.ComfyNode):
     ) -> bool:
         """See `CFLDLoadPose.validate_inputs`."""
         if cfld_name is not None:
-            checkpoint_path(cfld_name)
+            checkpoint_path(NODE, cfld_name)
         if weight_dtype is not None:
             check_choice(NODE, "weight_dtype", weight_dtype, WEIGHT_DTYPES)
         return True
 
     @classmethod
     def fingerprint_inputs(cls, cfld_name: str | None, weight_dtype: str | None) -> list:
-        paths = [checkpoint_path(name) for name in ([cfld_name] if cfld_name is not None else checkpoint_names())]
+        paths = [checkpoint_path(NODE, name) for name in ([cfld_name] if cfld_name is not None else checkpoint_names())]
         return [(path, os.path.getmtime(path)) for path in paths]
 
     @classmethod
     def execute(cls, cfld_name: str, weight_dtype: str) -> io.NodeOutput:
         check_choice(NODE, "weight_dtype", weight_dtype, WEIGHT_DTYPES)
         try:
-            checkpoint = load_checkpoint(checkpoint_path(cfld_name))
+            checkpoint = load_checkpoint(checkpoint_path(NODE, cfld_name))
             networks = build_networks(checkpoint)
         except CheckpointError as error:
             raise ValueError(shortened(f"{NODE}: input 'cfld_name': {error}")) from error
@@ -82,8 +82,8 @@ def checkpoint_names() -> list[str]:
     return [name for name in names if name.lower().endswith(endings) and any(map(os.path.isfile, _places(name)))]
 
 
-def checkpoint_path(name: object) -> str:
-    """The file of this name in `checkpoint_names`.
+def checkpoint_path(node: str, name: object) -> str:
+    """The file of this name in `checkpoint_names`, for the input `cfld_name` of a node.
 
     Raises:
         ValueError: naming the node, the file and what is the matter with it.
@@ -93,13 +93,13 @@ def checkpoint_path(name: object) -> str:
     name = name if isinstance(name, str) else short(name)
     problem = (
         "is not in models/cfld. Put the authors' pytorch_model.bin and pytorch_model_1.bin in a folder there, or a "
-        ".safetensors made by 'python -m cfld_modules convert', and reload the page"
+        ".safetensors made by CFLD Convert, and reload the page"
     )
     if any(map(os.path.isdir, _places(name))):
         problem = "is a folder; choose a file in it"
     elif any(map(os.path.islink, _places(name))):
         problem = "is a link to a file that is not there any more; put the file itself into models/cfld"
-    raise ValueError(shortened(f"{NODE}: input 'cfld_name': '{name}' {problem}."))
+    raise ValueError(shortened(f"{node}: input 'cfld_name': '{name}' {problem}."))
 
 
 def _places(name: str) -> list[str]:

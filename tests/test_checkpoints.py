@@ -19,8 +19,24 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cfld_modules.checkpoints import cfld_checkpoint, tensor_files
-from cfld_modules.checkpoints.cfld_checkpoint import Checkpoint, build_networks, load_checkpoint, save_checkpoint
-from cfld_modules.networks.config import CheckpointError, read_config
+from cfld_modules.checkpoints.cfld_checkpoint import (
+    KEY_VALUE_NAMES,
+    Checkpoint,
+    build_networks,
+    convert_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from cfld_modules.networks.config import (
+    AppearanceConfig,
+    CFLDConfig,
+    CheckpointError,
+    DecoderConfig,
+    PoseAdapterConfig,
+    SourceEncoderConfig,
+    read_config,
+)
+from cfld_modules.networks.model import CFLD
 from tests import golden
 
 ROOT = Path(__file__).parent.parent
@@ -76,7 +92,7 @@ def test_the_pair_is_told_by_its_keys_and_found_by_either_file(
 def test_conversion_keeps_every_value(pair: Path, tmp_path: Path, dtype: torch.dtype | None) -> None:
     counted: list[str] = []
     file = tmp_path / "x.safetensors"
-    save_checkpoint(file, load_checkpoint(pair), dtype, lambda names: (counted.append(name) or name for name in names))
+    convert_checkpoint(pair, file, dtype, lambda names: (counted.append(name) or name for name in names))
     assert_same(load_checkpoint(file), tiny_checkpoint(), dtype or torch.float32)
     assert len(counted) == len(tiny_checkpoint().networks) + 18
     with safe_open(file, framework="pt") as opened:
@@ -92,6 +108,25 @@ def test_files_of_old_torch_and_endings_in_capitals(tmp_path: Path, option: dict
     assert_same(load_checkpoint(folder), tiny_checkpoint())
     save_checkpoint(tmp_path / "CFLD.SAFETENSORS", tiny_checkpoint())
     assert_same(load_checkpoint(tmp_path / "CFLD.SAFETENSORS"), tiny_checkpoint())
+
+
+def test_a_conversion_in_portions_is_the_file_written_at_once(
+    pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_checkpoint(tmp_path / "at once.safetensors", load_checkpoint(pair))
+    monkeypatch.setattr(cfld_checkpoint, "PORTION_BYTES", 100_000)
+    for name in ("first.safetensors", "second.safetensors"):
+        convert_checkpoint(pair, tmp_path / name)
+        assert (tmp_path / name).read_bytes() == (tmp_path / "at once.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_conversion_of_no_numbers_leaves_nothing_behind(pair: Path, tmp_path: Path, number: float) -> None:
+    state = torch.load(pair / "pytorch_model_1.bin")
+    torch.save(state | {f"model.{KEY_VALUE_NAMES[-1]}": torch.full((64, 64), number)}, pair / "pytorch_model_1.bin")
+    with pytest.raises(CheckpointError, match=f"'authors' cannot .*{KEY_VALUE_NAMES[-1]}' holds NaN or infinite"):
+        convert_checkpoint(pair, tmp_path / "x.safetensors")
+    assert list(tmp_path.iterdir()) == [pair]
 
 
 def test_a_converted_file_needs_no_metadata(converted: Path, tmp_path: Path) -> None:
@@ -130,6 +165,28 @@ def test_the_unet_is_never_read_into_memory(tmp_path: Path, monkeypatch: pytest.
     load = torch.load
     monkeypatch.setattr(torch, "load", lambda *arguments, **options: load(*arguments, **options | {"mmap": False}))
     assert growth() > 300, "the measure notices a file that is read whole"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux to measure the peak of memory")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_conversion_holds_a_small_part_of_the_file_at_a_time(tmp_path: Path, dtype: torch.dtype) -> None:
+    config = CFLDConfig(
+        source=SourceEncoderConfig(width=64, heads=(2, 4, 8, 16)), decoder=DecoderConfig(depth=2),
+        appearance=AppearanceConfig(depth=1), pose=PoseAdapterConfig(widths=(64, 128, 256)),
+    )  # fmt: skip
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in CFLD(config).state_dict().items()}
+    widths = [width for width in (1280, 640, 320) for _ in range(6)]
+    unet = {f"model.{name}": torch.ones(width, 768) for name, width in zip(KEY_VALUE_NAMES, widths, strict=True)}
+    torch.save({name: torch.ones(shape) for name, shape in shapes.items()}, tmp_path / "pytorch_model.bin")
+    torch.save(unet, tmp_path / "pytorch_model_1.bin")
+    del unet
+    before = _memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    convert_checkpoint(tmp_path, tmp_path / "cfld.safetensors", dtype)
+    growth = _memory("VmHWM") - before
+    assert (tmp_path / "cfld.safetensors").stat().st_size > 50e6 * dtype.itemsize
+    assert growth < 100
 
 
 def _memory(field: str) -> int:

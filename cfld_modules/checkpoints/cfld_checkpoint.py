@@ -6,7 +6,8 @@ Files are told apart by their keys and shapes, never by name (docs/method.md, se
 import copy
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +17,13 @@ import torch
 from ..networks.config import APPEARANCE_BLOCKS, CFLDConfig, CheckpointError, read_config
 from ..networks.model import CFLD
 from ..networks.swin import BUFFERS
-from .tensor_files import PICKLED, read_tensors, write_tensors
+from .tensor_files import PICKLED, in_parts, read_tensors, write_tensors
+
+Tensors = dict[str, torch.Tensor]
 
 FORMAT = "cfld"
 FORMAT_VERSION = "1"
+PORTION_BYTES = 32_000_000  # of numbers that a conversion reads before it lets go of them
 HALVES = "the authors' two files belong together in one folder: pytorch_model.bin and pytorch_model_1.bin"
 
 
@@ -64,15 +68,30 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
         CheckpointError: naming the file, what is wrong with it and what to place instead.
     """
     path = Path(path)
-    if not path.exists():
-        raise CheckpointError(
-            f"'{path.name}' does not exist; give the folder with the authors' two files, or a .safetensors made by "
-            "'python -m cfld_modules convert'"
-        )
-    try:
-        return _read_converted(path) if path.suffix.lower() == ".safetensors" else _read_authors_pair(path)
-    except CheckpointError as error:
-        raise CheckpointError(f"'{path.name}' cannot be used: {error}") from error
+    with _named(path):
+        networks, key_values = _read(path)
+        return checked_checkpoint(_config_of(networks), networks, key_values)
+
+
+def convert_checkpoint(
+    path: str | os.PathLike, out: str | os.PathLike, dtype: torch.dtype | None = None,
+    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+) -> None:
+    """Write what `load_checkpoint` reads as one .safetensors, holding `PORTION_BYTES` of its numbers at a time.
+
+    Args:
+        dtype, progress: as of `save_checkpoint`.
+
+    Raises:
+        CheckpointError: as of `load_checkpoint`; nothing is written then.
+    """
+    path = Path(path)
+    with _named(path):
+        networks, key_values = _read(path)
+        config = _checked_shapes(_config_of(networks), networks, key_values).config
+        shapes = Checkpoint(config, _without_numbers(networks), _without_numbers(key_values))
+        del networks, key_values
+        save_checkpoint(out, shapes, dtype, progress, _PortionReader(path))
 
 
 def build_networks(checkpoint: Checkpoint) -> CFLD:
@@ -88,18 +107,66 @@ def build_networks(checkpoint: Checkpoint) -> CFLD:
 def save_checkpoint(
     path: str | os.PathLike, checkpoint: Checkpoint, dtype: torch.dtype | None = None,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+    read: Callable[[str], torch.Tensor] | None = None,
 ) -> None:
     """Write one .safetensors, in `dtype` where given; never leaves a half-written file behind.
 
     Args:
         progress: wraps the iteration over tensor names, e.g. a progress bar.
+        read: see `write_tensors`.
     """
-    tensors = {**checkpoint.networks, **{f"unet.{name}": tensor for name, tensor in checkpoint.key_values.items()}}
     metadata = {"format": FORMAT, "version": FORMAT_VERSION, "config": json.dumps(asdict(checkpoint.config))}
-    write_tensors(Path(path), tensors, metadata, dtype, progress)
+    write_tensors(Path(path), _tensors(checkpoint.networks, checkpoint.key_values), metadata, dtype, progress, read)
 
 
-def _read_converted(path: Path) -> Checkpoint:
+class _PortionReader:
+    """Reads tensors by name. A file counts as memory as far as it was read, until it is mapped anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tensors: Tensors = {}
+        self.left = 0
+
+    def __call__(self, name: str) -> torch.Tensor:
+        if self.left <= 0:
+            self.tensors.clear()
+            self.tensors = _tensors(*_read(self.path))
+            self.left = PORTION_BYTES
+        tensor = self.tensors[name]
+        self.left -= tensor.nbytes
+        _check_finite(name, tensor)
+        return tensor
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors inside name the file, which has to exist."""
+    if not path.exists():
+        raise CheckpointError(
+            f"'{path.name}' does not exist; give the folder with the authors' two files, or a .safetensors made by "
+            "'python -m cfld_modules convert'"
+        )
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"'{path.name}' cannot be used: {error}") from error
+
+
+def _tensors(networks: Tensors, key_values: Tensors) -> Tensors:
+    """All of them, by the names in a converted file."""
+    return {**networks, **{f"unet.{name}": tensor for name, tensor in key_values.items()}}
+
+
+def _without_numbers(tensors: Tensors) -> Tensors:
+    return {name: tensor.to("meta") for name, tensor in tensors.items()}
+
+
+def _read(path: Path) -> tuple[Tensors, Tensors]:
+    """Of the networks and of the U-Net; no number of the .bin files is read yet."""
+    return _read_converted(path) if path.suffix.lower() == ".safetensors" else _read_authors_pair(path)
+
+
+def _read_converted(path: Path) -> tuple[Tensors, Tensors]:
     tensors = read_tensors(path)
     if "learnable_vector" not in tensors:
         raise CheckpointError(
@@ -107,14 +174,14 @@ def _read_converted(path: Path) -> Checkpoint:
             "authors' folder, or choose another file"
         )
     key_values = {name: tensors.pop(f"unet.{name}") for name in KEY_VALUE_NAMES if f"unet.{name}" in tensors}
-    return checked_checkpoint(_config_of(tensors), tensors, key_values)
+    return tensors, key_values
 
 
-def _read_authors_pair(path: Path) -> Checkpoint:
+def _read_authors_pair(path: Path) -> tuple[Tensors, Tensors]:
     """The pair in the folder `path`, or in the folder of the file `path`, which then must be half of it."""
     folder = path if path.is_dir() else path.parent
-    networks: dict[str, dict[str, torch.Tensor]] = {}
-    unets: dict[str, dict[str, torch.Tensor]] = {}
+    networks: dict[str, Tensors] = {}
+    unets: dict[str, Tensors] = {}
     unread = ""
     for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in PICKLED):
         try:
@@ -136,22 +203,27 @@ def _read_authors_pair(path: Path) -> Checkpoint:
             raise CheckpointError(f"{half} is missing; {HALVES}{unread}")
         if len(found) > 1:
             raise CheckpointError(f"{' and '.join(found)} are all a {half}; keep one pair in a folder")
-    (encoders,), (matrices,) = networks.values(), unets.values()
-    return checked_checkpoint(_config_of(encoders), encoders, matrices)
+    return next(iter(networks.values())), next(iter(unets.values()))
 
 
-def _config_of(networks: dict[str, torch.Tensor]) -> CFLDConfig:
+def _config_of(networks: Tensors) -> CFLDConfig:
     return read_config({name: tuple(tensor.shape) for name, tensor in networks.items()})
 
 
-def checked_checkpoint(
-    config: CFLDConfig, networks: dict[str, torch.Tensor], key_values: dict[str, torch.Tensor]
-) -> Checkpoint:
+def checked_checkpoint(config: CFLDConfig, networks: Tensors, key_values: Tensors) -> Checkpoint:
     """From names and shapes to values, so that most of what is no CFLD is refused before any number is read.
 
     Raises:
         CheckpointError: when the tensors are not those of a CFLD of that configuration, or no finite numbers.
     """
+    checkpoint = _checked_shapes(config, networks, key_values)
+    for name, tensor in _tensors(networks, key_values).items():
+        _check_finite(name, tensor)
+    return checkpoint
+
+
+def _checked_shapes(config: CFLDConfig, networks: Tensors, key_values: Tensors) -> Checkpoint:
+    """By names, shapes and types alone."""
     checkpoint = Checkpoint(config, networks, key_values)
     expected = {name: tuple(tensor.shape) for name, tensor in checkpoint.empty_networks.state_dict().items()}
     if missing := expected.keys() - networks.keys():
@@ -170,15 +242,13 @@ def checked_checkpoint(
             )
         if not tensors[name].is_floating_point():
             raise CheckpointError(f"'{name}' holds {tensors[name].dtype}, not floating point numbers")
-    for name, tensor in tensors.items():
-        if not _is_finite(tensor):
-            raise CheckpointError(
-                f"'{name}' holds NaN or infinite numbers; copy the file again, or take an earlier one of its training"
-            )
     return checkpoint
 
 
-def _is_finite(tensor: torch.Tensor) -> bool:
-    """Whether all numbers are; by their sum, which takes no memory."""
-    summable = tensor.float() if tensor.dtype.itemsize == 1 else tensor
-    return bool(summable.sum(dtype=torch.float64).isfinite())
+def _check_finite(name: str, tensor: torch.Tensor) -> None:
+    """By sums of the numbers, since asking each takes as many booleans."""
+    summable = (part.float() if part.dtype.itemsize == 1 else part for part in in_parts(tensor))
+    if not all(part.sum(dtype=torch.float64).isfinite() for part in summable):
+        raise CheckpointError(
+            f"'{name}' holds NaN or infinite numbers; copy the file again, or take an earlier one of its training"
+        )

@@ -28,6 +28,7 @@ MOST_TENSORS = 5_000
 MOST_TABLE_BYTES = 2_000_000  # of names, shapes and places: a safetensors header, a pickle, a zip's directory
 MOST_INSTRUCTIONS = 200_000  # of a pickle
 MOST_SHARED = 2  # times its size that a file's tensors may be, since two names can stand for one
+PART_NUMBERS = 2_000_000
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch.save began files with before 1.6
 LEGACY_PICKLES = 5  # that number, a version, the machine's, the state dict, and where its tensors are
 
@@ -77,6 +78,7 @@ def read_metadata(file: Path) -> dict[str, str]:
 def write_tensors(
     file: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None,
     dtype: torch.dtype | None = None, progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+    read: Callable[[str], torch.Tensor] | None = None,
 ) -> None:
     """Write a .safetensors, whole or not at all; the same tensors always give the same bytes.
 
@@ -85,7 +87,9 @@ def write_tensors(
     Args:
         dtype: what the tensors are cast to, where given.
         progress: wraps the iteration over tensor names, e.g. a progress bar.
+        read: gives a tensor when its turn has come, where `tensors` only tell shapes and types.
     """
+    read = read or tensors.__getitem__
     dtypes = {name: dtype or tensor.dtype for name, tensor in tensors.items()}
     names = sorted(tensors, key=lambda name: (-dtypes[name].itemsize, name))  # so each begins at a multiple of it
     header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
@@ -100,8 +104,13 @@ def write_tensors(
     with written_whole(file) as stream:
         stream.write(len(encoded).to_bytes(8, "little") + encoded)
         for name in progress(names):
-            numbers = tensors[name].detach().to("cpu", dtypes[name]).contiguous().flatten()
-            stream.write(numbers.view(torch.uint8).numpy().data)
+            for part in in_parts(read(name)):
+                stream.write(part.to("cpu", dtypes[name]).view(torch.uint8).numpy().data)
+
+
+def in_parts(tensor: torch.Tensor) -> Iterable[torch.Tensor]:
+    """Its numbers in order, few enough to be copied or cast: one of CFLD's tensors has 15 million."""
+    return tensor.detach().flatten().split(PART_NUMBERS)
 
 
 def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:

@@ -29,13 +29,12 @@ def run(arguments: argparse.Namespace) -> None:
     from safetensors import SafetensorError
     from tqdm import tqdm
 
-    from ..checkpoints.cfld_checkpoint import load_checkpoint, save_checkpoint
+    from ..checkpoints.cfld_checkpoint import convert_checkpoint
     from ..networks.config import CheckpointError
 
-    with option("AUTHORS_FOLDER", CheckpointError):
-        checkpoint = load_checkpoint(arguments.authors_folder)
-    with option("OUT", OSError, SafetensorError):
-        save_checkpoint(
-            out, checkpoint, torch_dtype(arguments.dtype), lambda names: tqdm(names, desc="convert", unit="tensor")
+    with option("AUTHORS_FOLDER", CheckpointError), option("OUT", OSError, SafetensorError):
+        convert_checkpoint(
+            arguments.authors_folder, out, torch_dtype(arguments.dtype),
+            lambda names: tqdm(names, desc="convert", unit="tensor"),
         )
     sys.stdout.write(f"{out}: {out.stat().st_size / 1e6:.0f} MB\n")
