@@ -52,10 +52,14 @@ js:
 	@if command -v node > /dev/null; then node --test tests/js/*.test.mjs; \
 	else echo "JAVASCRIPT TESTS SKIPPED: no node"; fi
 
-# Needs Chromium, node and a host; opens the real page.
+# Opens the real page of a host.
+CHROMIUM_PATH ?= /usr/bin/chromium
+export CHROMIUM_PATH
 browser: venv
-	npm install --silent
-	node --test --test-concurrency=1 tests/browser/*.test.mjs
+	@if ! command -v npm > /dev/null; then echo "BROWSER TESTS SKIPPED: no npm"; \
+	elif [ ! -x "$(CHROMIUM_PATH)" ]; then echo "BROWSER TESTS SKIPPED: no Chromium at $(CHROMIUM_PATH); set CHROMIUM_PATH"; \
+	elif ! $(VENV) tests/host/host.py > /dev/null; then echo "BROWSER TESTS SKIPPED (reason above)"; \
+	else npm install --silent --no-audit --no-fund && node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
 
 # Writes output/benchmarks/*.{json,md} and output/quality/*. Nothing else should run meanwhile.
 bench: venv

@@ -136,3 +136,9 @@ def test_what_is_cited_of_the_method_exists() -> None:
             cited = re.findall(r"docs/method\.md,\s+sections? (\d+)(?: (?:and|to) (\d+))?", source)
             assert {number for pair in cited for number in pair if number} <= sections, module
             assert "facts " + "sheet" not in source.lower(), module
+
+
+def test_the_registry_is_told_what_requirements_txt_says() -> None:
+    required = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    table = (ROOT / "pyproject.toml").read_text().split("\ndependencies = [\n")[1].split("\n]\n")[0]
+    assert re.findall(r'"([^"]+)"', table) == required

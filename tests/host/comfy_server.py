@@ -133,14 +133,14 @@ def _note(run: Run, kind: str, data: dict) -> None:
 
 
 @contextmanager
-def running_server(comfy: Path, folder: Path, *packs: str) -> Iterator[Server]:
+def running_server(comfy: Path, folder: Path, *packs: str, pack: Path = host.PACK) -> Iterator[Server]:
     """Starts ComfyUI with `folder` as its base directory, in which the models and inputs are; stops it at the end.
 
-    `packs` are files or folders in its `custom_nodes` that are loaded beside this pack.
+    `packs` are files or folders in its `custom_nodes` that are loaded beside this pack, which is in the folder `pack`.
     """
     (folder / "custom_nodes").mkdir(parents=True, exist_ok=True)
     if not (folder / "custom_nodes" / PACK_NAME).exists():  # several servers may have one folder
-        (folder / "custom_nodes" / PACK_NAME).symlink_to(host.PACK)
+        (folder / "custom_nodes" / PACK_NAME).symlink_to(pack)
     port = _free_port()
     log = folder / f"server-{port}.log"
     command = [
