@@ -197,8 +197,11 @@ def _objects(file: Mapping, key: str, where: str) -> list[dict]:
 
 def _identity(value: object) -> str:
     """What tells a picture, a number or a text; whatever else stands there tells nothing."""
-    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
-    return value if isinstance(value, str) else str(int(value)) if is_whole and value == int(value) else ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15 and value == int(value):
+        return str(int(value))
+    return ""
 
 
 def _canvas(frame: Mapping, where: str) -> tuple[int, int]:
