@@ -28,7 +28,7 @@ const addNode = (page, type) =>
     }
   }, type)
 
-describe('texts of the nodes', { skip: missing || false, timeout: 240_000 }, () => {
+describe('texts of the nodes', { skip: missing || false, timeout: 1_800_000 }, () => {
   before(async () => {
     server = await startServer()
     browser = await startBrowser()

@@ -45,7 +45,7 @@ const undoGraph = async (page, keys) => {
   })
 }
 
-describe('pose editor', { skip: missing || false, timeout: 240_000 }, () => {
+describe('pose editor', { skip: missing || false, timeout: 1_800_000 }, () => {
   before(async () => {
     server = await startServer()
     browser = await startBrowser()

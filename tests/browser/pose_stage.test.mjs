@@ -64,7 +64,7 @@ function assertPose(actual, expected, tolerance = 0.6) {
 const missing = missingHost() || (await missingBrowser())
 let server, browser
 
-describe("the pose editor's stage", { skip: missing || false, timeout: 600_000 }, () => {
+describe("the pose editor's stage", { skip: missing || false, timeout: 1_800_000 }, () => {
   before(async () => {
     server = await startServer()
     browser = await startBrowser()

@@ -3,7 +3,7 @@ import { ZOOM_STEP } from './viewport.js'
 
 /** For the help sheet: what to press, and under which name the texts say what it does. */
 export const SHORTCUTS = [
-  ['[ ]', 'joint'], ['Arrows', 'arrows'], ['Delete', 'hide'], ['J L', 'swing'], ['Q E', 'turn'],
+  ['[ ]', 'joint'], ['← ↑ → ↓', 'arrows'], ['Delete', 'hide'], ['J L', 'swing'], ['Q E', 'turn'],
   ['A D', 'turnInSpace'], ['R F', 'tilt'], ['W S', 'scale'], ['M', 'mirror'], [', .', 'person'],
   ['T', 'tool'], ['Ctrl+Z', 'undo'], ['Ctrl+C Ctrl+V', 'copy'], ['Page Up/Down', 'frame'], ['+ − 0', 'zoom'],
   ['Enter', 'large'], ['?', 'list']

@@ -2,8 +2,8 @@
 import {
   boneAt, boundsOf, centreOf, estimateJoint, jointAt, moveJoint, moveLimb, scaling, swingLimb, translation
 } from './geometry.js'
+import { turnMessage } from './messages.js'
 import { movePerson, rotatePerson, withPose } from './people.js'
-import { turnMessage } from './session.js'
 import { figureBox, figurePartAt, toCanvas } from './viewport.js'
 
 const REACH = { mouse: 12, pen: 14, touch: 24 }

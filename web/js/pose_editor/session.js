@@ -6,6 +6,7 @@
  */
 import * as geometry from './geometry.js'
 import { amend, record, redo, startHistory, undo } from './history.js'
+import { jointMessage, takenMessage, turnMessage } from './messages.js'
 import { decodePoses, decodeStored, encodeFrames } from './openpose_json.js'
 import { alone, fitFrame, mirrorPerson, movePerson, newPerson, rotatePerson, withPose } from './people.js'
 import { JOINT_NAMES, STANDING } from './skeleton.js'
@@ -131,7 +132,7 @@ export class PoseSession {
     const fitted = frames.map((frame) => fitFrame(frame, before, canvas))
     const present = { text: keepsText ? this.text : encodeFrames(fitted, canvas), canvas }
     this.#resizing = { frames, canvas: before, present }
-    this.#show(isContinued ? amend(this.#history, present) : record(this.#history, present), sizeOf(canvas))
+    this.#show(isContinued ? amend(this.#history, present) : record(this.#history, present), said('canvas', canvas))
   }
 
   /** What came in through the node's input for poses, '' before it is known: the starting point. */
@@ -150,7 +151,7 @@ export class PoseSession {
 
   selectJoint(joint) {
     this.joint = joint
-    this.#changed(joint === null ? said('joint.none') : this.describe(joint))
+    this.#changed(joint === null ? said('joint.none') : jointMessage(this.pose, joint))
   }
 
   stepJoint(step) {
@@ -171,15 +172,6 @@ export class PoseSession {
     this.#draft = null
     this.frame = Math.min(Math.max(frame, 0), this.#frames.length - 1)
     this.#changed(said('frame', { number: this.frame + 1, count: this.#frames.length }))
-  }
-
-  describe(joint) {
-    const point = this.pose[joint]
-    const name = said(`name.${JOINT_NAMES[joint]}`)
-    const title = name[0].toUpperCase() + name.slice(1)
-    return point
-      ? said('joint.at', { joint: title, x: Math.round(point[0]), y: Math.round(point[1]) })
-      : said('joint.hidden', { joint: title })
   }
 
   /** Shows a person that is not stored yet: a drag on its way. */
@@ -242,14 +234,14 @@ export class PoseSession {
         ? geometry.moveLimb(this.pose, this.joint, offset)
         : geometry.moveJoint(this.pose, this.joint, moved)
     this.commit(withPose(this.person, pose))
-    this.#changed(this.describe(this.joint))
+    this.#changed(this.#joint())
   }
 
   /** Swings the limb that begins with the bone to the selected joint. */
   swing(degrees) {
     if (this.joint === null || !geometry.canSwing(this.pose, this.joint)) return
     this.commit(withPose(this.person, geometry.swingBy(this.pose, this.joint, (degrees * Math.PI) / 180)))
-    this.#changed(this.describe(this.joint))
+    this.#changed(this.#joint())
   }
 
   rotate(degrees) {
@@ -314,12 +306,12 @@ export class PoseSession {
     if (this.locked) return
     const frames = decodePoses(text, this.canvas).map((frame) => fitFrame(frame, frame, this.canvas))
     if (asNewFrame && !this.error) {
-      return this.#storeFrames(this.#frames.toSpliced(this.frame + 1, 0, ...frames), this.frame + 1, takenOver(frames))
+      return this.#storeFrames(this.#frames.toSpliced(this.frame + 1, 0, ...frames), this.frame + 1, takenMessage(frames))
     }
-    if (frames.length > 1 || this.error) return this.#storeFrames(frames, 0, takenOver(frames))
+    if (frames.length > 1 || this.error) return this.#storeFrames(frames, 0, takenMessage(frames))
     const [frame] = frames
-    if (frame.people.length === 1) return this.commit(frame.people[0], takenOver(frames))
-    this.#storeFrames(this.#frames.with(this.frame, frame), this.frame, takenOver(frames))
+    if (frame.people.length === 1) return this.commit(frame.people[0], takenMessage(frames))
+    this.#storeFrames(this.#frames.with(this.frame, frame), this.frame, takenMessage(frames))
   }
 
   /**
@@ -343,11 +335,11 @@ export class PoseSession {
   }
 
   undo() {
-    if (this.canUndo && !this.locked) this.#show(undo(this.#history), 'Undone')
+    if (this.canUndo && !this.locked) this.#show(undo(this.#history), said('undone'))
   }
 
   redo() {
-    if (this.canRedo && !this.locked) this.#show(redo(this.#history), 'Redone')
+    if (this.canRedo && !this.locked) this.#show(redo(this.#history), said('redone'))
   }
 
   /** All frames as OpenPose JSON, a starting point too. */
@@ -356,7 +348,7 @@ export class PoseSession {
   }
 
   #joint() {
-    return this.joint === null ? '' : this.describe(this.joint)
+    return this.joint === null ? '' : jointMessage(this.pose, this.joint)
   }
 
   #centre() {
@@ -410,24 +402,10 @@ export class PoseSession {
   }
 }
 
-/** What is said of a turn in space. */
-export function turnMessage(angle, tilt) {
-  if (tilt) return said(tilt > 0 ? 'figure.above' : 'figure.below', { tilt: Math.abs(Math.round(tilt)) })
-  return said('figure.turned', { angle: Math.round(angle) })
-}
-
 function sameAspect(one, other) {
   return Math.abs((one.width * other.height) / (one.height * other.width) - 1) < SAME_ASPECT
 }
 
 function standing(canvas) {
   return geometry.fitPose(STANDING.pose, STANDING, canvas)
-}
-
-function takenOver({ length }) {
-  return length === 1 ? said('taken') : said('taken.frames', { count: length })
-}
-
-function sizeOf({ width, height }) {
-  return said('canvas', { width, height })
 }

@@ -17,7 +17,7 @@ export function createStage({ session, tracing }) {
   const stage = element(
     'div',
     {
-      class: 'stage', tabindex: '0', role: 'application', 'aria-roledescription': 'pose canvas',
+      class: 'stage', tabindex: '0', role: 'application', 'aria-roledescription': said('stage'),
       'aria-label': said('stage'), 'aria-describedby': 'hint'
     },
     picture, notice

@@ -64,6 +64,8 @@ export const CHINESE = {
   'canvas': '画布 {width} × {height}',
   'taken': '已采用姿态',
   'taken.frames': '已采用 {count} 帧',
+  'undone': '已撤销',
+  'redone': '已重做',
   'cleared': '没有保存任何姿态：这是起点',
   'notice.wired': 'pose_json 来自所连接的节点。',
   'notice.unreadable': '无法读取保存的姿态。{error} 请以文本修正，或另选一个姿态。',

@@ -64,6 +64,8 @@ export const ENGLISH = {
   'canvas': 'Canvas {width} × {height}',
   'taken': 'Pose taken over',
   'taken.frames': '{count} frames taken over',
+  'undone': 'Undone',
+  'redone': 'Redone',
   'cleared': 'Nothing stored: this is a starting point',
   'notice.wired': 'pose_json comes from a connected node.',
   'notice.unreadable': 'The stored pose cannot be read. {error} Mend it as text or choose another pose.',
