@@ -116,7 +116,7 @@ describe('pose editor', { skip: missing || false, timeout: 1_800_000 }, () => {
         assert.deepEqual(await nodeIds(page), [String(id)])
         assert.equal(await page.evaluate((node) => window.app.graph.getNodeById(node).mode, id), 0)
         await page.evaluate((node) => (window.sameNode = window.app.graph.getNodeById(node)), id)
-        await press(page, 'Control+z', 'Control+z', 'Control+z', 'Control+z')
+        await press(page, 'Control+z', 'Control+z', 'Control+z', 'Control+z', 'Control+z')
         await settle(page)
         assert.equal((await promptInputs(page, id)).pose_json, '')
         await press(page, 'Control+Shift+z')
@@ -135,7 +135,7 @@ describe('pose editor', { skip: missing || false, timeout: 1_800_000 }, () => {
           window.app.canvas.setDirty(true, true)
         })
         await settle(page)
-        await press(page, 't')
+        await press(page, 't', 't') // past the limbs
         await drag(page, [166, 200], [186, 230])
         const dragged = shifted.map(([x, y]) => [x + 20, y + 30])
         assertPoses(await promptPoses(page, id), [dragged, shifted], 1)

@@ -1,6 +1,6 @@
 /** The editor's gallery and the user's own poses, which Load Pose shares; what the editor gives out and takes in. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
@@ -73,6 +73,7 @@ describe('gallery', { skip: missing || false, timeout: 1_800_000 }, () => {
       }
 
       test('every bundled pose is there, its whole name to be read', async () => {
+        rmSync(ownFolder(), { recursive: true, force: true }) // of the renderer before
         await fresh()
         await clickAction(page, 'presets')
         assert.equal((await titles(page)).length, readdirSync(BUNDLED).filter((name) => name.endsWith('.json')).length)
@@ -177,7 +178,7 @@ describe('gallery', { skip: missing || false, timeout: 1_800_000 }, () => {
 
       test("other editors' files are dropped onto it; what is none is refused until something else is done", async () => {
         await fresh()
-        for (const name of ["an older editor's file", 'a collection of named poses', 'a Python value pasted as text']) {
+        for (const name of ["an older editor's file", 'a Python value pasted as text', 'a collection of named poses']) {
           const { value, text = JSON.stringify(value), points } = caseOf(name)
           await drop(page, text)
           await eventually(async () => assert.deepEqual(await promptPoses(page, id), points, name))
