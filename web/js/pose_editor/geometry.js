@@ -93,12 +93,18 @@ export function fitPoint([x, y], from, to) {
   return [left + x * scale, top + y * scale]
 }
 
-/** The pose moved sideways to where, of a few places on the canvas, it is furthest from the middle of any other. */
+/**
+ * The pose moved sideways to where, of a few places on the canvas, it is furthest from the middle of any other: with all
+ * of it on the canvas, where it is no wider.
+ */
 export function beside(pose, others, canvas) {
   const middle = (one) => boundsOf(one) && centreOf(boundsOf(one))[0]
   const taken = others.map(middle).filter((x) => x !== null)
   const room = (x) => Math.min(...taken.map((other) => Math.abs(other - x)))
-  const places = [0.5, 0.25, 0.75, 0.125, 0.375, 0.625, 0.875].map((share) => share * canvas.width)
+  const { left, right } = boundsOf(pose)
+  const edge = Math.min((right - left) / 2, canvas.width / 2)
+  const onCanvas = (x) => Math.min(Math.max(x, edge), canvas.width - edge)
+  const places = [0.5, 0.25, 0.75, 0.125, 0.375, 0.625, 0.875].map((share) => onCanvas(share * canvas.width))
   const best = places.reduce((one, other) => (room(other) > room(one) ? other : one))
   return changePoints(pose, translation([best - middle(pose), 0]))
 }

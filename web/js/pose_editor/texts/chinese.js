@@ -148,7 +148,7 @@ export const CHINESE = {
   'tracing.remove': '移除图片',
   'tracing.match': '画布与图片同尺寸',
   'tracing.strength': '浓度',
-  'tracing.none': '把“加载图像”节点连接到 background，或在此打开一张仅供描摹的图片。',
+  'tracing.none': '把“加载图像”节点连接到“背景”，或在此打开一张仅供描摹的图片。',
   'tracing.hint': '图片会铺满整个画布。让画布与图片同尺寸，就不会变形。',
 
   'json': 'OpenPose JSON',
