@@ -21,7 +21,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cfld_modules.data.deepfashion import DeepFashionData  # noqa: E402
-from cfld_modules.evaluation.demo import BASE_FOLDER, CFLD_FILE, HEIGHT, LORA_FILE, WIDTH  # noqa: E402
+from cfld_modules.evaluation.demo import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH  # noqa: E402
 from cfld_modules.evaluation.evaluate import EvaluationSettings, PairMeasure  # noqa: E402
 from cfld_modules.evaluation.generate import generate_pictures  # noqa: E402
 from cfld_modules.evaluation.models import load_pipeline  # noqa: E402
@@ -152,11 +152,17 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200, help="the first so many (%(default)s)")
     parser.add_argument("--lines", nargs="+", default=[""], help="only lines whose name begins so")
     parser.add_argument("--most-steps", type=int, default=50)
-    parser.add_argument("--lora", type=Path, default=LORA_FILE)
+    parser.add_argument(
+        "--lora", type=Path, default=Path("output/demo_distil/lora.safetensors"),
+        help="what configs/demo_distil.yaml makes; without it the distilled ways are left out (%(default)s)",
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     lines = tuple(options.lines)
-    ways = [way for way in all_ways() if way.line.startswith(lines) and way.steps <= options.most_steps]
+    ways = [
+        way for way in all_ways()
+        if way.line.startswith(lines) and way.steps <= options.most_steps and (options.lora.is_file() or not way.lora)
+    ]
     missing = [way for way in ways if not (options.out / f"{way.name}.json").is_file()]
     if missing:
         make_results(missing, options.data, options.out, options.pairs, options.lora)

@@ -105,11 +105,11 @@ def test_a_planted_arrow_is_seen(module: str, source: str) -> None:
 
 
 def folders_in(folder: Path) -> set[str]:
-    ignored = (ROOT / ".gitignore").read_text().split()
+    ignored = [line.removesuffix("/") for line in (ROOT / ".gitignore").read_text().split()]
     return {
         f"{entry.relative_to(ROOT)}/"
         for entry in folder.iterdir()
-        if entry.is_dir() and entry.name[0] != "." and f"{entry.name}/" not in ignored
+        if entry.is_dir() and entry.name[0] != "." and entry.name not in ignored
     }
 
 

@@ -183,8 +183,8 @@ def test_nothing_is_overwritten(own_poses, monkeypatch):
     other = pose_files.Path.touch
 
     def somebody_was_faster(path, exist_ok):
-        if path.name == "pose_00004.json":
-            path.write_text("theirs")
+        if path.name == "pose_00004.json.claim":
+            path.with_suffix("").write_text("theirs")
         other(path, exist_ok=exist_ok)
 
     monkeypatch.setattr(pose_files.Path, "touch", somebody_was_faster)
