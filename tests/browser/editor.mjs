@@ -2,7 +2,13 @@
 import { JOINT_COLOURS } from '../../web/js/pose_editor/skeleton.js'
 import { WHOLE_CANVAS, figureBox, toStage, viewportOf } from '../../web/js/pose_editor/viewport.js'
 
-export const STAGE = '.cfld-pose-editor .stage'
+export const EDITOR = '.cfld-pose-editor'
+export const STAGE = `${EDITOR} .stage`
+/** A picture of one green pixel. */
+export const GREEN_PNG = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNg+M8AAAICAQBF9FLUAAAAAElFTkSuQmCC',
+  'base64'
+)
 
 /** A new pose editor in the graph; returns its id. The graph is shown at full size with the node in the middle. */
 export function addEditor(page, position = [420, 150]) {
@@ -29,9 +35,13 @@ export async function promptInputs(page, id) {
   return output[id].inputs
 }
 
-/** The poses in the prompt: for each frame 18 times [x, y] or null. */
+/** The poses in the prompt, as `posesIn` gives them. */
 export async function promptPoses(page, id) {
-  const { pose_json: text } = await promptInputs(page, id)
+  return posesIn((await promptInputs(page, id)).pose_json)
+}
+
+/** The first person's pose in each frame of JSON text: 18 times [x, y] or null. */
+export function posesIn(text) {
   return JSON.parse(text).map(({ people: [{ pose_keypoints_2d: numbers }] }) =>
     Array.from({ length: 18 }, (_, joint) => (numbers[joint * 3 + 2] ? numbers.slice(joint * 3, joint * 3 + 2) : null))
   )

@@ -1,17 +1,15 @@
 /** The page shows each node's help with its pictures, and the nodes in the user's language. */
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
-import { after, before, describe, test } from 'node:test'
+import { test } from 'node:test'
 
-import { missingBrowser, openEmptyGraph, openPage, startBrowser } from './page.mjs'
-import { missingHost, saveSettings, startServer } from './server.mjs'
+import { openEmptyGraph, openPage } from './page.mjs'
+import { saveSettings } from './server.mjs'
+import { describeInPage } from './suites.mjs'
 
 const ROOT = new URL('../../', import.meta.url)
 const NODES = readdirSync(new URL('web/docs/', ROOT)).filter((name) => name.endsWith('.md')).map((name) => name.slice(0, -3))
 const translations = (language) => JSON.parse(readFileSync(new URL(`locales/${language}/nodeDefs.json`, ROOT), 'utf8'))
-
-const missing = missingHost() || (await missingBrowser())
-let server, browser
 
 /** What the page calls the node and its slots and widgets. */
 const addNode = (page, type) =>
@@ -28,18 +26,9 @@ const addNode = (page, type) =>
     }
   }, type)
 
-describe('texts of the nodes', { skip: missing || false, timeout: 1_800_000 }, () => {
-  before(async () => {
-    server = await startServer()
-    browser = await startBrowser()
-  })
-  after(async () => {
-    await browser?.close()
-    await server?.stop()
-  })
-
+describeInPage('texts of the nodes', (real) => {
   test('every node has its help, with pictures', async () => {
-    const { page } = await openPage(browser, server)
+    const { page } = await openPage(real.browser, real.server)
     for (const type of NODES) {
       await openEmptyGraph(page)
       const { title } = await addNode(page, type)
@@ -50,7 +39,7 @@ describe('texts of the nodes', { skip: missing || false, timeout: 1_800_000 }, (
       assert.ok((await pictures.count()) > 0, `${type} has no picture`)
       for (const picture of await pictures.all()) {
         await picture.evaluate((image) => image.decode())
-        assert.ok((await picture.getAttribute('src')).startsWith(`/extensions/${server.packName}/docs/images/`))
+        assert.ok((await picture.getAttribute('src')).startsWith(`/extensions/${real.server.packName}/docs/images/`))
       }
     }
     await page.context().close()
@@ -58,8 +47,8 @@ describe('texts of the nodes', { skip: missing || false, timeout: 1_800_000 }, (
 
   for (const language of ['en', 'zh']) {
     test(`nodes, slots and widgets in ${language}`, async () => {
-      await saveSettings(server.address, { 'Comfy.Locale': language })
-      const { page } = await openPage(browser, server)
+      await saveSettings(real.server.address, { 'Comfy.Locale': language })
+      const { page } = await openPage(real.browser, real.server)
       for (const [type, texts] of Object.entries(translations(language))) {
         const node = await addNode(page, type)
         assert.equal(node.title, texts.display_name)

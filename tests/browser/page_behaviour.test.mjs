@@ -1,172 +1,144 @@
 /** What the page does to nodes: panels, modes, subgraphs, empty lists. Our widgets go along. */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { before, test } from 'node:test'
 
-import { addEditor, clickAction, eventually, paintedAt, settle } from './editor.mjs'
-import { missingBrowser, openEmptyGraph, openPage, startBrowser } from './page.mjs'
-import { missingHost, putInput, saveSettings, startServer } from './server.mjs'
+import { EDITOR, GREEN_PNG, addEditor, clickAction, eventually, paintedAt, settle } from './editor.mjs'
+import { openEmptyGraph } from './page.mjs'
+import { putInput } from './server.mjs'
+import { describeInPage, inEachRenderer } from './suites.mjs'
 
-const EDITOR = '.cfld-pose-editor'
 const MUTED = 2
 const BYPASSED = 4
-/** One green pixel. */
-const GREEN_PNG = Buffer.from(
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNg+M8AAAICAQBF9FLUAAAAAElFTkSuQmCC',
-  'base64'
-)
 
-const missing = missingHost() || (await missingBrowser())
-let server, browser
+describeInPage('the page and our widgets', (real) => {
+  before(() => putInput(real.server, 'green.png', GREEN_PNG))
 
-describe('the page and our widgets', { skip: missing || false, timeout: 1_800_000 }, () => {
-  before(async () => {
-    server = await startServer()
-    await putInput(server, 'green.png', GREEN_PNG)
-    browser = await startBrowser()
-  })
-  after(async () => {
-    await browser?.close()
-    await server?.stop()
-  })
+  inEachRenderer(real, (opened) => {
+    let page, id
+    before(() => ({ page } = opened))
 
-  for (const [renderer, isVue] of [['classic canvas', false], ['Nodes 2.0', true]]) {
-    describe(renderer, () => {
-      let page, errors, id
-
-      before(async () => {
-        await saveSettings(server.address, { 'Comfy.VueNodes.Enabled': isVue, 'Comfy.Locale': 'en' })
-        ;({ page, errors } = await openPage(browser, server))
+    const fresh = async () => {
+      await openEmptyGraph(page)
+      id = await addEditor(page)
+    }
+    const placeOf = (selector) =>
+      page.locator(selector).evaluate((element) => {
+        const { x, y, width, height } = element.getBoundingClientRect()
+        return [x, y, width, height].map(Math.round)
       })
-      after(async () => {
-        await page?.context().close()
-        assert.deepEqual(errors, [])
+    const isGreen = () =>
+      eventually(async () => {
+        const [red, green] = (await paintedAt(page, [20, 20])).match(/\d+/g).map(Number)
+        assert.ok(green > 100 && red < 30, `${red}, ${green}`)
       })
 
-      const fresh = async () => {
-        await openEmptyGraph(page)
-        id = await addEditor(page)
-      }
-      const placeOf = (selector) =>
-        page.locator(selector).evaluate((element) => {
-          const { x, y, width, height } = element.getBoundingClientRect()
-          return [x, y, width, height].map(Math.round)
-        })
-      const isGreen = () =>
-        eventually(async () => {
-          const [red, green] = (await paintedAt(page, [20, 20])).match(/\d+/g).map(Number)
-          assert.ok(green > 100 && red < 30, `${red}, ${green}`)
-        })
-
-      test('the panel of properties and the help leave the editor and the preview where they are', async () => {
-        await fresh()
-        await page.evaluate(() => {
-          const node = window.LiteGraph.createNode('CFLDLoadPose')
-          node.pos = [100, 200]
-          window.app.graph.add(node)
-        })
-        await settle(page)
-        const before = [await placeOf(EDITOR), await placeOf('.cfld-pose-preview')]
-        const parameters = page.getByRole('tab', { name: 'Parameters' })
-        for (const type of ['CFLDPoseEditor', 'CFLDLoadPose']) {
-          await page.evaluate((type) => {
-            const { app } = window
-            app.canvas.deselectAll()
-            app.canvas.selectNode(app.graph.nodes.find((node) => node.type === type))
-          }, type)
-          await settle(page)
-          if (!(await parameters.count())) await page.locator('[data-testid="info-button"]').click()
-          for (const tab of [parameters, page.getByRole('tab', { name: 'Info' }), parameters]) {
-            await tab.first().click()
-            await page.waitForTimeout(500)
-          }
-        }
-        assert.deepEqual([await placeOf(EDITOR), await placeOf('.cfld-pose-preview')], before)
+    /** In the graph that is shown, a subgraph or the root, which is gone back to. */
+    const isGreenThenLeave = async () => {
+      await page.waitForTimeout(800)
+      await page.evaluate(() => {
+        window.app.canvas.ds.scale = 1
+        window.app.canvas.ds.offset = [0, 0]
+        window.app.canvas.setDirty(true, true)
       })
+      await isGreen()
+      await page.evaluate(() => window.app.canvas.setGraph(window.app.rootGraph))
+    }
 
-      test('a muted or bypassed editor looks muted', async () => {
-        await fresh()
-        const opacity = async (mode) => {
-          await page.evaluate(([node, mode]) => {
-            window.app.graph.getNodeById(node).mode = mode
-            window.app.canvas.setDirty(true, true)
-          }, [id, mode])
-          await page.waitForTimeout(500)
-          return page.locator(EDITOR).evaluate((element) => {
-            let product = 1
-            for (let one = element; one; one = one.parentElement) product *= Number(getComputedStyle(one).opacity)
-            return product
-          })
-        }
-        for (const mode of [MUTED, BYPASSED]) assert.ok((await opacity(mode)) <= 0.6, `mode ${mode}`)
-        assert.equal(await opacity(0), 1)
+    test('the panel of properties and the help leave the editor and the preview where they are', async () => {
+      await fresh()
+      await page.evaluate(() => {
+        const node = window.LiteGraph.createNode('CFLDLoadPose')
+        node.pos = [100, 200]
+        window.app.graph.add(node)
       })
-
-      for (const moved of ['the editor', 'the picture', 'both']) {
-        test(`the traced picture stays when a subgraph is made of ${moved}`, async () => {
-          await fresh()
-          await page.evaluate((node) => {
-            const { app, LiteGraph } = window
-            const loader = LiteGraph.createNode('LoadImage')
-            loader.pos = [60, 150]
-            app.graph.add(loader)
-            loader.widgets.find(({ name }) => name === 'image').value = 'green.png'
-            const editor = app.graph.getNodeById(node)
-            loader.connect(0, editor, editor.inputs.findIndex(({ name }) => name === 'background'))
-          }, id)
-          await isGreen()
-          await page.evaluate(([node, moved]) => {
-            const { app } = window
-            const isEditor = ({ id }) => id === node
-            const nodes = app.graph.nodes.filter((one) => moved === 'both' || (moved === 'the editor') === isEditor(one))
-            const made = app.graph.convertToSubgraph(new Set(nodes))
-            if (moved !== 'the picture') app.canvas.openSubgraph(made.subgraph, made.node)
-          }, [id, moved])
-          await page.waitForTimeout(800)
-          await page.evaluate(() => {
-            window.app.canvas.ds.scale = 1
-            window.app.canvas.ds.offset = [0, 0]
-            window.app.canvas.setDirty(true, true)
-          })
-          await isGreen()
-          await page.evaluate(() => window.app.canvas.setGraph(window.app.rootGraph))
-        })
-      }
-
-      test('a picture opened in the editor goes into the subgraph with it, and not into another workflow', async () => {
-        await fresh()
-        await clickAction(page, 'background')
-        await page.locator(`${EDITOR} .sheet [type=file]`).setInputFiles({ name: 'green.png', mimeType: 'image/png', buffer: GREEN_PNG })
-        await page.locator(`${EDITOR} .sheet`).getByRole('button', { name: 'Close', exact: true }).click()
-        await isGreen()
-        await page.evaluate((node) => {
+      await settle(page)
+      const before = [await placeOf(EDITOR), await placeOf('.cfld-pose-preview')]
+      const parameters = page.getByRole('tab', { name: 'Parameters' })
+      for (const type of ['CFLDPoseEditor', 'CFLDLoadPose']) {
+        await page.evaluate((type) => {
           const { app } = window
-          const made = app.graph.convertToSubgraph(new Set([app.graph.getNodeById(node)]))
-          app.canvas.openSubgraph(made.subgraph, made.node)
-        }, id)
-        await page.waitForTimeout(800)
-        await page.evaluate(() => {
-          window.app.canvas.ds.scale = 1
-          window.app.canvas.ds.offset = [0, 0]
-          window.app.canvas.setDirty(true, true)
-        })
-        await isGreen()
-        await page.evaluate(() => window.app.canvas.setGraph(window.app.rootGraph))
-        await fresh()
+          app.canvas.deselectAll()
+          app.canvas.selectNode(app.graph.nodes.find((node) => node.type === type))
+        }, type)
         await settle(page)
-        assert.equal(await paintedAt(page, [20, 20]), 'rgb(0,0,0)')
-      })
-
-      test('a list without entries says what to do', async () => {
-        await openEmptyGraph(page)
-        const shown = await page.evaluate(() =>
-          ['CFLDLoader', 'CFLDLoadAppearance'].map((type) => {
-            const node = window.LiteGraph.createNode(type)
-            window.app.graph.add(node)
-            return node.widgets[0].value
-          })
-        )
-        assert.deepEqual(shown, ['put a file into models/cfld', 'keep a person with Save Appearance first'])
-      })
+        if (!(await parameters.count())) await page.locator('[data-testid="info-button"]').click()
+        for (const tab of [parameters, page.getByRole('tab', { name: 'Info' }), parameters]) {
+          await tab.first().click()
+          await page.waitForTimeout(500)
+        }
+      }
+      assert.deepEqual([await placeOf(EDITOR), await placeOf('.cfld-pose-preview')], before)
     })
-  }
+
+    test('a muted or bypassed editor looks muted', async () => {
+      await fresh()
+      const opacity = async (mode) => {
+        await page.evaluate(([node, mode]) => {
+          window.app.graph.getNodeById(node).mode = mode
+          window.app.canvas.setDirty(true, true)
+        }, [id, mode])
+        await page.waitForTimeout(500)
+        return page.locator(EDITOR).evaluate((element) => {
+          let product = 1
+          for (let one = element; one; one = one.parentElement) product *= Number(getComputedStyle(one).opacity)
+          return product
+        })
+      }
+      for (const mode of [MUTED, BYPASSED]) assert.ok((await opacity(mode)) <= 0.6, `mode ${mode}`)
+      assert.equal(await opacity(0), 1)
+    })
+
+    for (const moved of ['the editor', 'the picture', 'both']) {
+      test(`the traced picture stays when a subgraph is made of ${moved}`, async () => {
+        await fresh()
+        await page.evaluate((node) => {
+          const { app, LiteGraph } = window
+          const loader = LiteGraph.createNode('LoadImage')
+          loader.pos = [60, 150]
+          app.graph.add(loader)
+          loader.widgets.find(({ name }) => name === 'image').value = 'green.png'
+          const editor = app.graph.getNodeById(node)
+          loader.connect(0, editor, editor.inputs.findIndex(({ name }) => name === 'background'))
+        }, id)
+        await isGreen()
+        await page.evaluate(([node, moved]) => {
+          const { app } = window
+          const isEditor = ({ id }) => id === node
+          const nodes = app.graph.nodes.filter((one) => moved === 'both' || (moved === 'the editor') === isEditor(one))
+          const made = app.graph.convertToSubgraph(new Set(nodes))
+          if (moved !== 'the picture') app.canvas.openSubgraph(made.subgraph, made.node)
+        }, [id, moved])
+        await isGreenThenLeave()
+      })
+    }
+
+    test('a picture opened in the editor goes into the subgraph with it, and not into another workflow', async () => {
+      await fresh()
+      await clickAction(page, 'background')
+      await page.locator(`${EDITOR} .sheet [type=file]`).setInputFiles({ name: 'green.png', mimeType: 'image/png', buffer: GREEN_PNG })
+      await page.locator(`${EDITOR} .sheet`).getByRole('button', { name: 'Close', exact: true }).click()
+      await isGreen()
+      await page.evaluate((node) => {
+        const { app } = window
+        const made = app.graph.convertToSubgraph(new Set([app.graph.getNodeById(node)]))
+        app.canvas.openSubgraph(made.subgraph, made.node)
+      }, id)
+      await isGreenThenLeave()
+      await fresh()
+      await settle(page)
+      assert.equal(await paintedAt(page, [20, 20]), 'rgb(0,0,0)')
+    })
+
+    test('a list without entries says what to do', async () => {
+      await openEmptyGraph(page)
+      const shown = await page.evaluate(() =>
+        ['CFLDLoader', 'CFLDLoadAppearance'].map((type) => {
+          const node = window.LiteGraph.createNode(type)
+          window.app.graph.add(node)
+          return node.widgets[0].value
+        })
+      )
+      assert.deepEqual(shown, ['put a file into models/cfld', 'keep a person with Save Appearance first'])
+    })
+  }, { settings: { 'Comfy.Locale': 'en' } })
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { createLifter, readSafetensors } from '../../web/js/pose_editor/lifter.js'
@@ -14,8 +14,9 @@ import {
   STAGE, addEditor, clickAction, colourOf, drag, dragInWindow, eventually, handlePoint, paintedAt, press, promptInputs,
   promptPoses, settle, touch, windowPoint
 } from './editor.mjs'
-import { missingBrowser, openEmptyGraph, openPage, startBrowser } from './page.mjs'
-import { PYTHON, missingHost, putInput, saveSettings, startServer } from './server.mjs'
+import { openEmptyGraph } from './page.mjs'
+import { PYTHON, putInput } from './server.mjs'
+import { describeInPage, inEachRenderer } from './suites.mjs'
 
 const [R_ELBOW, R_WRIST] = [3, 4]
 const TARGET = [60, 180]
@@ -61,212 +62,190 @@ function assertPose(actual, expected, tolerance = 0.6) {
   })
 }
 
-const missing = missingHost() || (await missingBrowser())
-let server, browser
+describeInPage("the pose editor's stage", (real) => {
+  inEachRenderer(real, (opened, isVue) => {
+    let page, id
+    before(() => ({ page } = opened))
 
-describe("the pose editor's stage", { skip: missing || false, timeout: 1_800_000 }, () => {
-  before(async () => {
-    server = await startServer()
-    browser = await startBrowser()
-  })
-  after(async () => {
-    await browser?.close()
-    await server?.stop()
-  })
+    const fresh = async (frames) => {
+      await openEmptyGraph(page)
+      id = await addEditor(page)
+      if (!frames) return
+      await page.evaluate(([node, text]) => {
+        const widget = window.app.graph.getNodeById(node).widgets.find(({ name }) => name === 'pose_json')
+        widget.value = text
+        widget.callback(text)
+      }, [id, JSON.stringify(frames)])
+      await settle(page)
+    }
+    const people = async () => JSON.parse((await promptInputs(page, id)).pose_json)[0].people
+    const pose = async () => (await promptPoses(page, id))[0]
+    const graphView = () => page.evaluate(() => [window.app.canvas.ds.scale, ...window.app.canvas.ds.offset])
+    const status = () => page.locator('.cfld-pose-editor [role=status]').innerText()
+    const problem = () => page.locator('.cfld-pose-editor [role=alert]').innerText()
+    const isWhole = async () => assert.equal(await paintedAt(page, STANDING.pose[R_WRIST]), colourOf(R_WRIST))
 
-  for (const [renderer, isVue] of [['classic canvas', false], ['Nodes 2.0', true]]) {
-    describe(renderer, () => {
-      let page, errors, id
+    test('somebody else is faded, chosen by a click or a tap, and kept as written', async () => {
+      await fresh(TWO)
+      assert.notEqual(await paintedAt(page, BESIDE[R_WRIST]), colourOf(R_WRIST))
+      await drag(page, STANDING.pose[R_WRIST], TARGET)
+      assert.deepEqual((await people())[1], OTHER)
+      const middle = await windowPoint(page, BESIDE[13])
+      await page.mouse.click(...middle)
+      await settle(page)
+      assert.deepEqual((await people()).map(({ chosen }) => chosen), [undefined, true])
+      assert.deepEqual((await people())[1], { ...OTHER, chosen: true })
+      assert.equal(await paintedAt(page, BESIDE[R_WRIST]), colourOf(R_WRIST))
+      await touch(page, [await windowPoint(page, STANDING.pose[13])])
+      assert.deepEqual((await people()).map(({ chosen }) => chosen), [true, undefined])
+      await page.locator(STAGE).focus()
+      await press(page, '.')
+      assert.deepEqual((await people()).map(({ chosen }) => chosen), [undefined, true])
+      await press(page, 'Control+z')
+      assert.deepEqual((await people()).map(({ chosen }) => chosen), [true, undefined])
+    })
 
-      before(async () => {
-        await saveSettings(server.address, { 'Comfy.VueNodes.Enabled': isVue })
-        ;({ page, errors } = await openPage(browser, server, { hasTouch: true }))
-      })
-      after(async () => {
-        await page?.context().close()
-        assert.deepEqual(errors, [])
-      })
+    test('people are added and deleted by buttons', async () => {
+      await fresh()
+      await clickAction(page, 'add-person')
+      assert.equal((await people()).length, 2)
+      await page.getByLabel('Person 1 of 2').click()
+      assert.deepEqual((await people()).map(({ chosen }) => chosen), [true, undefined])
+      await clickAction(page, 'remove-person')
+      assert.equal((await people()).length, 1)
+      assert.ok(await page.locator('.cfld-pose-editor [data-action=remove-person]').isDisabled())
+    })
 
-      const fresh = async (frames) => {
-        await openEmptyGraph(page)
-        id = await addEditor(page)
-        if (!frames) return
-        await page.evaluate(([node, text]) => {
-          const widget = window.app.graph.getNodeById(node).widgets.find(({ name }) => name === 'pose_json')
-          widget.value = text
-          widget.callback(text)
-        }, [id, JSON.stringify(frames)])
-        await settle(page)
-      }
-      const people = async () => JSON.parse((await promptInputs(page, id)).pose_json)[0].people
-      const pose = async () => (await promptPoses(page, id))[0]
-      const graphView = () => page.evaluate(() => [window.app.canvas.ds.scale, ...window.app.canvas.ds.offset])
-      const status = () => page.locator('.cfld-pose-editor [role=status]').innerText()
-      const problem = () => page.locator('.cfld-pose-editor [role=alert]').innerText()
-      const isWhole = async () => assert.equal(await paintedAt(page, STANDING.pose[R_WRIST]), colourOf(R_WRIST))
-
-      test('somebody else is faded, chosen by a click or a tap, and kept as written', async () => {
-        await fresh(TWO)
-        assert.notEqual(await paintedAt(page, BESIDE[R_WRIST]), colourOf(R_WRIST))
-        await drag(page, STANDING.pose[R_WRIST], TARGET)
-        assert.deepEqual((await people())[1], OTHER)
-        const middle = await windowPoint(page, BESIDE[13])
-        await page.mouse.click(...middle)
-        await settle(page)
-        assert.deepEqual((await people()).map(({ chosen }) => chosen), [undefined, true])
-        assert.deepEqual((await people())[1], { ...OTHER, chosen: true })
-        assert.equal(await paintedAt(page, BESIDE[R_WRIST]), colourOf(R_WRIST))
-        await touch(page, [await windowPoint(page, STANDING.pose[13])])
-        assert.deepEqual((await people()).map(({ chosen }) => chosen), [true, undefined])
-        await page.locator(STAGE).focus()
-        await press(page, '.')
-        assert.deepEqual((await people()).map(({ chosen }) => chosen), [undefined, true])
-        await press(page, 'Control+z')
-        assert.deepEqual((await people()).map(({ chosen }) => chosen), [true, undefined])
-      })
-
-      test('people are added and deleted by buttons', async () => {
+    for (const [means, turn] of [
+      ['mouse', dragInWindow],
+      ['a finger', (page, start, end) => touch(page, [start], [end])]
+    ]) {
+      test(`the lower ring turns the figure in space by ${means}, one step of undo`, async () => {
         await fresh()
-        await clickAction(page, 'add-person')
-        assert.equal((await people()).length, 2)
-        await page.getByLabel('Person 1 of 2').click()
-        assert.deepEqual((await people()).map(({ chosen }) => chosen), [true, undefined])
-        await clickAction(page, 'remove-person')
-        assert.equal((await people()).length, 1)
-        assert.ok(await page.locator('.cfld-pose-editor [data-action=remove-person]').isDisabled())
+        await clickAction(page, 'figure')
+        const [x, y] = await handlePoint(page, STANDING.pose, 'spaceHandle')
+        await turn(page, [x, y], [x + 60, y + 5])
+        const [angle] = (await status()).match(/\d+/).map(Number)
+        assert.ok(Math.abs(angle - 300) <= 1, `${angle} degrees`)
+        assertPose(await pose(), turned(angle, 0), 0.02)
+        assert.equal((await people())[0].pose_keypoints_3d.length, 72)
+        await clickAction(page, 'undo')
+        assert.equal((await promptInputs(page, id)).pose_json, '')
       })
+    }
 
-      for (const [means, turn] of [
-        ['mouse', dragInWindow],
-        ['a finger', (page, start, end) => touch(page, [start], [end])]
+    test('keys turn, tilt, swing; what is turned back is as before', async () => {
+      await fresh()
+      await page.locator(STAGE).focus()
+      await press(page, 'Shift+a', 'Shift+a', 'r')
+      await eventually(async () => assert.match(await status(), /Seen from 1° above/))
+      await press(page, 'f', 'Shift+d', 'Shift+d')
+      assertPose(await pose(), STANDING.pose, 0.1)
+      await press(page, ']', ']', ']', ']', 'Shift+l')
+      const swung = await pose()
+      assert.ok(Math.hypot(swung[R_WRIST][0] - STANDING.pose[R_WRIST][0], swung[R_WRIST][1] - STANDING.pose[R_WRIST][1]) > 5)
+      const length = (points) => Math.hypot(points[4][0] - points[3][0], points[4][1] - points[3][1])
+      assert.ok(Math.abs(length(swung) - length(STANDING.pose)) < 0.1)
+    })
+
+    test('a finger drags a joint, and a joint with its limb; a button hides the selected joint', async () => {
+      await fresh()
+      const at = (point) => windowPoint(page, point)
+      await touch(page, [await at(STANDING.pose[R_WRIST])], [await at(TARGET)])
+      assertPose(await pose(), STANDING.pose.with(R_WRIST, TARGET))
+      await clickAction(page, 'limbs')
+      const [x, y] = STANDING.pose[R_ELBOW]
+      await touch(page, [await at([x, y])], [await at([x - 30, y + 10])])
+      const moved = STANDING.pose.with(R_ELBOW, [x - 30, y + 10]).with(R_WRIST, [TARGET[0] - 30, TARGET[1] + 10])
+      assertPose(await pose(), moved)
+      await clickAction(page, 'toggle')
+      assertPose(await pose(), moved.with(R_ELBOW, null))
+      await clickAction(page, 'toggle')
+      assert.ok((await pose())[R_ELBOW])
+    })
+
+    test('two fingers zoom and pan the stage, not the graph, and move no joint', async () => {
+      await fresh(ONE)
+      const view = await graphView()
+      const [x, y] = await windowPoint(page, STANDING.pose[R_WRIST])
+      await touch(page, [[x - 30, y], [x + 30, y]], [[x - 70, y], [x + 70, y]])
+      assert.equal(await paintedAt(page, STANDING.pose[R_WRIST]), colourOf(R_WRIST), 'between the fingers it stays')
+      assert.notEqual(await paintedAt(page, STANDING.pose[13]), colourOf(13))
+      await clickAction(page, 'fit')
+      await isWhole()
+      await touch(page, [[x, y], [x + 60, y]], [[x + 40, y + 30], [x + 100, y + 30]])
+      assert.notEqual(await paintedAt(page, STANDING.pose[R_WRIST]), colourOf(R_WRIST))
+      assert.deepEqual(await graphView(), view)
+      assert.deepEqual(await people(), ONE[0].people)
+    })
+
+    test('buttons and keys zoom and pan; every button is large enough for a finger', async () => {
+      await fresh(ONE)
+      await isWhole()
+      for (const change of [
+        () => clickAction(page, 'zoom-in'), () => clickAction(page, 'zoom-out'), () => press(page, '+'),
+        async () => {
+          await page.keyboard.down(' ')
+          await press(page, 'ArrowLeft')
+          await page.keyboard.up(' ')
+        }
       ]) {
-        test(`the lower ring turns the figure in space by ${means}, one step of undo`, async () => {
-          await fresh()
-          await clickAction(page, 'figure')
-          const [x, y] = await handlePoint(page, STANDING.pose, 'spaceHandle')
-          await turn(page, [x, y], [x + 60, y + 5])
-          const [angle] = (await status()).match(/\d+/).map(Number)
-          assert.ok(Math.abs(angle - 300) <= 1, `${angle} degrees`)
-          assertPose(await pose(), turned(angle, 0), 0.02)
-          assert.equal((await people())[0].pose_keypoints_3d.length, 72)
-          await clickAction(page, 'undo')
-          assert.equal((await promptInputs(page, id)).pose_json, '')
-        })
-      }
-
-      test('keys turn, tilt, swing; what is turned back is as before', async () => {
-        await fresh()
         await page.locator(STAGE).focus()
-        await press(page, 'Shift+a', 'Shift+a', 'r')
-        await eventually(async () => assert.match(await status(), /Seen from 1° above/))
-        await press(page, 'f', 'Shift+d', 'Shift+d')
-        assertPose(await pose(), STANDING.pose, 0.1)
-        await press(page, ']', ']', ']', ']', 'Shift+l')
-        const swung = await pose()
-        assert.ok(Math.hypot(swung[R_WRIST][0] - STANDING.pose[R_WRIST][0], swung[R_WRIST][1] - STANDING.pose[R_WRIST][1]) > 5)
-        const length = (points) => Math.hypot(points[4][0] - points[3][0], points[4][1] - points[3][1])
-        assert.ok(Math.abs(length(swung) - length(STANDING.pose)) < 0.1)
-      })
-
-      test('a finger drags a joint, and a joint with its limb; a button hides the selected joint', async () => {
-        await fresh()
-        const at = (point) => windowPoint(page, point)
-        await touch(page, [await at(STANDING.pose[R_WRIST])], [await at(TARGET)])
-        assertPose(await pose(), STANDING.pose.with(R_WRIST, TARGET))
-        await clickAction(page, 'limbs')
-        const [x, y] = STANDING.pose[R_ELBOW]
-        await touch(page, [await at([x, y])], [await at([x - 30, y + 10])])
-        const moved = STANDING.pose.with(R_ELBOW, [x - 30, y + 10]).with(R_WRIST, [TARGET[0] - 30, TARGET[1] + 10])
-        assertPose(await pose(), moved)
-        await clickAction(page, 'toggle')
-        assertPose(await pose(), moved.with(R_ELBOW, null))
-        await clickAction(page, 'toggle')
-        assert.ok((await pose())[R_ELBOW])
-      })
-
-      test('two fingers zoom and pan the stage, not the graph, and move no joint', async () => {
-        await fresh(ONE)
-        const view = await graphView()
-        const [x, y] = await windowPoint(page, STANDING.pose[R_WRIST])
-        await touch(page, [[x - 30, y], [x + 30, y]], [[x - 70, y], [x + 70, y]])
-        assert.equal(await paintedAt(page, STANDING.pose[R_WRIST]), colourOf(R_WRIST), 'between the fingers it stays')
-        assert.notEqual(await paintedAt(page, STANDING.pose[13]), colourOf(13))
+        await change()
+        await settle(page)
+        assert.notEqual(await paintedAt(page, STANDING.pose[R_WRIST]), colourOf(R_WRIST))
         await clickAction(page, 'fit')
         await isWhole()
-        await touch(page, [[x, y], [x + 60, y]], [[x + 40, y + 30], [x + 100, y + 30]])
-        assert.notEqual(await paintedAt(page, STANDING.pose[R_WRIST]), colourOf(R_WRIST))
-        assert.deepEqual(await graphView(), view)
-        assert.deepEqual(await people(), ONE[0].people)
-      })
-
-      test('buttons and keys zoom and pan; every button is large enough for a finger', async () => {
-        await fresh(ONE)
-        await isWhole()
-        for (const change of [
-          () => clickAction(page, 'zoom-in'), () => clickAction(page, 'zoom-out'), () => press(page, '+'),
-          async () => {
-            await page.keyboard.down(' ')
-            await press(page, 'ArrowLeft')
-            await page.keyboard.up(' ')
-          }
-        ]) {
-          await page.locator(STAGE).focus()
-          await change()
-          await settle(page)
-          assert.notEqual(await paintedAt(page, STANDING.pose[R_WRIST]), colourOf(R_WRIST))
-          await clickAction(page, 'fit')
-          await isWhole()
-        }
-        await clickAction(page, 'enlarge')
-        await page.locator('.cfld-pose-editor dialog[open]').waitFor()
-        const small = await page.locator('.cfld-pose-editor').evaluate((host) =>
-          [...host.shadowRoot.querySelectorAll('button, input')]
-            .map((control) => ({ name: control.ariaLabel ?? control.title, box: control.getBoundingClientRect() }))
-            .filter(({ box }) => box.width && (box.width < 24 || box.height < 24))
-            .map(({ name, box }) => `${name}: ${box.width} x ${box.height}`)
-        )
-        assert.deepEqual(small, [])
-        await clickAction(page, 'close')
-      })
-
-      test('the people in the picture to trace become the figures on it', async (context) => {
-        await fresh()
-        await putInput(server, 'plain.png', readFileSync(new URL('../../workflows/turntable.jpg', import.meta.url)))
-        const connect = (name) =>
-          page.evaluate(([node, name]) => {
-            const { app, LiteGraph } = window
-            const loader = LiteGraph.createNode('LoadImage')
-            loader.pos = [60, 150]
-            app.graph.add(loader)
-            loader.widgets.find((widget) => widget.name === 'image').value = name
-            const editor = app.graph.getNodeById(node)
-            loader.connect(0, editor, editor.inputs.findIndex((input) => input.name === 'background'))
-          }, [id, name])
-        const detect = page.locator('.cfld-pose-editor [data-action=detect]')
-        assert.ok(await detect.isDisabled())
-        if (!isVue) {
-          await connect('plain.png')
-          await eventually(() => detect.click({ timeout: 500 }))
-          await eventually(async () => {
-            assert.match(await problem(), /^Detect Pose: no detector is in .*get blazepose.*download_if_missing$/)
-          }, 60_000)
-          assert.equal((await promptInputs(page, id)).pose_json, '')
-        }
-        const reason = writeDots(server.folder)
-        if (reason) return context.skip(reason)
-        await connect('dots.png')
-        await eventually(() => detect.click({ timeout: 500 }))
-        await eventually(async () => assert.match(await status(), /^People found in the picture: 2/), 120_000)
-        const inputs = await promptInputs(page, id)
-        assert.deepEqual([inputs.width, inputs.height], [900, 800])
-        assert.equal((await people())[0].chosen ?? (await people())[1].chosen, true)
-        const nose = (await pose())[0] ?? []
-        const all = (await people()).map(({ pose_keypoints_2d: numbers }) => numbers.slice(0, 2))
-        assert.ok(all.some(([x, y]) => Math.hypot(x - 170, y - 195) < 20), `${all}, ${nose}`)
-        await page.locator(STAGE).focus()
-        await press(page, 'Control+z')
-        assert.deepEqual(await promptInputs(page, id), { ...inputs, pose_json: '', width: 352, height: 512 })
-      })
+      }
+      await clickAction(page, 'enlarge')
+      await page.locator('.cfld-pose-editor dialog[open]').waitFor()
+      const small = await page.locator('.cfld-pose-editor').evaluate((host) =>
+        [...host.shadowRoot.querySelectorAll('button, input')]
+          .map((control) => ({ name: control.ariaLabel ?? control.title, box: control.getBoundingClientRect() }))
+          .filter(({ box }) => box.width && (box.width < 24 || box.height < 24))
+          .map(({ name, box }) => `${name}: ${box.width} x ${box.height}`)
+      )
+      assert.deepEqual(small, [])
+      await clickAction(page, 'close')
     })
-  }
+
+    test('the people in the picture to trace become the figures on it', async (context) => {
+      await fresh()
+      await putInput(real.server, 'plain.png', readFileSync(new URL('../../workflows/CFLD turntable - character from all sides.jpg', import.meta.url)))
+      const connect = (name) =>
+        page.evaluate(([node, name]) => {
+          const { app, LiteGraph } = window
+          const loader = LiteGraph.createNode('LoadImage')
+          loader.pos = [60, 150]
+          app.graph.add(loader)
+          loader.widgets.find((widget) => widget.name === 'image').value = name
+          const editor = app.graph.getNodeById(node)
+          loader.connect(0, editor, editor.inputs.findIndex((input) => input.name === 'background'))
+        }, [id, name])
+      const detect = page.locator('.cfld-pose-editor [data-action=detect]')
+      assert.ok(await detect.isDisabled())
+      if (!isVue) {
+        await connect('plain.png')
+        await eventually(() => detect.click({ timeout: 500 }))
+        await eventually(async () => {
+          assert.match(await problem(), /^Detect Pose: no detector is in .*get blazepose.*download_if_missing$/)
+        }, 60_000)
+        assert.equal((await promptInputs(page, id)).pose_json, '')
+      }
+      const reason = writeDots(real.server.folder)
+      if (reason) return context.skip(reason)
+      await connect('dots.png')
+      await eventually(() => detect.click({ timeout: 500 }))
+      await eventually(async () => assert.match(await status(), /^People found in the picture: 2/), 120_000)
+      const inputs = await promptInputs(page, id)
+      assert.deepEqual([inputs.width, inputs.height], [900, 800])
+      assert.equal((await people())[0].chosen ?? (await people())[1].chosen, true)
+      const nose = (await pose())[0] ?? []
+      const all = (await people()).map(({ pose_keypoints_2d: numbers }) => numbers.slice(0, 2))
+      assert.ok(all.some(([x, y]) => Math.hypot(x - 170, y - 195) < 20), `${all}, ${nose}`)
+      await page.locator(STAGE).focus()
+      await press(page, 'Control+z')
+      assert.deepEqual(await promptInputs(page, id), { ...inputs, pose_json: '', width: 352, height: 512 })
+    })
+  }, { screen: { hasTouch: true } })
 })
