@@ -56,7 +56,8 @@ class Demo:
 
     def posed(self, positive: list, negative: list, pose: int) -> tuple[list, list]:
         _, points = nodes.CFLDDemoPerson.execute(0, pose, 352, 512).result
-        return nodes.CFLDPoseConditioning.execute(self.cfld, positive, negative, points, 1.0, 0.0, 1.0, "pad").result
+        conditioned = nodes.CFLDPoseConditioning.execute(self.cfld, positive, negative, points, 1.0, 0.0, 1.0, "pad")
+        return conditioned.result[:2]
 
     def patched(self, appearance: object, model: object = None, mask: torch.Tensor | None = None) -> object:
         model = self.model if model is None else model

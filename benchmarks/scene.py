@@ -55,17 +55,17 @@ class Graphs:
         self.demo, self.number, self.pose = demo, number, 100 + number
         self.prompt, self.learnt, appearance = demo.encode(number)
         self.model = demo.patched(appearance)
-        self.positive, self.negative = demo.posed(self.prompt, self.learnt, self.pose)[:2]
+        self.positive, self.negative = demo.posed(self.prompt, self.learnt, self.pose)
 
     def scenes(self) -> dict[str, tuple]:
         """(positive, negative, model)."""
         prompt, learnt, appearance = self.demo.encode(OTHER_PERSON + self.number)
         other = self.demo.patched(appearance)
         bare = nodes.CFLDApplyHGA.execute(self.demo.model, self.demo.cfld, appearance, 1e-12, 2.0, 0.0, 1.0).result[0]
-        elsewhere = self.demo.posed(prompt, learnt, OTHER_POSE + self.number)[:2]
+        elsewhere = self.demo.posed(prompt, learnt, OTHER_POSE + self.number)
         return {
             "another person in another pose": (*elsewhere, other),
-            "another pose, nobody's appearance": (*self.demo.posed(learnt, learnt, OTHER_POSE + self.number)[:2], bare),
+            "another pose, nobody's appearance": (*self.demo.posed(learnt, learnt, OTHER_POSE + self.number), bare),
             "nothing at all": (self.learnt, self.learnt, bare),
         }
 

@@ -1,10 +1,8 @@
 """CFLD Convert: the authors' two files to one file in models/cfld."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from reprlib import repr as short
 
 import comfy.model_management
 import comfy.utils
@@ -12,9 +10,9 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import convert_checkpoint
-from ..cfld_modules.messages import shortened
+from ..cfld_modules.messages import short, shortened
 from ..cfld_modules.networks.config import CheckpointError
-from .loader import DTYPES, checkpoint_names, checkpoint_path
+from .loader import DTYPES, checkpoint_dates, checkpoint_names, checkpoint_path
 from .types import CATEGORY, check_choice
 
 NODE = "CFLD Convert"
@@ -66,8 +64,7 @@ class CFLDConvert(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, cfld_name: str | None, dtype: str | None, filename: str | None) -> list:
-        paths = [checkpoint_path(NODE, name) for name in ([cfld_name] if cfld_name is not None else checkpoint_names())]
-        return [(path, os.path.getmtime(path)) for path in paths]
+        return checkpoint_dates(NODE, cfld_name)
 
     @classmethod
     def execute(cls, cfld_name: str, dtype: str, filename: str) -> io.NodeOutput:

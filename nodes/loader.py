@@ -58,8 +58,7 @@ class CFLDLoader(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, cfld_name: str | None, weight_dtype: str | None) -> list:
-        paths = [checkpoint_path(NODE, name) for name in ([cfld_name] if cfld_name is not None else checkpoint_names())]
-        return [(path, os.path.getmtime(path)) for path in paths]
+        return checkpoint_dates(NODE, cfld_name)
 
     @classmethod
     def execute(cls, cfld_name: str, weight_dtype: str) -> io.NodeOutput:
@@ -100,6 +99,16 @@ def checkpoint_path(node: str, name: object) -> str:
     elif any(map(os.path.islink, _places(name))):
         problem = "is a link to a file that is not there any more; put the file itself into models/cfld"
     raise ValueError(shortened(f"{node}: input 'cfld_name': '{name}' {problem}."))
+
+
+def checkpoint_dates(node: str, name: str | None) -> list[tuple[str, float]]:
+    """What a node's result hangs on beside its inputs: the file and when it was changed; of all, while a wire names it.
+
+    Raises:
+        ValueError: as of `checkpoint_path`.
+    """
+    paths = [checkpoint_path(node, one) for one in ([name] if name is not None else checkpoint_names())]
+    return [(path, os.path.getmtime(path)) for path in paths]
 
 
 def _places(name: str) -> list[str]:

@@ -8,13 +8,11 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 
-from ..cfld_modules.messages import shortened
 from ..cfld_modules.poses.detection.people import DetectedPerson, people_frame
-from ..cfld_modules.poses.keypoints import Pose, PoseError
-from ..cfld_modules.poses.metres import read_metres
+from ..cfld_modules.poses.keypoints import Pose
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
-from .types import CATEGORY, PoseType, read_poses
+from .types import CATEGORY, PoseType, read_poses_in_metres
 
 NODE = "Pose Editor"
 
@@ -74,12 +72,7 @@ class CFLDPoseEditor(io.ComfyNode):
 
 def _read_people(name: str, value: object) -> list[DetectedPerson]:
     """Of each frame the chosen person, else the largest, in space too where it is known."""
-    poses = read_poses(NODE, name, value)
-    try:
-        metres = read_metres(value, poses)
-    except PoseError as error:
-        raise ValueError(shortened(f"{NODE}: input '{name}': {error}")) from error
-    return [DetectedPerson(*one) for one in zip(poses, metres, strict=True)]
+    return [DetectedPerson(*one) for one in zip(*read_poses_in_metres(NODE, name, value), strict=True)]
 
 
 def _text(pose: object) -> str:

@@ -12,7 +12,8 @@ import pickletools
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -70,8 +71,12 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
 
 
 def read_metadata(file: Path) -> dict[str, str]:
-    """What a .safetensors, of which `read_tensors` took the tensors, says beside them."""
-    with safe_open(file, framework="pt") as opened:
+    """What a .safetensors says beside its tensors.
+
+    Raises:
+        CheckpointError: as of `read_tensors`.
+    """
+    with _opened_safetensors(file) as opened:
         return opened.metadata() or {}
 
 
@@ -114,16 +119,23 @@ def in_parts(tensor: torch.Tensor) -> Iterable[torch.Tensor]:
 
 
 def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
+    with _opened_safetensors(file) as opened:
+        names = opened.keys()
+        if len(names) > MOST_TENSORS:
+            raise _too_much(file)
+        return {name: opened.get_tensor(name) for name in names}
+
+
+@contextmanager
+def _opened_safetensors(file: Path) -> Iterator[safe_open]:
+    """Whatever is the matter with the file, there or inside, is a CheckpointError."""
     try:
         with open(file, "rb") as stream:
             header_bytes = int.from_bytes(stream.read(8), "little")
         if MOST_TABLE_BYTES < header_bytes < os.path.getsize(file):
             raise _too_much(file)
         with safe_open(file, framework="pt") as opened:
-            names = opened.keys()
-            if len(names) > MOST_TENSORS:
-                raise _too_much(file)
-            return {name: opened.get_tensor(name) for name in names}
+            yield opened
     except CheckpointError:
         raise
     except Exception as error:  # the library's own kinds depend on its version

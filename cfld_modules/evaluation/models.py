@@ -45,7 +45,7 @@ def _load_ablation(path: Path) -> Checkpoint | None:
     """An ablated model that `train` wrote; None for anything else, which `load_checkpoint` then reads or refuses."""
     if path.suffix.lower() != ".safetensors" or not path.is_file():
         return None
-    tensors, metadata = read_tensors(path), read_metadata(path)
+    metadata = read_metadata(path)
     if "config" not in metadata:
         return None
     try:
@@ -54,6 +54,7 @@ def _load_ablation(path: Path) -> Checkpoint | None:
         raise CheckpointError(f"'{path.name}' was written by another version: {error}") from error
     if config.hga and config.context == "prd":
         return None
+    tensors = read_tensors(path)
     key_values = {name: tensors.pop(f"unet.{name}") for name in KEY_VALUE_NAMES if f"unet.{name}" in tensors}
     try:
         check_sizes(config)
