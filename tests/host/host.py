@@ -30,6 +30,7 @@ def import_host(host: Path) -> None:
     import comfy.options
 
     comfy.options.enable_args_parsing()
+    import utils.install_util  # noqa: F401  as main.py does, before the host's nodes put a folder with utils.py first
 
 
 def import_by_path(name: str, path: Path) -> ModuleType:
