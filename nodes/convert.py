@@ -12,7 +12,7 @@ from comfy_api.latest import io, ui
 from ..cfld_modules.checkpoints.cfld_checkpoint import convert_checkpoint
 from ..cfld_modules.messages import short, shortened
 from ..cfld_modules.networks.config import CheckpointError
-from .loader import DTYPES, checkpoint_dates, checkpoint_names, checkpoint_path
+from .loader import DTYPES, checkpoint_choices, checkpoint_dates, checkpoint_path
 from .types import CATEGORY, check_choice
 
 NODE = "CFLD Convert"
@@ -32,7 +32,7 @@ class CFLDConvert(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 io.Combo.Input(
-                    "cfld_name", options=checkpoint_names(),
+                    "cfld_name", options=checkpoint_choices(),
                     tooltip="Either of the authors' files, pytorch_model.bin and pytorch_model_1.bin, which lie in one "
                     "folder below models/cfld; or one .safetensors that shall have another precision.",
                 ),

@@ -32,7 +32,7 @@ class CFLDLoader(io.ComfyNode):
             search_aliases=["pose transfer", "load cfld", "coarse-to-fine latent diffusion", "person image synthesis"],
             inputs=[
                 io.Combo.Input(
-                    "cfld_name", options=checkpoint_names() or [NO_FILE],
+                    "cfld_name", options=checkpoint_choices(),
                     tooltip="A file in models/cfld. Of the authors' pair, pytorch_model.bin and pytorch_model_1.bin in "
                     "one folder, choose either.",
                 ),
@@ -79,6 +79,11 @@ def checkpoint_names() -> list[str]:
     endings = (".safetensors", *PICKLED)
     names = folder_paths.get_filename_list("cfld")
     return [name for name in names if name.lower().endswith(endings) and any(map(os.path.isfile, _places(name)))]
+
+
+def checkpoint_choices() -> list[str]:
+    """For a node's list; a page shows "undefined" for an empty one."""
+    return checkpoint_names() or [NO_FILE]
 
 
 def checkpoint_path(node: str, name: object) -> str:

@@ -132,13 +132,13 @@ describeInPage('the page and our widgets', (real) => {
     test('a list without entries says what to do', async () => {
       await openEmptyGraph(page)
       const shown = await page.evaluate(() =>
-        ['CFLDLoader', 'CFLDLoadAppearance'].map((type) => {
+        ['CFLDLoader', 'CFLDConvert', 'CFLDLoadAppearance'].map((type) => {
           const node = window.LiteGraph.createNode(type)
           window.app.graph.add(node)
           return node.widgets[0].value
         })
       )
-      assert.deepEqual(shown, ['put a file into models/cfld', 'keep a person with Save Appearance first'])
+      assert.deepEqual(shown, [...Array(2).fill('put a file into models/cfld'), 'keep a person with Save Appearance first'])
     })
   }, { settings: { 'Comfy.Locale': 'en' } })
 })
