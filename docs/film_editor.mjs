@@ -2,13 +2,14 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { addEditor, clickAction, settle, windowPoint } from '../tests/browser/editor.mjs'
+import { addEditor, clickAction, handlePoint, promptPoses, settle, windowPoint } from '../tests/browser/editor.mjs'
 import { missingBrowser, openPage, startBrowser } from '../tests/browser/page.mjs'
 import { missingHost, startServer } from '../tests/browser/server.mjs'
 import { STANDING } from '../web/js/pose_editor/skeleton.js'
 
 const FOLDER = process.argv[2]
 const STEPS = 6 // frames of a drag
+const TURN = 70 // pixels of the ring to the side
 const [R_ELBOW, R_WRIST, R_KNEE, R_ANKLE] = [3, 4, 9, 10]
 
 const missing = missingHost() || (await missingBrowser())
@@ -18,7 +19,7 @@ const server = await startServer()
 const browser = await startBrowser()
 try {
   const { page } = await openPage(browser, server, { width: 900, height: 800 })
-  await addEditor(page, [150, 60])
+  const id = await addEditor(page, [150, 60])
   await page.evaluate(showPointer)
   let count = 0
   const editor = page.locator('.cfld-pose-editor')
@@ -43,7 +44,16 @@ try {
   await dragJoint(R_KNEE, [100, 350])
   await dragJoint(R_ANKLE, [90, 440])
   await shoot(2)
-  await clickAction(page, 'mirror')
+  await clickAction(page, 'figure')
+  const [pose] = await promptPoses(page, id)
+  const [x, y] = await handlePoint(page, pose, 'spaceHandle')
+  await page.mouse.move(x, y)
+  await page.mouse.down()
+  for (let step = 1; step <= 2 * STEPS; step++) {
+    await page.mouse.move(x + (TURN * step) / (2 * STEPS), y)
+    await shoot()
+  }
+  await page.mouse.up()
   await shoot(5)
 } finally {
   await browser.close()
