@@ -82,6 +82,15 @@ def test_its_help_page_names_every_slot(node):
 
 
 @each_node
+def test_its_chinese_help_page_is_as_complete(node):
+    page = (DOCS / node / "zh.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# {node_definitions.read('zh')[node]['display_name']}\n")
+    for names in (r"\n\* \*\*`(\w+)`", r"\n\| `(\w+)`", r"!\[[^\]]*\]\(([^)]+)\)"):
+        assert set(re.findall(names, page)) == set(re.findall(names, help_page(node)))
+    assert "\n## 常见错误\n" in page
+
+
+@each_node
 def test_its_help_page_has_a_picture(node):
     pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", help_page(node))
     assert pictures
