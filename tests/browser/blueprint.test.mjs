@@ -1,0 +1,73 @@
+/** The subgraph blueprint: pose transfer as one node, found by a search as a user does, is the template's graph. */
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { before, test } from 'node:test'
+
+import { eventually } from './editor.mjs'
+import { openEmptyGraph } from './page.mjs'
+import { describeInPage, inEachRenderer } from './suites.mjs'
+
+const TWIN = JSON.parse(readFileSync(new URL('../../workflows/api/basic_transfer.json', import.meta.url)))
+/** The page lists them; nothing here reads them. */
+const MODELS = ['checkpoints/v1-5-pruned-emaonly-fp16.safetensors', 'cfld/cfld.safetensors']
+
+/** A prompt whose nodes, of which each type comes once, are named by their types. */
+const byType = (prompt) => {
+  const type = (id) => prompt[id].class_type
+  const value = (input) => (Array.isArray(input) ? [type(input[0]), input[1]] : input)
+  return Object.fromEntries(
+    Object.keys(prompt).map((id) => [
+      type(id), Object.fromEntries(Object.entries(prompt[id].inputs).map(([name, input]) => [name, value(input)]))
+    ])
+  )
+}
+
+describeInPage('blueprint', (real) => {
+  before(() => {
+    for (const path of MODELS) {
+      const file = join(real.server.folder, 'models', path)
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, '')
+    }
+  })
+
+  inEachRenderer(real, (opened) => {
+    test('one node, found by its name, with photo, pose and seed, is the whole graph', async () => {
+      const { page } = opened
+      await openEmptyGraph(page)
+      await eventually(async () => {
+        await page.keyboard.press('Escape')
+        await page.mouse.dblclick(500, 600)
+        await page.keyboard.type('pose transfer')
+        await page.getByText('Subgraph Blueprints / CFLD').first().waitFor({ timeout: 2000 })
+      })
+      await page.keyboard.press('Enter')
+      await eventually(async () => {
+        await page.mouse.click(700, 300)
+        assert.equal(await page.evaluate(() => window.app.graph.nodes.length), 1)
+      })
+      const shown = await page.evaluate((scale) => {
+        const { app, LiteGraph } = window
+        const [whole] = app.graph.nodes
+        const add = (type, values) => {
+          const node = LiteGraph.createNode(type)
+          app.graph.add(node)
+          for (const [name, value] of Object.entries(values)) {
+            const widget = node.widgets.find((one) => one.name === name)
+            if (widget) widget.value = value
+          }
+          return node
+        }
+        const connect = (from, to, name) => from.connect(0, to, to.inputs.findIndex((input) => input.name === name))
+        connect(add('CFLDDemoPerson', scale.CFLDDemoPerson), whole, 'photo')
+        connect(add('CFLDLoadPose', scale.CFLDLoadPose), whole, 'pose')
+        connect(whole, add('SaveImage', scale.SaveImage), 'images')
+        return whole.widgets.map(({ name }) => name)
+      }, byType(TWIN))
+      assert.deepEqual(shown.sort(), ['cfld_name', 'ckpt_name', 'seed', 'steps'])
+      const { output } = await page.evaluate(() => window.app.graphToPrompt())
+      assert.deepEqual(byType(output), byType(TWIN))
+    })
+  }, { settings: { 'Comfy.Locale': 'en' } })
+})
