@@ -147,6 +147,8 @@ def test_the_export_gives_the_same_latents(folder):
     assert latents[0].std() > 0.1
     for file in (settings.output / "base").glob("*/config.json"):
         assert "_name_or_path" not in json.loads(file.read_text())
+    others = (folder / "mannequins" / "fasion-resize-pairs-train.csv").stat().st_mode
+    assert all(file.stat().st_mode == others for file in (settings.output / "base").rglob("*.*")), "others can read it"
     assert (settings.output / "sheets" / "step-00000001.png").is_file()
 
 

@@ -9,8 +9,9 @@ from typing import TypeAlias
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 
-from ..checkpoints.tensor_files import read_tensors
+from ..checkpoints.tensor_files import read_tensors, write_tensors
 from ..networks.config import CheckpointError
 
 UNET_PREFIX, VAE_PREFIX = "model.diffusion_model.", "first_stage_model."
@@ -37,6 +38,12 @@ def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32)
     for module in (unet, vae):
         module.requires_grad_(False).eval()
     return unet, vae
+
+
+def save_network(network: ModelMixin, folder: Path) -> None:
+    """What diffusers' `save_pretrained` writes; its own files are readable by their owner alone."""
+    network.save_config(folder)
+    write_tensors(folder / SAFETENSORS_WEIGHTS_NAME, network.state_dict(), {"format": "pt"})
 
 
 def sd15_unet_config(widths: tuple[int, ...] = (320, 640, 1280, 1280), context_width: int = 768) -> dict:

@@ -20,6 +20,7 @@ from ..checkpoints.whole_files import replace_folder
 from ..data.formats import DataSet
 from ..data.pairs import Pairs
 from ..evaluation.sheet import contact_sheet
+from ..pipeline.base_model import save_network
 from ..pipeline.taesd import taesd_state
 from ..settings import SettingsError
 from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
@@ -179,7 +180,7 @@ class AutoencoderTask:
         output, autoencoder = self.settings.output, self.model.autoencoder
         unfinished = output / "autoencoder.part"
         shutil.rmtree(unfinished, ignore_errors=True)
-        autoencoder.save_pretrained(unfinished)
+        save_network(autoencoder, unfinished)
         replace_folder(unfinished, output / "autoencoder")
         half = taesd_state(copy.deepcopy(autoencoder).half().cpu())
         write_tensors(output / "taesd.safetensors", {name: tensor.contiguous() for name, tensor in half.items()})

@@ -16,6 +16,7 @@ from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, save_chec
 from ..checkpoints.whole_files import replace_folder
 from ..data.formats import DataSet
 from ..evaluation.generate import generate_pictures, transfer_sheet
+from ..pipeline.base_model import save_network
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.schedulers import published_scheduler
 from ..poses.framing import FRAME_ASPECT
@@ -112,7 +113,7 @@ class DenoisingTask:
                 exported = type(module).from_config({k: v for k, v in module.config.items() if not k.startswith("_")})
                 exported.load_state_dict(module.state_dict())
                 nn.Module.to(exported, dtype)  # diffusers' own `to` warns about every cast
-                exported.save_pretrained(unfinished / part)
+                save_network(exported, unfinished / part)
             replace_folder(unfinished, base)
 
     def _held_out_loss(self) -> float:
