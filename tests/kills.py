@@ -62,9 +62,9 @@ def train(folder: Path, out: Path) -> list[object]:
 
 def distil(folder: Path, out: Path) -> list[object]:
     content = {
-        "output": str(out / "run"), "results": str(out / "results.safetensors"), "rank": 2,
+        "output": str(out / "run"), "rank": 2,
         "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
-        "teacher": {"base": str(DEMO / "base"), "cfld": str(DEMO / "cfld.safetensors"), "steps": 2, "pairs": 2},
+        "teacher": {"base": str(DEMO / "base"), "cfld": str(DEMO / "cfld.safetensors")},
         "training": {"steps": 4, "batch_size": 1, "checkpoint_every": 1, "sheet_every": 0},
     }  # fmt: skip
     (folder / "distil.yaml").write_text(yaml.safe_dump(content))

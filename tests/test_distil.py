@@ -1,10 +1,10 @@
 """Distillation on the micro configuration: a teacher of width 32, few pairs, and what its student's LoRA does."""
 
-import dataclasses
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.utils.data import default_collate
 
@@ -12,30 +12,30 @@ from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.networks.config import CheckpointError
 from cfld_modules.pipeline.lora import fuse_lora
 from cfld_modules.settings import parse_settings, plain_settings
-from cfld_modules.training import teacher_results as results_module
+from cfld_modules.training import distiller
 from cfld_modules.training.distil import DistillationTask, DistilSettings, distil
-from cfld_modules.training.distiller import evenly_spaced
+from cfld_modules.training.distiller import Distiller, evenly_spaced
 from cfld_modules.training.loop import build_accelerator, run_training
-from cfld_modules.training.teacher_results import Teacher, TeacherSamples, first_noise, kept_results
+from cfld_modules.training.teacher import Teacher, TeacherSamples
 from cfld_modules.training.train import train
 from tests.golden import tiny_unet, write_lora
 from tests.micro_run import parsed
 from tests.test_training import losses
 
-ALL_PAIRS = 6  # of the training people in `folder`
+STUDENT = {"guidance_type": "uc_full", "scales": {"full": 1.0}}
 
 
 @pytest.fixture(scope="module")
 def teacher(folder):
     settings = parsed(folder, folder / "teacher", {"steps": 2, "learning_rate": 0.02})
     train(settings)
-    return Teacher(settings.output / "base", settings.output / "cfld.safetensors", steps=3, pairs=ALL_PAIRS)
+    return Teacher(settings.output / "base", settings.output / "cfld.safetensors")
 
 
 def settings_of(folder, teacher, output, training, **changes):
     always = {"batch_size": 4, "learning_rate": 3e-3, "warmup_steps": 1, "checkpoint_every": 4, "sheet_every": 0}
     content = {
-        "output": str(folder / output), "results": str(folder / "results.safetensors"), "rank": 4,
+        "output": str(folder / output), "rank": 4,
         "data": {"format": "deepfashion", "root": str(folder / "mannequins")}, "teacher": plain_settings(teacher),
         "training": always | training, "gradient_checkpointing": False, "export_dtype": "fp32",
     } | changes  # fmt: skip
@@ -50,9 +50,16 @@ def batch_of(task):
     return default_collate([task.data[number] for number in range(8)])
 
 
-def one_step_loss(task):
-    """Of the student's single step from the teacher's noise."""
-    task.model.step_counts = (1,)
+def condition_of(task):
+    batch = batch_of(task)
+    with torch.no_grad():
+        condition = task.model.cfld.encode_source(batch["source"]), task.model.cfld.encode_pose(batch["pose_maps"])
+    return batch["noise"], *condition
+
+
+def one_step_loss(task, monkeypatch):
+    """Of the student's single step from noise."""
+    monkeypatch.setattr(task.model, "step_counts", (1,))
     with torch.no_grad():
         return task.model.eval()(batch_of(task))["loss"].item()
 
@@ -68,17 +75,16 @@ def whole_run(folder, teacher):
     return settings, task
 
 
-def test_one_step_of_one_row_comes_nearer_to_the_teacher_s_result(whole_run):
+def test_one_step_of_one_row_comes_nearer_to_the_teacher_s_result(whole_run, monkeypatch):
     settings, task = whole_run
-    assert one_step_loss(task) < 0.8 * one_step_loss(task_of(settings))
+    assert one_step_loss(task, monkeypatch) < 0.8 * one_step_loss(task_of(settings), monkeypatch)
     assert [sheet.name for sheet in sorted((settings.output / "sheets").iterdir())] == [
         "step-00000015.png", "step-00000030.png"
     ]
 
 
-@pytest.mark.parametrize("objective", ["results", "consistency"])
-def test_the_lora_alone_is_trained(folder, teacher, objective):
-    task = task_of(settings_of(folder, teacher, objective, {"steps": 1}, objective=objective))
+def test_the_lora_alone_is_trained(folder, teacher):
+    task = task_of(settings_of(folder, teacher, "alone", {"steps": 1}))
     for seed in range(3):
         torch.manual_seed(seed)
         task.model(batch_of(task))["loss"].backward()
@@ -104,33 +110,54 @@ def test_a_run_that_was_broken_off_goes_on_as_it_would_have(folder, teacher, who
     assert losses(settings.output) == pytest.approx({step: expected[step] for step in range(1, 7)}, abs=1e-5)
 
 
-def test_the_teacher_s_results_are_its_guided_ones(teacher, whole_run):
-    settings, _ = whole_run
-    data, seed = settings.data.pairs("train"), settings.training.seed
-    stored = load_file(settings.results)
-    assert sorted(stored["pairs"].tolist()) == list(range(ALL_PAIRS))
-    number = int(stored["pairs"][2])
-    source, target = data[number]
-    pipeline = teacher.pipeline()
-    latents = pipeline.denoise(
-        first_noise(pipeline, seed, number)[None], pipeline.encode_sources([Image.open(source.path)], "stretch"),
-        pipeline.encode_poses([target.pose()], "stretch"), "uc_down_full", {"down": 2.0, "full": 2.0}, 3,
-    )  # fmt: skip
-    assert torch.allclose(latents[0], stored["latents"][2], atol=1e-4)
+def test_what_is_wanted_is_the_teacher_s_two_guided_steps(teacher, whole_run):
+    _, task = whole_run
+    noise, *condition = condition_of(task)
+    with torch.no_grad():
+        wanted = task.model._wanted(noise, 999, *condition)
+    epsilons, states = [], []
+    load_pipeline(teacher.base, teacher.cfld, "ddim_trailing").denoise(
+        noise, *condition, steps=2,
+        callback=lambda step, epsilon, latents: (epsilons.append(epsilon), states.append(latents)),
+    )
+    result = (states[0] - task.model.noise[499] * epsilons[1]) / task.model.signal[499]
+    assert torch.allclose(wanted, result, atol=1e-3)
 
 
-def test_results_are_made_once_for_a_teacher_and_its_pairs(folder, teacher, whole_run, monkeypatch):
+@pytest.mark.parametrize("is_renoised", [False, True])
+def test_the_student_is_trained_at_the_states_of_its_own_sampling(teacher, whole_run, monkeypatch, is_renoised):
     settings, task = whole_run
-    accelerator = build_accelerator(settings.training, folder / "unused")
-    made = []
-    monkeypatch.setattr(results_module, "teacher_results", lambda *arguments: made.append(1) or torch.zeros(6, 4, 8, 8))
-    pairs = settings.data.pairs("train")
-    kept_results(settings.results, accelerator, task.model.pipeline, teacher, pairs, settings.training.seed)
-    assert not made
-    other = dataclasses.replace(teacher, scales=dataclasses.replace(teacher.scales, full=3.0))
-    kept_results(folder / "others", accelerator, task.model.pipeline, other, pairs, settings.training.seed)
-    kept_results(folder / "others", accelerator, task.model.pipeline, teacher, pairs, settings.training.seed)
-    assert len(made) == 2
+    noise, *condition = condition_of(task)
+    sampler = load_pipeline(teacher.base, teacher.cfld, "ddim_trailing", settings.output / "lora.safetensors")
+    epsilons, states = [], []
+    sampler.denoise(
+        noise, *condition, "uc_full", {"full": 1.0}, 4,
+        callback=lambda step, epsilon, latents: (epsilons.append(epsilon), states.append(latents)),
+    )
+    choices = iter([2, 0, int(not is_renoised)])  # 749 of (249, 499, 749, 999), the only way to it, and DDIM or `lcm`
+    monkeypatch.setattr(distiller, "_drawn", lambda options: options[next(choices)])
+    monkeypatch.setattr(task.model, "step_counts", (4,))
+    with torch.no_grad():
+        latents, timestep = task.model._on_its_way(noise, *condition)
+    assert timestep == 749
+    if not is_renoised:
+        assert torch.allclose(latents, states[0], atol=1e-3)
+        return
+    signal, level = task.model.signal, task.model.noise
+    result = (noise - level[999] * epsilons[0]) / signal[999]
+    anew = (latents - signal[749] * result) / level[749]
+    assert anew.std() == pytest.approx(1, abs=0.1)
+    assert not torch.allclose(anew, epsilons[0], atol=0.1)
+
+
+def test_each_timestep_is_trained_as_often():
+    counts = Counter()
+    model = SimpleNamespace(step_counts=(1, 2, 4), signal=torch.ones(1000), noise=torch.ones(1000))
+    model._prediction = lambda rows, latents, *rest: (latents, latents)
+    for _ in range(400):
+        counts[Distiller._on_its_way(model, torch.zeros(1), None, None)[1]] += 1
+    assert sorted(counts) == [249, 499, 749, 999]
+    assert min(counts.values()) > 70
 
 
 def test_the_written_lora_fused_is_what_was_trained(teacher, whole_run):

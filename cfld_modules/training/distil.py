@@ -15,10 +15,10 @@ from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.lora import add_lora, save_lora
 from ..pipeline.schedulers import published_scheduler
 from ..poses.framing import FRAME_ASPECT
-from .distiller import Distiller, Objective
+from .distiller import Distiller
 from .loop import LoopSettings, build_accelerator, run_training
 from .run_settings import keep_settings
-from .teacher_results import Teacher, TeacherSamples, kept_results
+from .teacher import Teacher, TeacherSamples
 from .train import DTYPES
 
 SHEET_PAIRS, SHEET_STEPS = 6, 4
@@ -30,20 +30,16 @@ class DistilSettings:
 
     Attributes:
         output: folder of the run; training goes on from the last checkpoint in it.
-        results: a file to keep the teacher's results in; runs with the same teacher and photographs can share it.
         rank: of the LoRA.
         step_counts: numbers of steps that the student is to be sampled with.
-        objective: see `distiller.Distiller`.
     """
 
     output: Path
     data: DataSet
     teacher: Teacher
-    results: Path
     training: LoopSettings
     rank: int = 64
     step_counts: tuple[int, ...] = (1, 2, 4)
-    objective: Objective = "results"
     gradient_checkpointing: bool = True
     export_dtype: Literal["fp32", "fp16"] = "fp16"
 
@@ -70,13 +66,11 @@ class DistillationTask:
         self.settings, seed = settings, settings.training.seed
         pairs, self.held_out = settings.data.pairs("train"), settings.data.pairs("test")
         pipeline = settings.teacher.pipeline().to(accelerator.device)
-        with accelerator.autocast():
-            results = kept_results(settings.results, accelerator, pipeline, settings.teacher, pairs, seed)
-        self.data = TeacherSamples(pipeline, pairs, results, seed)
+        self.data = TeacherSamples(pipeline.cfld.config.source.image_size, pairs, seed)
         add_lora(pipeline.unet, settings.rank)
         if settings.gradient_checkpointing:
             pipeline.unet.enable_gradient_checkpointing()
-        self.model = Distiller(pipeline, settings.teacher, settings.objective, settings.step_counts)
+        self.model = Distiller(pipeline, settings.teacher, settings.step_counts)
 
     def sheet(self) -> tuple[Image.Image, dict[str, float]]:
         """Source, pose, the student's result and the truth of held-out pairs."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -11,21 +11,21 @@ from ..guidance import row_weights
 from ..networks.model import Appearance
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.schedulers import published_scheduler
-from .teacher_results import Teacher
+from .teacher import Teacher
 
-Objective = Literal["results", "consistency"]
+Choice = TypeVar("Choice")
 STUDENT_ROWS = {"full": 1.0}
 HUBER = 0.03  # of latents' deviation: where the error stops being squared
-CONSISTENCY_STRIDE = 20  # timesteps from a state to the one its prediction is to agree with; the paper's
 
 
 class Distiller(nn.Module):
     """The loss of a pipeline whose U-Net has a LoRA, called with a batch of `TeacherSamples`.
 
-    `results`: what the student takes for the result is the teacher's, of the same noise. A number of steps is drawn,
-    and which of them is trained; those before it are its own, by the sampler `lcm` or DDIM, as drawn.
-    `consistency`: latent consistency (arXiv 2310.04378). What the student takes for the result is what it would after
-    one more of the teacher's guided steps; the states are results, noised anew.
+    Progressive distillation (arXiv 2202.00512) of guided steps (arXiv 2210.03142): what the student takes for the
+    result at a timestep is what its teacher does after a guided step from there to half the timestep. A timestep is
+    drawn, and a number of steps that comes by it; the steps before it are the student's own, from noise on, by the
+    sampler `lcm` or DDIM, as drawn. So it learns from the states that it will meet, and needs no pictures of its pairs'
+    targets.
 
     Args:
         step_counts: numbers of steps that the student is to be sampled with, at evenly spaced timesteps from 999 down.
@@ -34,12 +34,10 @@ class Distiller(nn.Module):
     signal: torch.Tensor
     noise: torch.Tensor
 
-    def __init__(
-        self, pipeline: CFLDPipeline, teacher: Teacher, objective: Objective, step_counts: Sequence[int]
-    ) -> None:
+    def __init__(self, pipeline: CFLDPipeline, teacher: Teacher, step_counts: Sequence[int]) -> None:
         super().__init__()
         self.unet, self.cfld = pipeline.unet, pipeline.cfld
-        self.pipeline, self.objective, self.step_counts = pipeline, objective, step_counts
+        self.pipeline, self.step_counts = pipeline, step_counts
         self.teacher_rows = row_weights(teacher.guidance_type, teacher.read_scales())
         levels = published_scheduler().alphas_cumprod
         self.register_buffer("signal", levels.sqrt(), persistent=False)
@@ -55,49 +53,48 @@ class Distiller(nn.Module):
         """`loss`: pseudo-Huber distance of results, mean over a batch."""
         with torch.no_grad():
             condition = self.cfld.encode_source(batch["source"]), self.cfld.encode_pose(batch["pose_maps"])
-        if self.objective == "results":
-            found, wanted = self._result_on_its_way(batch["noise"], *condition), batch["result"]
-        else:
-            found, wanted = self._results_of_neighbours(batch["result"], *condition)
+            latents, timestep = self._on_its_way(batch["noise"], *condition)
+            wanted = self._wanted(latents, timestep, *condition)
+        found, _ = self._prediction(STUDENT_ROWS, latents, timestep, *condition)
         return {"loss": ((found - wanted).square() + HUBER**2).sqrt().mean() - HUBER}
 
-    def _result_on_its_way(
-        self, noise: torch.Tensor, appearance: Appearance, pose: Sequence[torch.Tensor]
-    ) -> torch.Tensor:
-        steps = self.step_counts[int(torch.randint(len(self.step_counts), ()))]
-        way = evenly_spaced(steps)[: int(torch.randint(steps, ())) + 1]
-        renoised = bool(torch.randint(2, ()))
-        latents = noise
-        with torch.no_grad():
-            for timestep, following in pairwise(way):
-                result, epsilon = self._student(latents, timestep, appearance, pose)
-                epsilon = torch.randn_like(epsilon) if renoised else epsilon
-                latents = self.signal[following] * result + self.noise[following] * epsilon
-        return self._student(latents, way[-1], appearance, pose)[0]
+    def _on_its_way(
+        self, latents: torch.Tensor, appearance: Appearance, pose: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, int]:
+        """The student's latents at one of its steps, and the timestep of that."""
+        ways = [evenly_spaced(steps) for steps in self.step_counts]
+        drawn = _drawn(sorted({timestep for way in ways for timestep in way}))
+        way = _drawn([way[: way.index(drawn) + 1] for way in ways if drawn in way])
+        renoised = _drawn([True, False])
+        for timestep, following in pairwise(way):
+            result, epsilon = self._prediction(STUDENT_ROWS, latents, timestep, appearance, pose)
+            epsilon = torch.randn_like(epsilon) if renoised else epsilon
+            latents = self.signal[following] * result + self.noise[following] * epsilon
+        return latents, way[-1]
 
-    def _results_of_neighbours(
-        self, results: torch.Tensor, appearance: Appearance, pose: Sequence[torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        timestep = CONSISTENCY_STRIDE * int(torch.randint(1, len(self.signal) // CONSISTENCY_STRIDE + 1, ())) - 1
-        noised = self.signal[timestep] * results + self.noise[timestep] * torch.randn_like(results)
-        found = self._student(noised, timestep, appearance, pose)[0]
-        following = timestep - CONSISTENCY_STRIDE
-        if following < 0:
-            return found, results
-        with torch.no_grad():
-            self.unet.disable_adapters()
-            epsilon = self.pipeline.guided_epsilon(noised, timestep, self.teacher_rows, appearance, pose)
-            self.unet.enable_adapters()
-            further = (noised - self.noise[timestep] * epsilon) / self.signal[timestep]
-            further = self.signal[following] * further + self.noise[following] * epsilon
-            return found, self._student(further, following, appearance, pose)[0]
-
-    def _student(
+    def _wanted(
         self, latents: torch.Tensor, timestep: int, appearance: Appearance, pose: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        """What the teacher takes for the result after a guided step to half the timestep."""
+        self.unet.disable_adapters()
+        result, epsilon = self._prediction(self.teacher_rows, latents, timestep, appearance, pose)
+        following = timestep // 2
+        latents = self.signal[following] * result + self.noise[following] * epsilon
+        result, _ = self._prediction(self.teacher_rows, latents, following, appearance, pose)
+        self.unet.enable_adapters()
+        return result
+
+    def _prediction(
+        self, rows: Mapping[str, float], latents: torch.Tensor, timestep: int, appearance: Appearance,
+        pose: Sequence[torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What it takes for the result, and for the noise."""
-        epsilon = self.pipeline.guided_epsilon(latents, timestep, STUDENT_ROWS, appearance, pose)
+        """The result and the noise that the rows' epsilon stands for."""
+        epsilon = self.pipeline.guided_epsilon(latents, timestep, rows, appearance, pose)
         return (latents - self.noise[timestep] * epsilon) / self.signal[timestep], epsilon
+
+
+def _drawn(choices: Sequence[Choice]) -> Choice:
+    return choices[int(torch.randint(len(choices), ()))]
 
 
 def evenly_spaced(steps: int) -> list[int]:

@@ -1,0 +1,68 @@
+"""A trained model and its guidance, and the people and poses that its student learns from."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..data.pairs import Pairs
+from ..evaluation.models import load_pipeline
+from ..guidance import SCALES_OF, GuidanceType
+from ..pipeline.cfld_pipeline import PAPER_SCALE, CFLDPipeline
+from ..poses.framing import frame_pose
+from ..poses.pose_maps import pose_maps
+from .latents import square_picture
+
+
+@dataclass(frozen=True)
+class GuidanceScales:
+    """By their names in `guidance.SCALES_OF`; the paper's. A guidance type reads some of them."""
+
+    full: float = PAPER_SCALE
+    down: float = PAPER_SCALE
+    all: float = PAPER_SCALE
+    guidance: float = PAPER_SCALE
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained model and its guidance.
+
+    Attributes:
+        base, cfld: Stable Diffusion 1.5 and the published CFLD, or what `train` made.
+    """
+
+    base: Path
+    cfld: Path
+    guidance_type: GuidanceType = "uc_down_full"
+    scales: GuidanceScales = field(default_factory=GuidanceScales)
+
+    def pipeline(self) -> CFLDPipeline:
+        """Raises CheckpointError."""
+        pipeline = load_pipeline(self.base, self.cfld, "ddim")
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def read_scales(self) -> dict[str, float]:
+        """Those that its guidance type reads."""
+        return {name: asdict(self.scales)[name] for name in SCALES_OF[self.guidance_type]}
+
+
+class TeacherSamples(Dataset):
+    """Sample n of an endless run over pairs, whose targets' pictures are not looked at: `source` (3, S, S) in [-1, 1],
+    `pose_maps` (21, S, S) and `noise` (4, S/4, S/4)."""
+
+    def __init__(self, size: int, pairs: Pairs, seed: int) -> None:
+        self.size, self.pairs, self.seed = size, pairs, seed
+
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        random = np.random.default_rng([self.seed, number])
+        source, target = self.pairs[int(random.integers(len(self.pairs)))]
+        noise = random.standard_normal((4, self.size // 4, self.size // 4), np.float32)
+        return {
+            "source": square_picture(source.picture(), self.pairs.fit, self.size),
+            "pose_maps": pose_maps([frame_pose(target.pose(), self.pairs.fit)], self.size)[0],
+            "noise": torch.from_numpy(noise),
+        }
