@@ -1,7 +1,8 @@
-"""Makes the README's pictures anew: `python -m docs.make_pictures demo`, or `editor`.
+"""Makes pictures of the README and the help pages anew: `python -m docs.make_pictures demo`, `editor` or `editor_help`.
 
-demo.png is the first row of the sheet that `make demo` draws, whatever it looks like. pose_editor.webp is filmed in the
-real page by docs/film_editor.mjs, which needs what `make browser` needs.
+demo.png is the second row of the sheet that `make demo` draws, whatever it looks like. pose_editor.webp is filmed in
+the real page by docs/film_editor.mjs, and the help page's pose_editor.jpg shot by docs/shoot_editor.mjs; both need what
+`make browser` needs.
 """
 
 import subprocess
@@ -13,17 +14,23 @@ from PIL import Image
 
 from cfld_modules.command_line import main
 from cfld_modules.evaluation.demo import HEIGHT, SHEET_SCALE
+from cfld_modules.evaluation.sheet import GAP as SHEET_GAP
 from cfld_modules.evaluation.sheet import TITLE_HEIGHT
 
 DOCS = Path(__file__).parent
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 150, 1500
+GAP = 12
+ROW = 1  # of the demo's sheet
 
 
 def make_demo(folder: Path) -> None:
     if main(["demo", "--out", str(folder / "sheet.png")]):
         sys.exit(1)
-    sheet = Image.open(folder / "sheet.png")
-    sheet.crop((0, 0, sheet.width, TITLE_HEIGHT + HEIGHT * SHEET_SCALE)).save(DOCS / "demo.png")
+    sheet, height = Image.open(folder / "sheet.png"), HEIGHT * SHEET_SCALE
+    top = TITLE_HEIGHT + ROW * (height + SHEET_GAP)
+    picture = sheet.crop((0, 0, sheet.width, TITLE_HEIGHT + height))
+    picture.paste(sheet.crop((0, top, sheet.width, top + height)), (0, TITLE_HEIGHT))
+    picture.save(DOCS / "demo.png")
 
 
 def make_editor(folder: Path) -> None:
@@ -35,6 +42,15 @@ def make_editor(folder: Path) -> None:
     )
 
 
+def make_editor_help(folder: Path) -> None:
+    subprocess.run(["node", DOCS / "shoot_editor.mjs", folder], check=True)
+    shots = [Image.open(file).convert("RGB") for file in sorted(folder.glob("*.png"))]
+    picture = Image.new("RGB", (sum(shot.width for shot in shots) + GAP, max(shot.height for shot in shots)))
+    picture.paste(shots[0])
+    picture.paste(shots[1], (shots[0].width + GAP, 0))
+    picture.save(DOCS.parent / "web" / "docs" / "images" / "pose_editor.jpg", quality=82)
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        {"demo": make_demo, "editor": make_editor}[sys.argv[1]](Path(temporary))
+        {"demo": make_demo, "editor": make_editor, "editor_help": make_editor_help}[sys.argv[1]](Path(temporary))

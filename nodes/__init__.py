@@ -5,6 +5,7 @@ import os
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
+from ..cfld_modules.evaluation.demo import LORA_FILE
 from .appearance_files import FOLDER as APPEARANCES_FOLDER
 from .appearance_files import CFLDLoadAppearance, CFLDSaveAppearance
 from .blend_appearance import CFLDBlendAppearance
@@ -32,6 +33,7 @@ for folder in ("cfld", WEIGHTS_FOLDER, APPEARANCES_FOLDER):
 folder_paths.add_model_folder_path(
     APPEARANCES_FOLDER, os.path.join(folder_paths.get_output_directory(), APPEARANCES_FOLDER), is_default=True
 )
+folder_paths.add_model_folder_path("loras", str(LORA_FILE.parent))
 
 
 class CFLDExtension(ComfyExtension):
