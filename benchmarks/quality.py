@@ -140,7 +140,7 @@ def plot(table: Sequence[Mapping[str, Any]], file: Path) -> None:
         axis.set_xticks(ticks := (1, 2, 4, 8, 16, 40, 100), [str(tick) for tick in ticks], minor=False)
         axis.minorticks_off()
         best = max(row[title] for row in table)
-        axis.set_ylim(0.75 * best, best + 0.01)
+        axis.set_ylim(0.8 * best, best + 0.01)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     figure.savefig(file, dpi=110)
 
