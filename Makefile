@@ -64,6 +64,8 @@ browser: venv
 # Writes output/benchmarks/*.{json,md} and output/quality/*. Nothing else should run meanwhile.
 bench: venv
 	@python=$$($(VENV) tests/host/host.py) && $$python benchmarks/overhead.py
+	@python=$$($(VENV) tests/host/host.py) && $$python benchmarks/instead.py
+	@python=$$($(VENV) tests/host/host.py) && $$python benchmarks/first_picture.py
 	$(VENV) benchmarks/published.py
 	$(VENV) benchmarks/loading.py
 	$(VENV) benchmarks/scaling.py

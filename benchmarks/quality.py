@@ -30,6 +30,7 @@ from cfld_modules.pipeline.cfld_pipeline import PAPER_SCALE, CFLDPipeline  # noq
 
 SCORES = {"ssim": "SSIM", "psnr": "PSNR, dB", "retrieved": "retrieval", "silhouette_iou": "silhouette"}
 FULL_ROW = {"guidance_type": "uc_full", "scale": 1.0}
+COLOURS = 10  # of lines, before they come again
 SETTINGS = EvaluationSettings(WIDTH, HEIGHT)
 
 
@@ -132,10 +133,13 @@ def plot(table: Sequence[Mapping[str, Any]], file: Path) -> None:
 
     figure, axes = pyplot.subplots(1, 3, figsize=(13, 4.5), layout="constrained")
     for axis, title in zip(axes, ("SSIM", "retrieval", "silhouette"), strict=True):
-        for line in dict.fromkeys(row["way"] for row in table):
+        for number, line in enumerate(dict.fromkeys(row["way"] for row in table)):
             points = sorted((row["rows"], row[title]) for row in table if row["way"] == line)
             distilled = line.startswith("distilled")
-            axis.plot(*zip(*points, strict=True), marker="o", label=line, linewidth=2.5 if distilled else 1)
+            axis.plot(
+                *zip(*points, strict=True), "o--" if number >= COLOURS else "o-", label=line,
+                linewidth=2.5 if distilled else 1,
+            )
         axis.set(xscale="log", xlabel="U-Net rows a picture", title=title)
         axis.set_xticks(ticks := (1, 2, 4, 8, 16, 40, 100), [str(tick) for tick in ticks], minor=False)
         axis.minorticks_off()
