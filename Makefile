@@ -59,7 +59,8 @@ browser: venv
 	@if ! command -v npm > /dev/null; then echo "BROWSER TESTS SKIPPED: no npm"; \
 	elif [ ! -x "$(CHROMIUM_PATH)" ]; then echo "BROWSER TESTS SKIPPED: no Chromium at $(CHROMIUM_PATH); set CHROMIUM_PATH"; \
 	elif ! $(VENV) tests/host/host.py > /dev/null; then echo "BROWSER TESTS SKIPPED (reason above)"; \
-	else npm install --silent --no-audit --no-fund && node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
+	elif ! npm install --silent --no-audit --no-fund; then echo "BROWSER TESTS SKIPPED: npm could not install its packages"; \
+	else node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
 
 # Writes output/benchmarks/*.{json,md} and output/quality/*. Nothing else should run meanwhile.
 bench: venv
