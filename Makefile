@@ -64,9 +64,8 @@ browser: venv
 
 # Writes output/benchmarks/*.{json,md} and output/quality/*. Nothing else should run meanwhile.
 bench: venv
-	@python=$$($(VENV) tests/host/host.py) && $$python benchmarks/overhead.py
-	@python=$$($(VENV) tests/host/host.py) && $$python benchmarks/instead.py
-	@python=$$($(VENV) tests/host/host.py) && $$python benchmarks/first_picture.py
+	@python=$$($(VENV) tests/host/host.py) && for name in overhead instead first_picture; do \
+	  $$python benchmarks/$$name.py || exit; done
 	$(VENV) benchmarks/published.py
 	$(VENV) benchmarks/loading.py
 	$(VENV) benchmarks/scaling.py

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { addEditor, clickAction, eventually, settle } from '../tests/browser/editor.mjs'
+import { addEditor, clickAction, connectPicture, eventually, settle } from '../tests/browser/editor.mjs'
 import { missingBrowser, openPage, startBrowser } from '../tests/browser/page.mjs'
 import { PYTHON, missingHost, putInput, saveSettings, startServer } from '../tests/browser/server.mjs'
 
@@ -23,16 +23,7 @@ try {
   await saveSettings(server.address, { 'Comfy.VueNodes.Enabled': true })
   const { page } = await openPage(browser, server, { width: 1100, height: 1000 })
   const id = await addEditor(page, [320, 150])
-  await page.evaluate((node) => {
-    const { app, LiteGraph } = window
-    const loader = LiteGraph.createNode('LoadImage')
-    loader.pos = [75, 150]
-    loader.size = [210, 300]
-    app.graph.add(loader)
-    loader.widgets.find(({ name }) => name === 'image').value = 'astronaut.jpg'
-    const editor = app.graph.getNodeById(node)
-    loader.connect(0, editor, editor.inputs.findIndex(({ name }) => name === 'background'))
-  }, id)
+  await connectPicture(page, id, 'astronaut.jpg', { pos: [75, 150], size: [210, 300] })
   const detect = page.locator('.cfld-pose-editor [data-action=detect]')
   await eventually(() => detect.click({ timeout: 500 }))
   const status = page.locator('.cfld-pose-editor [role=status]')

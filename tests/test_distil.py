@@ -22,8 +22,6 @@ from tests.golden import tiny_unet, write_lora
 from tests.micro_run import parsed
 from tests.test_training import losses
 
-STUDENT = {"guidance_type": "uc_full", "scales": {"full": 1.0}}
-
 
 @pytest.fixture(scope="module")
 def teacher(folder):
@@ -55,6 +53,15 @@ def condition_of(task):
     with torch.no_grad():
         condition = task.model.cfld.encode_source(batch["source"]), task.model.cfld.encode_pose(batch["pose_maps"])
     return batch["noise"], *condition
+
+
+def steps_of(pipeline, *arguments, **sampling):
+    """Epsilon and latents after it, of each step."""
+    steps = []
+    pipeline.denoise(
+        *arguments, **sampling, callback=lambda step, epsilon, latents: steps.append((epsilon, latents))
+    )
+    return zip(*steps, strict=True)
 
 
 def one_step_loss(task, monkeypatch):
@@ -115,11 +122,7 @@ def test_what_is_wanted_is_the_teacher_s_two_guided_steps(teacher, whole_run):
     noise, *condition = condition_of(task)
     with torch.no_grad():
         wanted = task.model._wanted(noise, 999, *condition)
-    epsilons, states = [], []
-    load_pipeline(teacher.base, teacher.cfld, "ddim_trailing").denoise(
-        noise, *condition, steps=2,
-        callback=lambda step, epsilon, latents: (epsilons.append(epsilon), states.append(latents)),
-    )
+    epsilons, states = steps_of(load_pipeline(teacher.base, teacher.cfld, "ddim_trailing"), noise, *condition, steps=2)
     result = (states[0] - task.model.noise[499] * epsilons[1]) / task.model.signal[499]
     assert torch.allclose(wanted, result, atol=1e-3)
 
@@ -129,11 +132,7 @@ def test_the_student_is_trained_at_the_states_of_its_own_sampling(teacher, whole
     settings, task = whole_run
     noise, *condition = condition_of(task)
     sampler = load_pipeline(teacher.base, teacher.cfld, "ddim_trailing", settings.output / "lora.safetensors")
-    epsilons, states = [], []
-    sampler.denoise(
-        noise, *condition, "uc_full", {"full": 1.0}, 4,
-        callback=lambda step, epsilon, latents: (epsilons.append(epsilon), states.append(latents)),
-    )
+    epsilons, states = steps_of(sampler, noise, *condition, "uc_full", {"full": 1.0}, 4)
     choices = iter([2, 0, int(not is_renoised)])  # 749 of (249, 499, 749, 999), the only way to it, and DDIM or `lcm`
     monkeypatch.setattr(distiller, "_drawn", lambda options: options[next(choices)])
     monkeypatch.setattr(task.model, "step_counts", (4,))

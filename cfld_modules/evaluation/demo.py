@@ -5,13 +5,10 @@ docs/training.md says which of `configs/demo*.yaml` made it, in which order, and
 
 from pathlib import Path
 
-from ..checkpoints.cfld_checkpoint import build_networks, load_checkpoint
 from ..mannequins.photograph import held_out_photograph
-from ..pipeline.base_model import load_base_model
 from ..pipeline.cfld_pipeline import CFLDPipeline
-from ..pipeline.schedulers import published_scheduler
-from ..pipeline.unet_patch import patch_unet
 from .generate import generate_pictures, transfer_sheet
+from .models import load_pipeline
 
 FOLDER = Path(__file__).parents[2] / "demo_model"
 CFLD_FILE, BASE_FOLDER = FOLDER / "cfld.safetensors", FOLDER / "base"
@@ -24,10 +21,7 @@ SHEET_SCALE = 2
 
 def load_demo_pipeline(scheduler: str = "ddim") -> CFLDPipeline:
     """The demo model in float32, with one of `schedulers.SCHEDULERS`."""
-    checkpoint = load_checkpoint(CFLD_FILE)
-    unet, vae = load_base_model(BASE_FOLDER)
-    patch_unet(unet, checkpoint.key_values)
-    return CFLDPipeline(unet, vae, published_scheduler(scheduler), build_networks(checkpoint).float())
+    return load_pipeline(BASE_FOLDER, CFLD_FILE, scheduler)
 
 
 def make_demo(out: Path, person: int, steps: int, seed: int) -> None:

@@ -1,16 +1,16 @@
 /** The subgraph blueprint: pose transfer as one node, found by a search as a user does, is the template's graph. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { before, test } from 'node:test'
 
 import { eventually } from './editor.mjs'
 import { openEmptyGraph } from './page.mjs'
+import { putFile } from './server.mjs'
 import { describeInPage, inEachRenderer } from './suites.mjs'
 
 const TWIN = JSON.parse(readFileSync(new URL('../../workflows/api/basic_transfer.json', import.meta.url)))
 /** The page lists them; nothing here reads them. */
-const MODELS = ['checkpoints/v1-5-pruned-emaonly-fp16.safetensors', 'cfld/cfld.safetensors']
+const MODELS = ['models/checkpoints/v1-5-pruned-emaonly-fp16.safetensors', 'models/cfld/cfld.safetensors']
 
 /** A prompt whose nodes, of which each type comes once, are named by their types. */
 const byType = (prompt) => {
@@ -24,13 +24,7 @@ const byType = (prompt) => {
 }
 
 describeInPage('blueprint', (real) => {
-  before(() => {
-    for (const path of MODELS) {
-      const file = join(real.server.folder, 'models', path)
-      mkdirSync(dirname(file), { recursive: true })
-      writeFileSync(file, '')
-    }
-  })
+  before(() => Promise.all(MODELS.map((path) => putFile(real.server, path))))
 
   inEachRenderer(real, (opened) => {
     test('one node, found by its name, with photo, pose and seed, is the whole graph', async () => {

@@ -1,6 +1,9 @@
 /** Drives the pose editor on the page as a user does, and reads what it stored and painted. */
+import assert from 'node:assert/strict'
+
 import { JOINT_COLOURS } from '../../web/js/pose_editor/skeleton.js'
 import { WHOLE_CANVAS, figureBox, toStage, viewportOf } from '../../web/js/pose_editor/viewport.js'
+import { openEmptyGraph } from './page.mjs'
 
 export const EDITOR = '.cfld-pose-editor'
 export const STAGE = `${EDITOR} .stage`
@@ -27,6 +30,32 @@ export function addEditor(page, position = [420, 150]) {
     await new Promise((done) => setTimeout(done, 100))
     return node.id
   }, position)
+}
+
+/** A new pose editor alone in a new graph; returns its id. */
+export async function freshEditor(page) {
+  await openEmptyGraph(page)
+  return addEditor(page)
+}
+
+/** Connects a Load Image node with a picture of the input folder to an editor's `background`; `place` is its pos and size. */
+export function connectPicture(page, editor, name, place = { pos: [60, 150] }) {
+  return page.evaluate(([id, name, place]) => {
+    const { app, LiteGraph } = window
+    const loader = Object.assign(LiteGraph.createNode('LoadImage'), place)
+    app.graph.add(loader)
+    loader.widgets.find((widget) => widget.name === 'image').value = name
+    const node = app.graph.getNodeById(id)
+    loader.connect(0, node, node.inputs.findIndex((input) => input.name === 'background'))
+  }, [editor, name, place])
+}
+
+/** Waits until GREEN_PNG is what is traced. */
+export function isGreen(page) {
+  return eventually(async () => {
+    const [red, green] = (await paintedAt(page, [20, 20])).match(/\d+/g).map(Number)
+    assert.ok(green > 100 && red < 30, `${red}, ${green}`)
+  })
 }
 
 /** The inputs of a node in the prompt that the page would send. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 
-import { EDITOR, GREEN_PNG, addEditor, clickAction, eventually, paintedAt, settle } from './editor.mjs'
+import { EDITOR, GREEN_PNG, clickAction, connectPicture, freshEditor, isGreen, paintedAt, settle } from './editor.mjs'
 import { openEmptyGraph } from './page.mjs'
 import { putInput } from './server.mjs'
 import { describeInPage, inEachRenderer } from './suites.mjs'
@@ -18,18 +18,12 @@ describeInPage('the page and our widgets', (real) => {
     before(() => ({ page } = opened))
 
     const fresh = async () => {
-      await openEmptyGraph(page)
-      id = await addEditor(page)
+      id = await freshEditor(page)
     }
     const placeOf = (selector) =>
       page.locator(selector).evaluate((element) => {
         const { x, y, width, height } = element.getBoundingClientRect()
         return [x, y, width, height].map(Math.round)
-      })
-    const isGreen = () =>
-      eventually(async () => {
-        const [red, green] = (await paintedAt(page, [20, 20])).match(/\d+/g).map(Number)
-        assert.ok(green > 100 && red < 30, `${red}, ${green}`)
       })
 
     /** In the graph that is shown, a subgraph or the root, which is gone back to. */
@@ -40,7 +34,7 @@ describeInPage('the page and our widgets', (real) => {
         window.app.canvas.ds.offset = [0, 0]
         window.app.canvas.setDirty(true, true)
       })
-      await isGreen()
+      await isGreen(page)
       await page.evaluate(() => window.app.canvas.setGraph(window.app.rootGraph))
     }
 
@@ -91,16 +85,8 @@ describeInPage('the page and our widgets', (real) => {
     for (const moved of ['the editor', 'the picture', 'both']) {
       test(`the traced picture stays when a subgraph is made of ${moved}`, async () => {
         await fresh()
-        await page.evaluate((node) => {
-          const { app, LiteGraph } = window
-          const loader = LiteGraph.createNode('LoadImage')
-          loader.pos = [60, 150]
-          app.graph.add(loader)
-          loader.widgets.find(({ name }) => name === 'image').value = 'green.png'
-          const editor = app.graph.getNodeById(node)
-          loader.connect(0, editor, editor.inputs.findIndex(({ name }) => name === 'background'))
-        }, id)
-        await isGreen()
+        await connectPicture(page, id, 'green.png')
+        await isGreen(page)
         await page.evaluate(([node, moved]) => {
           const { app } = window
           const isEditor = ({ id }) => id === node
@@ -117,7 +103,7 @@ describeInPage('the page and our widgets', (real) => {
       await clickAction(page, 'background')
       await page.locator(`${EDITOR} .sheet [type=file]`).setInputFiles({ name: 'green.png', mimeType: 'image/png', buffer: GREEN_PNG })
       await page.locator(`${EDITOR} .sheet`).getByRole('button', { name: 'Close', exact: true }).click()
-      await isGreen()
+      await isGreen(page)
       await page.evaluate((node) => {
         const { app } = window
         const made = app.graph.convertToSubgraph(new Set([app.graph.getNodeById(node)]))

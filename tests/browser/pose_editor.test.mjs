@@ -3,10 +3,10 @@ import { before, test } from 'node:test'
 
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import {
-  GREEN_PNG, STAGE, addEditor, clickAction, colourOf, drag, eventually, paintedAt, press, promptInputs, promptPoses, settle,
-  windowPoint
+  GREEN_PNG, STAGE, addEditor, clickAction, colourOf, connectPicture, drag, eventually, freshEditor, isGreen,
+  paintedAt, press, promptInputs, promptPoses, settle, windowPoint
 } from './editor.mjs'
-import { openEmptyGraph, openPage } from './page.mjs'
+import { openPage } from './page.mjs'
 import { putInput, saveSettings } from './server.mjs'
 import { describeInPage, inEachRenderer } from './suites.mjs'
 
@@ -44,8 +44,7 @@ describeInPage('pose editor', (real) => {
     before(() => ({ page } = opened))
 
     const fresh = async () => {
-      await openEmptyGraph(page)
-      id = await addEditor(page)
+      id = await freshEditor(page)
     }
 
     test('an untouched editor leaves the prompt empty; a dragged joint is in it, where it was dropped', async () => {
@@ -232,19 +231,8 @@ describeInPage('pose editor', (real) => {
     test('the picture connected to background is there to trace', async () => {
       await fresh()
       await putInput(real.server, 'green.png', GREEN_PNG)
-      await page.evaluate((node) => {
-        const { app, LiteGraph } = window
-        const loader = LiteGraph.createNode('LoadImage')
-        loader.pos = [60, 150]
-        app.graph.add(loader)
-        loader.widgets.find(({ name }) => name === 'image').value = 'green.png'
-        const editor = app.graph.getNodeById(node)
-        loader.connect(0, editor, editor.inputs.findIndex(({ name }) => name === 'background'))
-      }, id)
-      await eventually(async () => {
-        const [red, green] = (await paintedAt(page, [20, 20])).match(/\d+/g).map(Number)
-        assert.ok(green > 100 && red < 30, `${red}, ${green}`)
-      })
+      await connectPicture(page, id, 'green.png')
+      await isGreen(page)
     })
 
     test('the large editor edits the same pose and gives the stage back', async () => {

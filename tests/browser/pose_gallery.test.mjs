@@ -6,7 +6,7 @@ import { before, test } from 'node:test'
 
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import {
-  EDITOR, STAGE, addEditor, clickAction, colourOf, drag, eventually, posesIn, press, promptInputs, promptPoses
+  EDITOR, STAGE, addEditor, clickAction, colourOf, drag, eventually, freshEditor, posesIn, press, promptInputs, promptPoses
 } from './editor.mjs'
 import { openEmptyGraph, openPage } from './page.mjs'
 import { putInput, saveSettings } from './server.mjs'
@@ -42,8 +42,7 @@ describeInPage('gallery', (real) => {
     before(() => ({ page } = opened))
 
     const fresh = async () => {
-      await openEmptyGraph(page)
-      id = await addEditor(page)
+      id = await freshEditor(page)
     }
 
     test('every bundled pose is there, its whole name to be read', async () => {

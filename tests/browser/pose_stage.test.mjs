@@ -11,10 +11,9 @@ import { newPerson } from '../../web/js/pose_editor/people.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import { turnPerson } from '../../web/js/pose_editor/turning.js'
 import {
-  STAGE, addEditor, clickAction, colourOf, drag, dragInWindow, eventually, handlePoint, paintedAt, press, promptInputs,
-  promptPoses, settle, touch, windowPoint
+  STAGE, clickAction, colourOf, connectPicture, drag, dragInWindow, eventually, freshEditor, handlePoint, paintedAt, press,
+  promptInputs, promptPoses, settle, touch, windowPoint
 } from './editor.mjs'
-import { openEmptyGraph } from './page.mjs'
 import { PYTHON, putInput } from './server.mjs'
 import { describeInPage, inEachRenderer } from './suites.mjs'
 
@@ -68,8 +67,7 @@ describeInPage("the pose editor's stage", (real) => {
     before(() => ({ page } = opened))
 
     const fresh = async (frames) => {
-      await openEmptyGraph(page)
-      id = await addEditor(page)
+      id = await freshEditor(page)
       if (!frames) return
       await page.evaluate(([node, text]) => {
         const widget = window.app.graph.getNodeById(node).widgets.find(({ name }) => name === 'pose_json')
@@ -212,20 +210,10 @@ describeInPage("the pose editor's stage", (real) => {
     test('the people in the picture to trace become the figures on it', async (context) => {
       await fresh()
       await putInput(real.server, 'plain.png', readFileSync(new URL('../../workflows/CFLD turntable - character from all sides.jpg', import.meta.url)))
-      const connect = (name) =>
-        page.evaluate(([node, name]) => {
-          const { app, LiteGraph } = window
-          const loader = LiteGraph.createNode('LoadImage')
-          loader.pos = [60, 150]
-          app.graph.add(loader)
-          loader.widgets.find((widget) => widget.name === 'image').value = name
-          const editor = app.graph.getNodeById(node)
-          loader.connect(0, editor, editor.inputs.findIndex((input) => input.name === 'background'))
-        }, [id, name])
       const detect = page.locator('.cfld-pose-editor [data-action=detect]')
       assert.ok(await detect.isDisabled())
       if (!isVue) {
-        await connect('plain.png')
+        await connectPicture(page, id, 'plain.png')
         await eventually(() => detect.click({ timeout: 500 }))
         await eventually(async () => {
           assert.match(await problem(), /^Detect Pose: no detector is in .*get blazepose.*download_if_missing$/)
@@ -234,7 +222,7 @@ describeInPage("the pose editor's stage", (real) => {
       }
       const reason = writeDots(real.server.folder)
       if (reason) return context.skip(reason)
-      await connect('dots.png')
+      await connectPicture(page, id, 'dots.png')
       await eventually(() => detect.click({ timeout: 500 }))
       await eventually(async () => assert.match(await status(), /^People found in the picture: 2/), 120_000)
       const inputs = await promptInputs(page, id)

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const PACK = fileURLToPath(new URL('../..', import.meta.url))
@@ -67,10 +67,15 @@ export async function saveSettings(address, settings) {
   if (!answer.ok) throw new Error(`POST /settings: ${answer.status}`)
 }
 
-/** Puts a file into the host's input folder. */
-export async function putInput(server, name, content) {
-  await writeFile(join(server.folder, 'input', name), content)
+/** Puts a file into the host's own base folder; an empty one for what the page only lists. */
+export async function putFile(server, path, content = '') {
+  const file = join(server.folder, path)
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, content)
 }
+
+/** Puts a file into the host's input folder. */
+export const putInput = (server, name, content) => putFile(server, join('input', name), content)
 
 async function untilReady(address, child, log) {
   const end = Date.now() + PATIENCE

@@ -3,13 +3,13 @@
  * API twin, and large enough to read with nothing in the way.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
 import { layoutFaults, markAllWrong, scaleOf } from './layout.mjs'
 import { missingBrowser, openEmptyGraph, openPage, startBrowser } from './page.mjs'
-import { missingHost, putInput, saveSettings, startServer } from './server.mjs'
+import { missingHost, putFile, putInput, saveSettings, startServer } from './server.mjs'
 
 const WORKFLOWS = new URL('../../workflows/', import.meta.url)
 const PHOTO = readFileSync(new URL('../data/astronaut.jpg', import.meta.url))
@@ -73,13 +73,8 @@ const complaints = (page) =>
 describe('workflows', { skip: missing || false, timeout: 480_000 }, () => {
   before(async () => {
     server = await startServer()
-    for (const path of MODELS) {
-      mkdirSync(join(server.folder, 'models', path, '..'), { recursive: true })
-      writeFileSync(join(server.folder, 'models', path), '')
-    }
-    const people = join(server.folder, 'output', 'cfld_appearances')
-    mkdirSync(people, { recursive: true })
-    writeFileSync(join(people, 'person_00001_.safetensors'), '')
+    for (const path of MODELS) await putFile(server, join('models', path))
+    await putFile(server, 'output/cfld_appearances/person_00001_.safetensors')
     for (const name of PICTURES) await putInput(server, name, PHOTO)
     browser = await startBrowser()
   })
