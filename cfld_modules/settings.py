@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, Union
 
 import yaml
 
-from .messages import short
+from .messages import short, shortened
 
 Settings = TypeVar("Settings")
 
@@ -34,7 +34,8 @@ def read_settings(file: Path, kind: type[Settings], changes: Sequence[str] = ())
     try:
         content = _parse_yaml(file.read_bytes().decode("utf-8-sig"))
     except ValueError as error:
-        raise SettingsError(f"'{file}' is no YAML in UTF-8 ({_short(error)}); configs/ has some that are") from error
+        why = shortened(str(error), 160)
+        raise SettingsError(f"'{file}' is no YAML in UTF-8 ({why}); configs/ has some that are") from error
     for change in changes:
         _change(content, change)
     try:
@@ -50,12 +51,6 @@ def _parse_yaml(text: str) -> Any:
     # Beside its own errors, PyYAML lets through those of numbers, dates and keys that it makes, and of depth.
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
         raise ValueError(str(error)) from error
-
-
-def _short(value: object) -> str:
-    """In one line of some hundred characters, whatever the size; an alias in YAML can stand for gigabytes."""
-    text = " ".join(str(value).split()) if isinstance(value, Exception) else short(value)
-    return text if len(text) <= 160 else f"{text[:80]} ... {text[-80:]}"
 
 
 def _change(content: Any, change: str) -> None:
@@ -97,11 +92,11 @@ def _value(content: Any, kind: Any, key: str) -> Any:
         return _union(content, options, key)
     if origin is Literal:
         if content not in options:
-            raise SettingsError(f"{key}: {_short(content)} is none of {', '.join(map(repr, options))}")
+            raise SettingsError(f"{key}: {short(content)} is none of {', '.join(map(repr, options))}")
         return content
     if origin is tuple:
         if not isinstance(content, list):
-            raise SettingsError(f"{key}: expected a list, got {_short(content)}")
+            raise SettingsError(f"{key}: expected a list, got {short(content)}")
         return tuple(_value(entry, options[0], f"{key}[{place}]") for place, entry in enumerate(content))
     return _scalar(content, kind, key)
 
@@ -113,7 +108,7 @@ def _union(content: Any, options: tuple, key: str) -> Any:
     formats = {typing.get_args(typing.get_type_hints(option)["format"])[0]: option for option in options}
     format_name = content.get("format") if isinstance(content, Mapping) else None
     if not isinstance(format_name, str) or format_name not in formats:
-        raise SettingsError(f"{_path(key, 'format')}: {_short(format_name)} is none of {', '.join(formats)}")
+        raise SettingsError(f"{_path(key, 'format')}: {short(format_name)} is none of {', '.join(formats)}")
     return _dataclass(content, formats[format_name], key)
 
 
@@ -128,7 +123,7 @@ def _scalar(content: Any, kind: type, key: str) -> Any:
     elif isinstance(content, kind) and (kind is bool or not isinstance(content, bool)):
         return content
     names = {Path: "a path", float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-    raise SettingsError(f"{key}: expected {names[kind]}, got {_short(content)}")
+    raise SettingsError(f"{key}: expected {names[kind]}, got {short(content)}")
 
 
 def _path_of(content: str, key: str) -> Path:
@@ -137,17 +132,17 @@ def _path_of(content: str, key: str) -> Path:
     except UnicodeEncodeError:
         valid = False
     if not valid:
-        raise SettingsError(f"{key}: no file can be called {_short(content)}")
+        raise SettingsError(f"{key}: no file can be called {short(content)}")
     return Path(content)
 
 
 def _dataclass(content: Any, kind: Any, key: str) -> Any:
     if not isinstance(content, Mapping):
-        raise SettingsError(f"{key or 'the file'}: expected settings, got {_short(content)}")
+        raise SettingsError(f"{key or 'the file'}: expected settings, got {short(content)}")
     hints = typing.get_type_hints(kind)
     for name in content:
         if name not in hints:
-            close = difflib.get_close_matches(name if isinstance(name, str) else _short(name), hints, 1)
+            close = difflib.get_close_matches(name if isinstance(name, str) else short(name), hints, 1)
             meant = f"; is {close[0]} meant?" if close else ""
             raise SettingsError(f"{_path(key, name)}: no such setting{meant} There are {', '.join(hints)}.")
     for field in fields(kind):
@@ -161,5 +156,5 @@ def _required(field: Field) -> bool:
 
 
 def _path(key: str, name: object) -> str:
-    shown = name if isinstance(name, str) and len(name) < 80 else _short(name)
+    shown = name if isinstance(name, str) and len(name) < 80 else short(name)
     return f"{key}.{shown}" if key else shown
