@@ -181,7 +181,7 @@ def _photograph(
         raise DataError(f"there is no picture '{row['name']}' in '{images}'")
     try:
         key_points = {column: json.loads(row[column]) for column in ("keypoints_y", "keypoints_x")}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"the key points are no JSON list: {error}") from error
     width, height = canvas
     pose, = read_pose_keypoints({**key_points, "canvas_width": width, "canvas_height": height})
