@@ -9,6 +9,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 # Behind a cut-out person: the wall behind the mannequins. DeepFashion's photographs are of studios as well, with a
 # plain wall between light grey and white; black, or a colour hidden under the transparency, is nothing CFLD ever saw.
 STUDIO_WALL = (226, 227, 231)
+LARGEST_PIXELS = 100_000_000  # some hundred bytes can say more, and each takes ten bytes while it is read
 _TURNED_ORIENTATIONS = range(5, 9)  # of EXIF: the picture's sides change places
 
 
@@ -20,10 +21,10 @@ def read_photograph(file: Path) -> np.ndarray:
     """A picture file as people see it, RGB uint8 (H, W, 3); see `rgb_pixels`.
 
     Raises:
-        PhotographError: when it is no picture, is damaged, or ends too early.
+        PhotographError: when it is no picture, is damaged, ends too early, or has more than `LARGEST_PIXELS`.
     """
     try:
-        with Image.open(file) as image:
+        with _opened(file.read_bytes()) as image:
             return rgb_pixels(image)
     except _PILLOWS_ERRORS as error:
         raise _unreadable(file, error) from error
@@ -36,7 +37,7 @@ def decode_photograph(content: bytes) -> np.ndarray:
         PhotographError: as there.
     """
     try:
-        with Image.open(BytesIO(content)) as image:
+        with _opened(content) as image:
             return rgb_pixels(image)
     except UnidentifiedImageError as error:
         raise PhotographError(f"the {len(content)} bytes are no picture; open another file") from error
@@ -51,7 +52,7 @@ def check_photograph(file: Path) -> tuple[int, int]:
         PhotographError: as `read_photograph`.
     """
     try:
-        with Image.open(file) as image:
+        with _opened(file.read_bytes()) as image:
             width, height = image.size
             image.draft("RGB", (width // 8, height // 8))  # of a JPEG every pixel is decoded, an eighth of them made
             image.load()
@@ -76,6 +77,19 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
         wall = Image.new("RGBA", image.size, STUDIO_WALL)
         image = Image.alpha_composite(wall, image.convert("RGBA"))
     return np.array(image.convert("RGB"))
+
+
+def _opened(content: bytes) -> Image.Image:
+    """No pixel is decoded yet.
+
+    Of bytes instead of a file, from which Pillow would ask for as many as one of its parts says it has.
+    """
+    image = Image.open(BytesIO(content))
+    width, height = image.size
+    if width * height > LARGEST_PIXELS:
+        most = f"{LARGEST_PIXELS // 10**6} million"
+        raise ValueError(f"it has {width}x{height} pixels, more than {most}; make it smaller")
+    return image
 
 
 # SyntaxError is what Pillow raises for a broken PNG.

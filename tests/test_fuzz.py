@@ -14,12 +14,13 @@ FOUND = sorted(file for file in (Path(__file__).parent / "data" / "fuzz").glob("
 
 
 @pytest.mark.parametrize("file", FOUND, ids=lambda file: f"{file.parent.name}/{file.name}")
+@pytest.mark.filterwarnings("ignore")  # Pillow's, of damaged pictures
 def test_what_was_found_is_read_or_refused(file: Path) -> None:
     TARGETS[file.parent.name].try_one(file.read_bytes())
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.filterwarnings("ignore")  # Pillow's, of damaged pictures
+@pytest.mark.filterwarnings("ignore")
 def test_any_input_is_read_or_refused_at_a_cost_that_goes_with_its_size(name: str) -> None:
     target = TARGETS[name]
 

@@ -17,6 +17,7 @@ from cfld_modules.photographs import (
     read_photograph,
     rgb_pixels,
 )
+from tests.fuzz.meter import measured
 
 ORIENTATION = 0x0112
 RAMP = np.linspace(0, 255, 48 * 64).reshape(64, 48).astype(np.uint8)  # 48 wide
@@ -96,6 +97,18 @@ def test_bytes_are_read_as_the_file_or_refused(tmp_path: Path) -> None:
     for damaged in (b"", b"a text", content[:300]):
         with pytest.raises(PhotographError, match="^the "):
             decode_photograph(damaged)
+
+
+@pytest.mark.parametrize("read", [read_photograph, check_photograph])
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_more_pixels_than_fit_are_refused_before_one_is_read(tmp_path: Path, read) -> None:
+    file = tmp_path / "large.gif"
+    Image.new("P", (16, 16)).save(file)
+    content = file.read_bytes()
+    file.write_bytes(content[:6] + b"\x11\x27" + b"\x11\x27" + content[10:])  # width and height of the whole
+    with measured() as cost, pytest.raises(PhotographError, match="10001x10001 pixels, more than 100 million; make it"):
+        read(file)
+    assert cost.memory < 5_000_000
 
 
 @pytest.mark.parametrize("read", [read_photograph, check_photograph])

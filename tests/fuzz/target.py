@@ -20,6 +20,7 @@ class Target:
         errors: the pack's own, the only ones that may come out.
         most_calls, calls_a_byte: no more calls are made than `most_calls` and so many a byte.
         most_memory, memory_a_byte: no more bytes are taken at the peak.
+        size: the bytes by which an input may cost.
         check: looks at a reading further, outside of what is measured.
         is_cheap: under a millisecond an input, so that a campaign is 100,000 inputs instead of ten minutes.
     """
@@ -31,6 +32,7 @@ class Target:
     calls_a_byte: int
     most_memory: int
     memory_a_byte: int
+    size: Callable[[bytes], int] = len
     check: Callable[[bytes, object, Exception | None], None] = lambda content, read, error: None
     is_cheap: bool = False
 
@@ -42,9 +44,9 @@ class Target:
             Exception: any other than the pack's own came out.
         """
         read, error, cost = self._read(content)
-        if not self._affordable(cost, len(content)):
+        if not self._affordable(cost, self.size(content)):
             read, error, cost = self._read(content)  # what is made or imported once is not this input's
-        assert self._affordable(cost, len(content)), f"{cost} for {len(content)} bytes"
+        assert self._affordable(cost, self.size(content)), f"{cost} for {self.size(content)} bytes"
         message = "" if error is None else str(error)
         assert error is None or message.strip(), "an error without words"
         assert len(message) <= LONGEST_MESSAGE, f"a message of {len(message)} letters: {message[:200]}"
