@@ -1,8 +1,8 @@
 """Source encoder: transformers' Swin under the published tensor names (docs/method.md, section 1)."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ BLOCK_NAMES = {
     "mlp.fc2": ("mlp.fc2", "output.dense"),
 }
 STEM_NAMES = {"patch_embed.proj": "embeddings.patch_embeddings.projection", "patch_embed.norm": "embeddings.norm"}
+WEIGHTS = (torch.empty, torch.zeros, torch.ones)  # what libraries make them by, before they are initialised
 BUFFERS = re.compile(r"\.(relative_position_index|attn_mask)$")
 
 
@@ -44,7 +45,8 @@ class SourceEncoder(nn.Module):
             image_size=config.image_size, embed_dim=config.width, depths=list(config.depths),
             num_heads=list(config.heads), window_size=config.window, drop_path_rate=config.drop_path,
         )
-        with _buffers_with_values():
+        is_meta = torch.empty(0).device.type == "meta"
+        with _no_memory_for(*WEIGHTS, torch.arange) if is_meta else nullcontext():
             self.swin = SwinModel(library_config, add_pooling_layer=False)
             self.swin.layernorm = nn.Identity()  # LAST_NORM is off in the published model
             # The published model sizes the bias table by the clamped window, the library by the configured one.
@@ -54,6 +56,8 @@ class SourceEncoder(nn.Module):
                 if grid < config.window:
                     for block in stage.blocks:
                         block.attention = SwinAttention(library_config, width, heads, grid)
+        if is_meta:
+            _give_values_to_indices(self.swin, library_config)
         self._library_names = _library_names(self.swin, config.depths)
         self.register_state_dict_post_hook(_write_published_names)
         self.register_load_state_dict_pre_hook(_read_published_names)
@@ -71,26 +75,40 @@ class SourceEncoder(nn.Module):
         return features
 
 
-class _MetaParameters(TorchFunctionMode):
-    """Whatever weights are made by gives tensors without memory; all else is computed."""
+class _OnMeta(TorchFunctionMode):
+    """What these functions make has no memory; all else is computed."""
+
+    def __init__(self, functions: Sequence[Callable]) -> None:
+        super().__init__()
+        self.functions = functions
 
     def __torch_function__(
         self, function: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        empty = {"device": "meta"} if function in (torch.empty, torch.zeros, torch.ones) else {}
+        empty = {"device": "meta"} if function in self.functions else {}
         return function(*args, **(kwargs or {}) | empty)
 
 
 @contextmanager
-def _buffers_with_values() -> Iterator[None]:
-    """Under the meta device: parameters stay on it, but index buffers, which no checkpoint need hold, are computed, and
-    so is what transformers 4 reads off tensors while it builds.
-    """
-    if torch.empty(0).device.type != "meta":
+def _no_memory_for(*functions: Callable) -> Iterator[None]:
+    """In place of the meta device, since transformers 4 reads numbers off tensors while it builds."""
+    with torch.device("cpu"), _OnMeta(functions):
         yield
-        return
-    with torch.device("cpu"), _MetaParameters():
-        yield
+
+
+def _give_values_to_indices(swin: SwinModel, config: transformers.SwinConfig) -> None:
+    """Buffers that no checkpoint need hold: they hang on the window alone, and blocks of one window share theirs."""
+    computed: dict[torch.Size, torch.Tensor] = {}
+    for stage in swin.encoder.layers:
+        for attention in (block.attention for block in stage.blocks):
+            for name, buffer in attention.named_buffers():
+                if buffer.shape not in computed:
+                    with _no_memory_for(*WEIGHTS):
+                        side = round(buffer.numel() ** 0.25)  # of the window, each place of which looks at each
+                        example = SwinAttention(config, config.embed_dim, config.num_heads[0], side)
+                    computed[buffer.shape] = example.get_buffer(name)
+                module, _, own = name.rpartition(".")
+                setattr(attention.get_submodule(module), own, computed[buffer.shape])
 
 
 def _library_names(swin: SwinModel, depths: tuple[int, ...]) -> dict[str, str]:
