@@ -34,18 +34,26 @@ from cfld_modules.pipeline.base_model import sd15_unet_config  # noqa: E402
 PEOPLE = (1, 4)
 
 
-def write_files(folder: Path) -> dict[str, Path]:
-    """The authors' pair, with a whole U-Net in it, and one file of either precision."""
+def unet_of_published_size() -> dict[str, torch.Tensor]:
     from diffusers import UNet2DConditionModel
 
-    unet = UNet2DConditionModel(**sd15_unet_config()).state_dict()
+    return UNet2DConditionModel(**sd15_unet_config()).state_dict()
+
+
+def cfld_of_published_size(unet: dict[str, torch.Tensor]) -> Checkpoint:
     config = CFLDConfig()
     networks = {name: tensor.detach() for name, tensor in CFLD(config).state_dict().items()}
+    return Checkpoint(config, networks, {name: unet[name] for name in KEY_VALUE_NAMES})
+
+
+def write_files(folder: Path) -> dict[str, Path]:
+    """The authors' pair, with a whole U-Net in it, and one file of either precision."""
+    unet = unet_of_published_size()
+    checkpoint = cfld_of_published_size(unet)
     pair = folder / "authors"
     pair.mkdir()
-    torch.save(networks, pair / "pytorch_model.bin")
+    torch.save(checkpoint.networks, pair / "pytorch_model.bin")
     torch.save({f"model.{name}": tensor for name, tensor in unet.items()}, pair / "pytorch_model_1.bin")
-    checkpoint = Checkpoint(config, networks, {name: unet[name] for name in KEY_VALUE_NAMES})
     files = {"the authors' pair": pair}
     for name, dtype in (("fp32", torch.float32), ("fp16", torch.float16)):
         files[f"one file, {name}"] = folder / f"{name}.safetensors"

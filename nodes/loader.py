@@ -7,7 +7,7 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, load_checkpoint
+from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, cast, load_checkpoint
 from ..cfld_modules.messages import short, shortened
 from ..cfld_modules.networks.config import CheckpointError
 from .host.networks import host_networks
@@ -68,7 +68,7 @@ class CFLDLoader(io.ComfyNode):
             networks = build_networks(checkpoint)
         except CheckpointError as error:
             raise ValueError(shortened(f"{NODE}: input 'cfld_name': {error}")) from error
-        networks.to(DTYPES.get(weight_dtype) or _supported(networks.dtype))
+        cast(networks, DTYPES.get(weight_dtype) or _supported(networks.dtype))
         return io.NodeOutput(
             LoadedCFLD(cfld_name, checkpoint.config, host_networks(networks), checkpoint.key_values)
         )

@@ -23,6 +23,7 @@ from cfld_modules.checkpoints.cfld_checkpoint import (
     KEY_VALUE_NAMES,
     Checkpoint,
     build_networks,
+    cast,
     convert_checkpoint,
     load_checkpoint,
     save_checkpoint,
@@ -151,6 +152,22 @@ def test_index_buffers_of_empty_networks_are_those_of_computed_ones() -> None:
     assert {buffer.numel() for buffer in computed.values()} == {4**4, 2**4}, "two windows"
     assert empty.keys() == computed.keys()
     assert all(torch.equal(empty[name], buffer) for name, buffer in computed.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_cast_weights_are_the_same_numbers_in_one_block(pair: Path, dtype: torch.dtype) -> None:
+    networks = build_networks(load_checkpoint(pair))
+    networks.learnable_vector.data = networks.learnable_vector.to(torch.bfloat16)
+    expected = {name: parameter.to(dtype) for name, parameter in networks.named_parameters()}
+    untouched = {name for name, parameter in networks.named_parameters() if parameter.dtype == dtype}
+    places = {name: parameter.data_ptr() for name, parameter in networks.named_parameters()}
+    cast(networks, dtype)
+    for name, parameter in networks.named_parameters():
+        assert parameter.dtype == dtype and torch.equal(parameter, expected[name])
+        assert (parameter.data_ptr() == places[name]) == (name in untouched)
+    blocks = {parameter.untyped_storage().data_ptr() for name, parameter in networks.named_parameters()
+              if name not in untouched}  # fmt: skip
+    assert len(blocks) == 1
 
 
 # Memory
