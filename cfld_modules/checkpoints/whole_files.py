@@ -24,6 +24,19 @@ if sys.platform == "win32":  # where a file that someone writes cannot be remove
     def _remove_unless_being_written(leftover: Path) -> None:
         leftover.unlink()
 
+    @contextmanager
+    def _claimed(claim: Path) -> Iterator[bool]:
+        """Whether nobody has claimed it, who may have been killed since."""
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            claim.unlink()
+
 else:
     import fcntl
 
@@ -42,6 +55,21 @@ else:
         with open(leftover, "rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             leftover.unlink()
+
+    @contextmanager
+    def _claimed(claim: Path) -> Iterator[bool]:
+        """Whether nobody has claimed it; a killed process claims nothing any more."""
+        with open(claim, "ab") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_ours = os.path.samestat(os.fstat(stream.fileno()), claim.stat())  # not the one that was just removed
+            except (BlockingIOError, FileNotFoundError):
+                is_ours = False
+            try:
+                yield is_ours
+            finally:
+                if is_ours:
+                    claim.unlink()
 
 
 @contextmanager
@@ -73,24 +101,17 @@ def written_whole(file: Path) -> Iterator[BinaryIO]:
 def numbered_file(stem: Path, ending: str) -> Iterator[Path]:
     """`stem`_00001`ending`, or the next number that is free: nobody else gets it, and the body writes it whole.
 
-    A claim beside it holds the number meanwhile. One that a killed writer leaves costs a number.
+    A claim beside it holds the number meanwhile. A killed writer's is taken over; on Windows it costs a number.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     pattern = rf"{re.escape(stem.name)}_(\d+){re.escape(ending)}"
     taken = [int(match[1]) for path in stem.parent.iterdir() if (match := re.fullmatch(pattern, path.name))]
     for number in count(max(taken, default=0) + 1):
         file = stem.with_name(f"{stem.name}_{number:05}{ending}")
-        claim = file.with_name(f"{file.name}.claim")
-        try:
-            claim.touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        try:
-            if not file.exists():  # else somebody wrote it since
+        with _claimed(file.with_name(f"{file.name}.claim")) as is_ours:
+            if is_ours and not file.exists():  # else somebody has just written it
                 yield file
                 return
-        finally:
-            claim.unlink()
 
 
 def replace_folder(unfinished: Path, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Load Pose, Save Pose, Choose Person, Draw Pose, Pose Editor and Retarget Pose by their `execute` in the real host."""
 
+import fcntl
 import importlib
 import json
 import os
@@ -180,14 +181,14 @@ def test_nothing_is_overwritten(own_poses, monkeypatch):
     names = [save(load(name), "pose") for name in BUNDLED[:3]]
     assert [name[-5:] for name in names] == ["00001", "00002", "00003"]
     (own_poses / "pose_00002.json").unlink()
-    other = pose_files.Path.touch
+    other = fcntl.flock
 
-    def somebody_was_faster(path, exist_ok):
-        if path.name == "pose_00004.json.claim":
-            path.with_suffix("").write_text("theirs")
-        other(path, exist_ok=exist_ok)
+    def somebody_was_faster(stream, how):
+        if str(stream.name).endswith("pose_00004.json.claim"):
+            (own_poses / "pose_00004.json").write_text("theirs")
+        other(stream, how)
 
-    monkeypatch.setattr(pose_files.Path, "touch", somebody_was_faster)
+    monkeypatch.setattr(fcntl, "flock", somebody_was_faster)
     assert save(load("a_pose"), "pose") == "my poses/pose_00005"
     assert (own_poses / "pose_00004.json").read_text() == "theirs"
     assert not list(own_poses.glob("*.part"))
