@@ -214,8 +214,22 @@ def test_another_wheel_is_refused(tmp_path):
         for path, checksum in NETWORKS.values():
             assert hashlib.sha256(b"other").hexdigest() != checksum
             archive.writestr(path, b"other")
+        archive.writestr(blazepose_file.LICENCE, b"a licence")
     with pytest.raises(CheckpointError, match="is not that of MediaPipe 0.10.21; nothing was written"):
         blazepose_file.convert_wheel(wheel, tmp_path / BLAZEPOSE_FILE)
+    assert list(tmp_path.iterdir()) == [wheel]
+
+
+def test_a_damaged_wheel_and_one_without_the_networks_are_refused(tmp_path):
+    wheel = tmp_path / "damaged.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, _ in NETWORKS.values():
+            archive.writestr(path, bytes(range(256)) * 40)
+    content = wheel.read_bytes()
+    for damaged in (content, content[:300], content[:200] + bytes(20) + content[220:], b""):
+        wheel.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="damaged.whl is not the wheel of MediaPipe 0.10.21, or damaged"):
+            blazepose_file.convert_wheel(wheel, tmp_path / BLAZEPOSE_FILE)
     assert list(tmp_path.iterdir()) == [wheel]
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -77,15 +78,19 @@ def convert_wheel(wheel: Path, file: Path) -> None:
         ) from error
     tensors: dict[str, torch.Tensor] = {}
     metadata = {"format": "blazepose", "license": "Apache-2.0, Copyright The MediaPipe Authors"}
-    with zipfile.ZipFile(wheel) as archive:
-        for name, (path, checksum) in NETWORKS.items():
-            content = archive.read(path)
-            if hashlib.sha256(content).hexdigest() != checksum:
-                raise CheckpointError(f"{path} in {wheel.name} is not that of MediaPipe 0.10.21; nothing was written")
-            layout, weights = read_tflite(content)
-            tensors |= {f"{name}.{number}": weight for number, weight in weights.items()}
-            metadata[name] = json.dumps(dataclasses.asdict(layout))
-        licence = archive.read(LICENCE).decode()
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            networks = {name: archive.read(path) for name, (path, _) in NETWORKS.items()}
+            licence = archive.read(LICENCE).decode()
+    except (zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise CheckpointError(f"{wheel.name} is not the wheel of MediaPipe 0.10.21, or damaged: {error}") from error
+    for name, content in networks.items():
+        path, checksum = NETWORKS[name]
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise CheckpointError(f"{path} in {wheel.name} is not that of MediaPipe 0.10.21; nothing was written")
+        layout, weights = read_tflite(content)
+        tensors |= {f"{name}.{number}": weight for number, weight in weights.items()}
+        metadata[name] = json.dumps(dataclasses.asdict(layout))
     (file.parent / LICENCE_FILE).write_text(NOTICE + licence, encoding="utf-8")
     write_tensors(file, tensors, metadata)
 
