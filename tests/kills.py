@@ -1,7 +1,6 @@
-"""Second part of `make soak`, `python -m tests.kills [COMMAND ...]`: commands killed at any moment, then finished.
+"""Part of `make soak`, `python -m tests.kills [COMMAND ...]`: commands killed at any moment, then finished.
 
-After each kill whatever file has its name is whole; the last run ends as one that nobody disturbed.
-`get` is not among them, since it downloads; it writes by the same `written_whole`.
+After each kill whatever file has its name is whole; the last run ends as one that nobody disturbed. `get` downloads.
 """
 
 import argparse
@@ -18,6 +17,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE
 from cfld_modules.checkpoints.tensor_files import read_tensors
 from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.photographs import check_photograph
@@ -77,8 +77,13 @@ def augment(folder: Path, out: Path) -> list[object]:
             "--min-distance", 0]  # fmt: skip
 
 
-COMMANDS = {command.__name__: command for command in (convert, train, distil, augment)}
-SAME_BYTES = ("cfld.safetensors", "manifest.csv", "summary.json")  # of which command however often it was killed
+def get(folder: Path, out: Path) -> list[object]:
+    return ["get", "blazepose", "--models", out]
+
+
+COMMANDS = {command.__name__: command for command in (convert, train, distil, augment, get)}
+# Of whichever command, however often it was killed.
+SAME_BYTES = ("cfld.safetensors", "manifest.csv", "summary.json", BLAZEPOSE_FILE)
 
 
 def start(arguments: list[object]) -> subprocess.Popen:

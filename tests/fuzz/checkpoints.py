@@ -16,8 +16,16 @@ from safetensors.torch import save
 
 from cfld_modules.checkpoints.appearance_file import load_appearance, save_appearance
 from cfld_modules.checkpoints.blazepose_file import load_blazepose
-from cfld_modules.checkpoints.cfld_checkpoint import Checkpoint, build_networks, load_checkpoint
-from cfld_modules.networks.config import CheckpointError, read_config
+from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, build_networks, load_checkpoint
+from cfld_modules.networks.config import (
+    AppearanceConfig,
+    CFLDConfig,
+    CheckpointError,
+    DecoderConfig,
+    PoseAdapterConfig,
+    SourceEncoderConfig,
+    read_config,
+)
 from cfld_modules.networks.model import CFLD, Appearance
 from cfld_modules.pipeline.lora import fuse_lora
 from cfld_modules.poses.detection.graph import GraphLayout, Operation
@@ -29,6 +37,11 @@ FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-checkpoints-"))
 PIECES = [b"c", b"cos\nsystem\n", b"cbuiltins\nbytearray\n", b"R", b"(", b"t", b".", b"]" * 900, b"J\xff\xff\xff\x7f",
           b"\x8a\xff", b"X\xff\xff\xff\x7f", b"N", b"q\x00", b"h\x00", b"}", b"s", b"b", b"2" * 900, b"\x80\x05",
           b'"F32"', b'"F8_E5M2"', b"-1", b"[", b"{", b"9" * 25, b"PK\x05\x06"]  # fmt: skip
+SMALLEST = CFLDConfig(  # 373,236 numbers
+    source=SourceEncoderConfig(image_size=64, width=8, depths=(1, 1, 1, 1), heads=(1, 1, 1, 1), window=2),
+    appearance=AppearanceConfig(inner_widths=(32, 32, 32), output_widths=(32, 32, 32), depth=1),
+    decoder=DecoderConfig(queries=4, width=32, depth=1, heads=1), pose=PoseAdapterConfig(widths=(32, 32, 32)),
+)
 
 
 @lru_cache
@@ -86,13 +99,15 @@ def _saved(state: dict, **options: bool) -> bytes:
     return stream.getvalue()
 
 
-def _reader(name: str, load: Callable[[Path], object]) -> Callable[[bytes], object]:
-    """`load` of a file, for its content."""
+def _reader(name: str, load: Callable[[Path], object], beside: bytes = b"") -> Callable[[bytes], object]:
+    """`load` of a file, for its content; the file has company."""
 
     def read(content: bytes) -> object:
         file = FOLDER / name
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
+        if beside:
+            (file.parent / "beside.bin").write_bytes(beside)
         return load(file)
 
     return read
@@ -139,9 +154,20 @@ def _lora() -> bytes:
     return file.read_bytes()
 
 
+def _networks_and_unet() -> tuple[dict, dict]:
+    """As the authors' two files have them."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(1)
+        networks = {name: tensor.detach() for name, tensor in CFLD(SMALLEST).state_dict().items()}
+    return networks, {f"model.{name}": torch.ones(32, 32) for name in KEY_VALUE_NAMES}
+
+
 SMALL = {name: torch.zeros(1) for name in golden.networks_state()}
-WHOLE = save(golden.networks_state() | {f"unet.{name}": tensor for name, tensor in golden.key_values().items()})
-BOUNDS = dict(most_calls=500_000, calls_a_byte=200, most_memory=50_000_000, memory_a_byte=200)
+FEW = dict(list(SMALL.items())[:9])
+NETWORKS, UNET = _networks_and_unet()
+WHOLE = save(NETWORKS | {name.replace("model", "unet", 1): tensor for name, tensor in UNET.items()})
+OLD = {"_use_new_zipfile_serialization": False}
+BOUNDS = dict(most_calls=500_000, calls_a_byte=10, most_memory=50_000_000, memory_a_byte=10)
 OWN = (CheckpointError,)
 TARGETS = {
     "safetensors": Target(
@@ -149,12 +175,12 @@ TARGETS = {
         _reader("x.safetensors", _load_checkpoint), OWN, **BOUNDS,
     ),
     "bin": Target(
-        _inputs(_saved(SMALL), _pickle_changed) | _inputs(_saved(dict(list(SMALL.items())[:9])), _pickle_changed),
-        _reader("zip/x.bin", _load_checkpoint), OWN, **BOUNDS,
+        _inputs(_saved(FEW), _pickle_changed) | _inputs(_saved(NETWORKS), _pickle_changed),
+        _reader("zip/x.bin", _load_checkpoint, _saved(UNET)), OWN, **BOUNDS,
     ),
     "old_bin": Target(
-        _inputs(_saved(dict(list(SMALL.items())[:9]), _use_new_zipfile_serialization=False)),
-        _reader("old/x.bin", _load_checkpoint), OWN, **BOUNDS,
+        _inputs(_saved(FEW, **OLD)) | _inputs(_saved(NETWORKS, **OLD)),
+        _reader("old/x.bin", _load_checkpoint, _saved(UNET)), OWN, **BOUNDS,
     ),
     "appearances": Target(
         _inputs(_person(), _header_changed), _reader("x.safetensors", _load_appearance), OWN, **BOUNDS
@@ -163,6 +189,6 @@ TARGETS = {
         _inputs(_blazepose(), _header_changed), _reader("x.safetensors", load_blazepose), OWN, **BOUNDS
     ),
     "loras": Target(
-        _inputs(_lora(), _header_changed), _reader("x.safetensors", _fuse_lora), OWN, **BOUNDS
+        _inputs(_lora(), _header_changed), _reader("x.safetensors", _fuse_lora), OWN, **BOUNDS | {"memory_a_byte": 100},
     ),
 }  # fmt: skip
