@@ -76,9 +76,10 @@ bench: venv
 fuzz: venv
 	nice -n 19 $(VENV) -W ignore -m tests.fuzz
 
-# Two real servers on one folder, 100 prompts to each; then commands that are killed at any moment.
+# Two real servers on one folder, 100 prompts to each; then servers and commands that are killed at any moment.
 soak: venv
-	@python=$$($(VENV) tests/host/host.py) && PYTHONPATH=. nice -n 19 $$python tests/host/soak.py
+	@python=$$($(VENV) tests/host/host.py) && for name in soak kills_of_saves; do \
+	  PYTHONPATH=. nice -n 19 $$python tests/host/$$name.py || exit; done
 	nice -n 19 $(VENV) -m tests.kills
 
 clean:
