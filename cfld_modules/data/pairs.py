@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from ..messages import short
+from ..messages import LONGEST_VALUE, short, shortened
 from ..photographs import PhotographError, check_photograph, read_photograph
 from ..poses.framing import Fit
 from ..poses.keypoints import Pose, PoseError
@@ -178,7 +178,7 @@ def _photograph(
     row: Mapping[str, str], files: Mapping[str, Path], images: Path, canvas: tuple[int, int]
 ) -> PhotographFile:
     if row["name"] not in files:
-        raise DataError(f"there is no picture '{row['name']}' in '{images}'")
+        raise DataError(f"there is no picture '{shortened(row['name'], LONGEST_VALUE)}' in '{images}'")
     try:
         key_points = {column: json.loads(row[column]) for column in ("keypoints_y", "keypoints_x")}
     except (ValueError, RecursionError) as error:
@@ -190,5 +190,5 @@ def _photograph(
 
 def _place(name: str, places: Mapping[str, int]) -> int:
     if name not in places:
-        raise DataError(f"'{name}' has no (usable) annotation")
+        raise DataError(f"'{shortened(name, LONGEST_VALUE)}' has no (usable) annotation")
     return places[name]
