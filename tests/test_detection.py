@@ -1,5 +1,6 @@
 """Regions, candidates and the way from BlazePose's landmarks to people, by networks whose answers are known."""
 
+import dataclasses
 import hashlib
 import zipfile
 
@@ -16,6 +17,8 @@ from cfld_modules.poses.detection.blazepose import BlazePose, Candidate, anchors
 from cfld_modules.poses.detection.people import people_frame, people_mask
 from cfld_modules.poses.detection.region import UPRIGHT, Region, tiles
 from cfld_modules.poses.reading import read_people
+from tests.fuzz.meter import measured
+from tests.smallest_blazepose import blazepose_content, smallest_blazepose
 
 LEFT = np.array([-1.0, 0.0])
 
@@ -231,6 +234,35 @@ def test_a_damaged_wheel_and_one_without_the_networks_are_refused(tmp_path):
         with pytest.raises(CheckpointError, match="damaged.whl is not the wheel of MediaPipe 0.10.21, or damaged"):
             blazepose_file.convert_wheel(wheel, tmp_path / BLAZEPOSE_FILE)
     assert list(tmp_path.iterdir()) == [wheel]
+
+
+def test_networks_that_give_something_else_or_take_more_are_refused(tmp_path):
+    file = tmp_path / "x.safetensors"
+
+    def load(change=lambda weights, layouts: None):
+        weights, layouts = smallest_blazepose()
+        change(weights, layouts)
+        file.write_bytes(blazepose_content(weights, layouts))
+        return load_blazepose(file)
+
+    def operation(layouts, place, **changes):
+        steps = layouts["landmarks"].operations
+        steps[place] = dataclasses.replace(steps[place], **changes)
+
+    assert detect_people(load(), np.zeros((64, 64, 3), np.uint8)) == []
+    for change in (
+        lambda weights, layouts: layouts["landmarks"].operations.pop(),
+        lambda weights, layouts: layouts["detector"].outputs.pop("Identity_1"),
+        lambda weights, layouts: operation(layouts, 1, options={"shape": [194]}),
+        lambda weights, layouts: operation(layouts, 0, options={"stride": 1, "padding": [10**5] * 4, "groups": 1}),
+        lambda weights, layouts: operation(layouts, 0, kind="x"),
+        lambda weights, layouts: weights["detector.1"].fill_(np.nan),
+        lambda weights, layouts: weights.pop("detector.1"),
+        lambda weights, layouts: weights.update({"detector.x": torch.zeros(1)}),
+    ):
+        with measured() as cost, pytest.raises(CheckpointError, match="x.safetensors' does not hold BlazePose's"):
+            load(change)
+        assert cost.memory < 20e6
 
 
 def test_another_file_is_refused(tmp_path):

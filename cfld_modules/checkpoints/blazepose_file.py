@@ -15,10 +15,10 @@ import zlib
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from ..networks.config import CheckpointError
-from ..poses.detection.blazepose import BlazePose
+from ..poses.detection.blazepose import BlazePose, check_layouts
 from ..poses.detection.graph import Graph, GraphLayout
 from .tensor_files import write_tensors
 
@@ -105,16 +105,22 @@ def load_blazepose(path: str | os.PathLike) -> BlazePose:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        graphs = {}
-        for name in NETWORKS:
-            start = f"{name}."
-            weights = {int(key.removeprefix(start)): tensors[key] for key in tensors if key.startswith(start)}
-            graphs[name] = Graph(GraphLayout.of_json(json.loads(metadata[name])), weights)
-    except (SafetensorError, OSError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        weights = {name: _numbered(tensors, f"{name}.") for name in NETWORKS}
+        layouts = {name: GraphLayout.of_json(json.loads(metadata[name])) for name in NETWORKS}
+        check_layouts(layouts, weights)
+    except Exception as error:  # of operations that do not fit together, PyTorch raises many kinds
         raise CheckpointError(
             f"'{path}' does not hold BlazePose's networks or is damaged; delete it and get it again"
         ) from error
-    return BlazePose(**graphs).eval()
+    return BlazePose(**{name: Graph(layouts[name], weights[name]) for name in NETWORKS}).eval()
+
+
+def _numbered(tensors: dict[str, torch.Tensor], start: str) -> dict[int, torch.Tensor]:
+    """Those whose names begin so, which go on with a number."""
+    found = {int(name.removeprefix(start)): tensor for name, tensor in tensors.items() if name.startswith(start)}
+    if not all(tensor.isfinite().all() for tensor in found.values()):
+        raise ValueError("it holds NaN or infinite numbers")
+    return found
 
 
 def _download_wheel(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """Files of tensors: of any bytes, they are read or refused with CheckpointError, at a cost fit for their size."""
 
-import dataclasses
 import io
 import json
 import tempfile
@@ -28,10 +27,10 @@ from cfld_modules.networks.config import (
 )
 from cfld_modules.networks.model import CFLD, Appearance
 from cfld_modules.pipeline.lora import fuse_lora
-from cfld_modules.poses.detection.graph import GraphLayout, Operation
 from tests import golden
 from tests.fuzz.mutations import CHANGES, SCALARS, change_bytes
 from tests.fuzz.target import Target
+from tests.smallest_blazepose import blazepose_content, smallest_blazepose
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-checkpoints-"))
 PIECES = [b"c", b"cos\nsystem\n", b"cbuiltins\nbytearray\n", b"R", b"(", b"t", b".", b"]" * 900, b"J\xff\xff\xff\x7f",
@@ -135,14 +134,6 @@ def _person() -> bytes:
     return file.read_bytes()
 
 
-def _blazepose() -> bytes:
-    options = {"stride": 1, "padding": [0] * 4, "groups": 1}
-    layout = GraphLayout(0, {"out": 3}, [Operation("CONV_2D", [0, 1, 2], 3, options)])
-    metadata = {name: json.dumps(dataclasses.asdict(layout)) for name in ("detector", "landmarks")}
-    weights = {f"{name}.{number}": torch.zeros(1) for name in metadata for number in (1, 2)}
-    return save(weights, metadata)
-
-
 @lru_cache
 def _unet() -> torch.nn.Module:
     return golden.tiny_unet()
@@ -186,7 +177,8 @@ TARGETS = {
         _inputs(_person(), _header_changed), _reader("x.safetensors", _load_appearance), OWN, **BOUNDS
     ),
     "blazepose": Target(
-        _inputs(_blazepose(), _header_changed), _reader("x.safetensors", load_blazepose), OWN, **BOUNDS
+        _inputs(blazepose_content(*smallest_blazepose()), _header_changed),
+        _reader("x.safetensors", load_blazepose), OWN, **BOUNDS,
     ),
     "loras": Target(
         _inputs(_lora(), _header_changed), _reader("x.safetensors", _fuse_lora), OWN, **BOUNDS | {"memory_a_byte": 100},

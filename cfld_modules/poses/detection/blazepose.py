@@ -4,18 +4,24 @@ A detector finds the middle of the hips and a circle around each body; a square 
 upright in it, goes to the landmark network. `checkpoints.blazepose_file` brings both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..keypoints import Pose
-from .graph import Graph
+from .graph import Graph, GraphLayout
 from .people import DetectedPerson
 from .region import Region, tiles, whole_picture
 
 DETECTOR_SIZE, LANDMARK_SIZE = 224, 256
+RESULTS: dict[str, dict[str, tuple[int, ...]]] = {
+    "detector": {"Identity": (1, 2254, 12), "Identity_1": (1, 2254, 1)},
+    "landmarks": {"Identity": (1, 195), "Identity_1": (1, 1), "Identity_2": (1, 256, 256, 1), "Identity_4": (1, 117)},
+}
+"""Shapes of what each network gives for one picture, as far as it is read here."""
+MOST_NUMBERS = 100_000_000  # of all tensors on the way
 # From 33 landmarks to the 18 points; the neck is the middle of the two shoulders.
 _LANDMARK_OF_POINT = (0, 11, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
 _NECK, _SHOULDERS = 1, [2, 5]
@@ -44,6 +50,21 @@ class BlazePose(torch.nn.Module):
         super().__init__()
         self.detector = detector
         self.landmarks = landmarks
+
+
+def check_layouts(layouts: Mapping[str, GraphLayout], weights: Mapping[str, Mapping[int, torch.Tensor]]) -> None:
+    """Runs both networks without their numbers, on the meta device.
+
+    Raises:
+        ValueError: a network gives something else than `RESULTS`, or takes much more memory.
+        Exception: whatever PyTorch and einops raise of operations that do not fit together.
+    """
+    for name, size in (("detector", DETECTOR_SIZE), ("landmarks", LANDMARK_SIZE)):
+        graph = Graph(layouts[name], {number: weight.to("meta") for number, weight in weights[name].items()})
+        tensors = graph.run(torch.empty(1, size, size, 3, device="meta"))
+        shapes = {result: tuple(tensors[number].shape) for result, number in layouts[name].outputs.items()}
+        if not RESULTS[name].items() <= shapes.items() or sum(map(torch.numel, tensors.values())) > MOST_NUMBERS:
+            raise ValueError(f"its {name} gives {shapes}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,13 +57,18 @@ class Graph(torch.nn.Module):
             self.register_parameter(str(number), torch.nn.Parameter(weight.float(), requires_grad=False))
 
     def forward(self, picture: torch.Tensor) -> dict[str, torch.Tensor]:
+        tensors = self.run(picture)
+        return {name: tensors[number] for name, number in self.layout.outputs.items()}
+
+    def run(self, picture: torch.Tensor) -> dict[int, torch.Tensor]:
+        """All tensors by their numbers."""
         tensors: dict[int, torch.Tensor] = {int(number): weight for number, weight in self.named_parameters()}
         tensors[self.layout.input] = picture
         for operation in self.layout.operations:
             inputs = [tensors[number] for number in operation.inputs]
             result = OPERATIONS[operation.kind](*inputs, **operation.options)
             tensors[operation.output] = result.clamp(0, 6) if operation.relu6 else result
-        return {name: tensors[number] for name, number in self.layout.outputs.items()}
+        return tensors
 
 
 def _convolve(
