@@ -1,12 +1,17 @@
 """An extract of `make fuzz`, and what its campaigns found: each file of data/fuzz/ once broke its folder's target."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 
 from cfld_modules.command_line import main
+from cfld_modules.data.pairs import DataError
+from tests.fuzz.data_sets import ANNOTATIONS, FASHION, PAIRS
 from tests.fuzz.meter import measured
+from tests.fuzz.settings import CONFIGS
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 
@@ -40,6 +45,26 @@ def test_a_damaged_configuration_is_one_line_and_exit_status_2(file: Path, capsy
     assert main(["train", str(file)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert file.name in line and len(line) <= 500
+
+
+TABLES = [
+    *(file.read_bytes() for file in FOUND if file.parent.name == "tables"), b"", b"\0" * 99, b"\xff\xfe\0\xd8" * 9,
+    ANNOTATIONS.replace(b"43", b"NaN") + b"\n\n" + PAIRS, ANNOTATIONS + b'\n\nfrom,to\n"a.jpg',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", TABLES, ids=range(len(TABLES)))
+def test_a_damaged_table_is_one_line_and_exit_status_2(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with contextlib.suppress(DataError):
+        TARGETS["tables"].read(content)
+    changes = {"data": {"format": "deepfashion", "root": str(FASHION)}, "output": str(tmp_path / "run")}
+    settings = yaml.safe_load((CONFIGS / "demo_autoencoder.yaml").read_bytes()) | changes
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(settings))
+    assert main(["train-autoencoder", str(tmp_path / "x.yaml")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "-train.csv'" in line and len(line) <= 500
 
 
 @pytest.mark.parametrize("costly", [lambda: [len("x") for _ in range(1000)], lambda: bytearray(100_000)])
