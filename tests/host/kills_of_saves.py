@@ -1,7 +1,7 @@
 """Part of `make soak`: a server killed at any moment while its graphs save people, poses and checkpoints.
 
-Every other kill waits until something is being written. Whatever has its name is whole; a server after it goes on with the
-next numbers, and removes what the killed ones left.
+Every other kill waits until something is being written. Whatever has its name is whole; the next server goes on with
+the numbers, and removes what the killed ones left.
 """
 
 import argparse
@@ -106,7 +106,7 @@ def main() -> int:
                 finish(server, saving_graph(int(name.removeprefix("made"))))
         whole, left = check_whole(folder, networks)
         assert left == 0, unfinished(folder)
-    sys.stdout.write(f"saves: killed {arguments.kills} servers, {interrupted} of them while writing; {whole} whole files\n")
+    sys.stdout.write(f"saves: killed {arguments.kills} servers, {interrupted} while writing; {whole} whole files\n")
     return 0
 
 

@@ -31,18 +31,18 @@ from comfy.patcher_extension import WrappersMP
 
 
 class RunsOut:
-    INPUT_TYPES = classmethod(lambda cls: {"required": {"model": ("MODEL",), "calls": ("INT", {"default": 2})}})
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"model": ("MODEL",), "number": ("INT", {})}})
     RETURN_TYPES = ("MODEL",)
     FUNCTION = "patch"
     CATEGORY = "test"
 
-    def patch(self, model, calls):
+    def patch(self, model, number):
         seen = []
 
         def run_out(executor, *args, **kwargs):
             out = executor(*args, **kwargs)
             seen.append(1)
-            if len(seen) == calls:
+            if len(seen) == 2:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
             return out
 
@@ -54,7 +54,7 @@ class RunsOut:
 NODE_CLASS_MAPPINGS = {"RunsOut": RunsOut}
 '''
 BUNDLED = sorted(file.stem for file in (host.PACK / "web" / "poses").glob("*.json"))
-saved = itertools.count()
+saved, numbers = itertools.count(), itertools.count()
 MOST_MORE_FILES, MOST_MORE_MEMORY = 4, 60e6  # that a server may have open or take in the end, beside those when warm
 
 
@@ -63,9 +63,13 @@ def node_of(prompt: dict, *classes: str) -> str:
     return node
 
 
+def saved_images(outputs: dict) -> list[dict]:
+    return [image for output in outputs.values() for image in output.get("images", []) if image["type"] == "output"]
+
+
 def picture(server: Server, outputs: dict) -> np.ndarray:
     """The one that a prompt saved."""
-    (image,) = [image for output in outputs.values() for image in output.get("images", []) if image["type"] == "output"]
+    (image,) = saved_images(outputs)
     return np.asarray(Image.open(server.folder / "output" / image["subfolder"] / image["filename"]).convert("RGB"))
 
 
@@ -86,7 +90,7 @@ def cancel(server: Server, prompt: dict) -> None:
     for kind, _ in server.events(run):
         if kind == "progress" and not run.interrupted:
             server.post("/interrupt", {})
-    assert run.interrupted and run.error is None and not run.outputs
+    assert run.interrupted and run.error is None and not saved_images(run.outputs), run
 
 
 def disconnect(server: Server, prompt: dict) -> np.ndarray:
@@ -105,7 +109,8 @@ def disconnect(server: Server, prompt: dict) -> np.ndarray:
 
 def run_out_of_memory(server: Server, prompt: dict) -> None:
     reader = node_of(prompt, "KSampler", "CFLDGuider")
-    prompt["runs_out"] = {"class_type": "RunsOut", "inputs": {"model": prompt[reader]["inputs"]["model"], "calls": 2}}
+    inputs = {"model": prompt[reader]["inputs"]["model"], "number": next(numbers)}  # another, that it is not cached
+    prompt["runs_out"] = {"class_type": "RunsOut", "inputs": inputs}
     prompt[reader]["inputs"]["model"] = ["runs_out", 0]
     error = server.run(prompt).error
     assert error is not None and "OutOfMemory" in error["exception_type"], error
