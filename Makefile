@@ -64,7 +64,7 @@ browser: venv
 
 # Writes output/benchmarks/*.{json,md} and output/quality/*. Nothing else should run meanwhile.
 bench: venv
-	@python=$$($(VENV) tests/host/host.py) && for name in overhead instead first_picture; do \
+	@python=$$($(VENV) tests/host/host.py) && for name in overhead instead first_picture memory; do \
 	  $$python benchmarks/$$name.py || exit; done
 	$(VENV) benchmarks/published.py
 	$(VENV) benchmarks/loading.py

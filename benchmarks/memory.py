@@ -19,28 +19,11 @@ from report import write_report
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "host"), str(ROOT)]
 import host  # noqa: E402
-from comfy_server import Server, running_server  # noqa: E402
+from comfy_server import TRIM, TRIM_CODE, Server, running_server  # noqa: E402
 
 PHOTO = ROOT / "tests" / "data" / "astronaut.jpg"
 THRESHOLD = "MALLOC_MMAP_THRESHOLD_"
 SETTLED = 8.0  # seconds after which the host has done what /free asks for
-# A pack that asks the C library for the pages it keeps.
-TRIM = "trim.py"
-TRIM_CODE = '''
-import ctypes
-from aiohttp import web
-from server import PromptServer
-
-
-@PromptServer.instance.routes.get("/trim")
-async def trim(request):
-    return web.json_response(ctypes.CDLL(None).malloc_trim(0))
-
-
-NODE_CLASS_MAPPINGS = {}
-'''
-
-
 def encoding(name: str) -> dict:
     """A person encoded with a CFLD."""
     return {

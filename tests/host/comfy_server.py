@@ -21,6 +21,22 @@ PACK_NAME = "comfyui-cfld"
 START_PATIENCE = 120.0  # seconds until it serves
 STEP_PATIENCE = 120.0  # seconds between two messages about a prompt
 
+# A pack that asks the C library for the pages it keeps.
+TRIM = "trim.py"
+TRIM_CODE = '''
+import ctypes
+from aiohttp import web
+from server import PromptServer
+
+
+@PromptServer.instance.routes.get("/trim")
+async def trim(request):
+    return web.json_response(ctypes.CDLL(None).malloc_trim(0))
+
+
+NODE_CLASS_MAPPINGS = {}
+'''
+
 
 @dataclass
 class Run:

@@ -15,7 +15,7 @@ import pytest
 import random_models
 import soak
 import torch
-from comfy_server import PACK_NAME, Refused, running_server
+from comfy_server import PACK_NAME, TRIM, TRIM_CODE, Refused, running_server
 from PIL import Image
 
 from cfld_modules.guidance import GUIDANCE_TYPES
@@ -106,6 +106,7 @@ def write_folder(folder):
     (folder / "custom_nodes").mkdir()
     (folder / "custom_nodes" / WIRES).write_text(WIRES_CODE)
     (folder / "custom_nodes" / soak.RUNS_OUT).write_text(soak.RUNS_OUT_CODE)
+    (folder / "custom_nodes" / TRIM).write_text(TRIM_CODE)
     (models / "cfld" / "dangling.safetensors").symlink_to("gone.safetensors")
     (models / "cfld" / "CAPITALS.SAFETENSORS").symlink_to(models / "cfld" / "cfld.safetensors")
     (models / "cfld" / "folder.safetensors").mkdir()
@@ -132,7 +133,7 @@ def write_folder(folder):
 
 @pytest.fixture(scope="module")
 def server(folder, comfy_path):
-    with running_server(comfy_path, folder, WIRES, soak.RUNS_OUT) as server:
+    with running_server(comfy_path, folder, WIRES, *soak.PACKS) as server:
         yield server
 
 
