@@ -91,6 +91,8 @@ def _value(content: Any, kind: Any, key: str) -> Any:
     if origin in (Union, types.UnionType):
         return _union(content, options, key)
     if origin is Literal:
+        if content is False and "no" in options:
+            return "no"  # which YAML takes for false where it is not quoted
         if content not in options:
             raise SettingsError(f"{key}: {short(content)} is none of {', '.join(map(repr, options))}")
         return content

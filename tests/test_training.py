@@ -540,6 +540,7 @@ def test_settings_survive_yaml(folder):
     settings = parsed(folder, folder / "unused")
     assert parse_settings(yaml.safe_load(yaml.safe_dump(plain_settings(settings))), TrainSettings) == settings
     assert parse_settings(yaml.safe_load("{steps: 3, learning_rate: 1e-4}"), LoopSettings).learning_rate == 1e-4
+    assert parse_settings(yaml.safe_load("{steps: 3, mixed_precision: no}"), LoopSettings).mixed_precision == "no"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
