@@ -48,8 +48,8 @@ def made(number: int) -> str:
     return f"made {number:04}"
 
 
-def check_whole(folder: Path, networks: object) -> tuple[int, int]:
-    """How many files have their names, each of which is read, and how many are left unfinished."""
+def check_whole(folder: Path, networks: object) -> int:
+    """How many files have their names, each of which is read."""
     people = list((folder / "output" / "cfld_appearances").glob("*.safetensors"))
     poses = list((folder / "user" / "default" / "cfld" / "poses").glob("*.json"))
     checkpoints = list((folder / "models" / "cfld").glob("made*.safetensors"))
@@ -59,7 +59,7 @@ def check_whole(folder: Path, networks: object) -> tuple[int, int]:
         parse_pose_json(file.read_bytes())
     for file in checkpoints:
         load_checkpoint(file)
-    return len(people) + len(poses) + len(checkpoints), len(unfinished(folder))
+    return len(people) + len(poses) + len(checkpoints)
 
 
 def unfinished(folder: Path) -> list[Path]:
@@ -90,6 +90,7 @@ def main() -> int:
             lasts = time.monotonic() - begun
         interrupted = 0
         for life in range(arguments.kills):
+            before = set(unfinished(folder))
             with running_server(comfy, folder) as server:
                 finish(server, saving_graph(next(numbers)))
                 for _ in range(PROMPTS):
@@ -97,15 +98,15 @@ def main() -> int:
                 time.sleep(random.Random(life).uniform(0.0, 0.8) * lasts)
                 while life % 2 and not unfinished(folder):
                     pass
-            _, left = check_whole(folder, networks)
-            interrupted += left > 0
+            check_whole(folder, networks)
+            interrupted += not before.issuperset(unfinished(folder))
         names = {file.name.split(".")[0] for file in (folder / "models" / "cfld").glob("*.part")}
         with running_server(comfy, folder) as server:
             finish(server, saving_graph(next(numbers)))
             for name in names:
                 finish(server, saving_graph(int(name.removeprefix("made"))))
-        whole, left = check_whole(folder, networks)
-        assert left == 0, unfinished(folder)
+        whole = check_whole(folder, networks)
+        assert not unfinished(folder), unfinished(folder)
     sys.stdout.write(f"saves: killed {arguments.kills} servers, {interrupted} while writing; {whole} whole files\n")
     return 0
 
