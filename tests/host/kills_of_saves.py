@@ -96,7 +96,7 @@ def main() -> int:
                 for _ in range(PROMPTS):
                     server.queue(saving_graph(next(numbers)))
                 time.sleep(random.Random(life).uniform(0.0, 0.8) * lasts)
-                while life % 2 and not unfinished(folder):
+                while life % 2 and before.issuperset(unfinished(folder)) and server.get("/queue")["queue_running"]:
                     pass
             check_whole(folder, networks)
             interrupted += not before.issuperset(unfinished(folder))
