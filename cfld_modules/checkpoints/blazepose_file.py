@@ -15,12 +15,11 @@ import zlib
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
 from ..networks.config import CheckpointError
 from ..poses.detection.blazepose import BlazePose, check_layouts
 from ..poses.detection.graph import Graph, GraphLayout
-from .tensor_files import write_tensors
+from .tensor_files import read_metadata, read_tensors, write_tensors
 
 BLAZEPOSE_FILE = "blazepose.safetensors"
 LICENCE_FILE = "blazepose.LICENSE.txt"
@@ -102,9 +101,7 @@ def load_blazepose(path: str | os.PathLike) -> BlazePose:
         CheckpointError: the file is something else, or damaged.
     """
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        metadata, tensors = read_metadata(Path(path)), read_tensors(Path(path))
         weights = {name: _numbered(tensors, f"{name}.") for name in NETWORKS}
         layouts = {name: GraphLayout.of_json(json.loads(metadata[name])) for name in NETWORKS}
         check_layouts(layouts, weights)
