@@ -99,16 +99,14 @@ def _no_memory_for(*functions: Callable) -> Iterator[None]:
 def _give_values_to_indices(swin: SwinModel, config: transformers.SwinConfig) -> None:
     """Buffers that no checkpoint need hold: they hang on the window alone, and blocks of one window share theirs."""
     computed: dict[torch.Size, torch.Tensor] = {}
-    for stage in swin.encoder.layers:
-        for attention in (block.attention for block in stage.blocks):
-            for name, buffer in attention.named_buffers():
-                if buffer.shape not in computed:
-                    with _no_memory_for(*WEIGHTS):
-                        side = round(buffer.numel() ** 0.25)  # of the window, each place of which looks at each
-                        example = SwinAttention(config, config.embed_dim, config.num_heads[0], side)
-                    computed[buffer.shape] = example.get_buffer(name)
-                module, _, own = name.rpartition(".")
-                setattr(attention.get_submodule(module), own, computed[buffer.shape])
+    for module in swin.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if buffer.shape not in computed:
+                side = round(buffer.numel() ** 0.25)  # of the window, each place of which looks at each
+                with _no_memory_for(*WEIGHTS):
+                    (index,) = SwinAttention(config, config.embed_dim, config.num_heads[0], side).buffers()
+                computed[buffer.shape] = index
+            setattr(module, name, computed[buffer.shape])
 
 
 def _library_names(swin: SwinModel, depths: tuple[int, ...]) -> dict[str, str]:
