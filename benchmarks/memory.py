@@ -5,7 +5,6 @@ Runs under the host's own Python, on Linux. Writes memory.json and memory.md.
 
 import argparse
 import os
-import re
 import shutil
 import statistics
 import sys
@@ -24,6 +23,8 @@ from comfy_server import TRIM, TRIM_CODE, Server, running_server  # noqa: E402
 PHOTO = ROOT / "tests" / "data" / "astronaut.jpg"
 THRESHOLD = "MALLOC_MMAP_THRESHOLD_"
 SETTLED = 8.0  # seconds after which the host has done what /free asks for
+
+
 def encoding(name: str) -> dict:
     """A person encoded with a CFLD."""
     return {
@@ -44,22 +45,16 @@ def without_cfld(seed: int) -> dict:
 
 
 def megabytes(server: Server) -> float:
-    status = Path(f"/proc/{server.pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1000
+    return server.memory() / 1e6
 
 
 def freed(server: Server, seed: int) -> float:
     """Megabytes without a CFLD in the graph and after `/free`."""
-    run(server, without_cfld(seed))
+    server.finish(without_cfld(seed))
     for _ in range(2):  # the host heeds one flag each time it wakes
         server.post("/free", {"unload_models": True, "free_memory": True})
         time.sleep(SETTLED / 2)
     return megabytes(server)
-
-
-def run(server: Server, prompt: dict) -> None:
-    if error := server.run(prompt).error:
-        raise RuntimeError(error["exception_message"])
 
 
 def rows(comfy: Path, folder: Path, rounds: int, threshold: int | None) -> list[dict]:
@@ -69,7 +64,7 @@ def rows(comfy: Path, folder: Path, rounds: int, threshold: int | None) -> list[
             before = freed(server, 0)
             used, after = [], []
             for number in range(1, rounds + 1):
-                run(server, encoding(file))
+                server.finish(encoding(file))
                 used.append(megabytes(server))
                 after.append(freed(server, number))
             server.get("/trim")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -122,6 +123,22 @@ class Server:
         for _ in self.events(run):
             pass
         return run
+
+    def finish(self, prompt: dict) -> Run:
+        """Runs a prompt to its end.
+
+        Raises:
+            RuntimeError: the server's message, where it ends with an error.
+        """
+        run = self.run(prompt)
+        if run.error:
+            raise RuntimeError(run.error["exception_message"])
+        return run
+
+    def memory(self) -> int:
+        """Bytes of the process that are in memory; on Linux."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
 
     def pictures(self, run: Run, kind: str = "output") -> list[Path]:
         """Files a prompt wrote, of Save Image nodes ('output') or of Preview Image nodes ('temp')."""

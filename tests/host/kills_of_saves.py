@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 
 import host
-from comfy_server import Server, running_server
+from comfy_server import running_server
 
 from cfld_modules.checkpoints.appearance_file import load_appearance
 from cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
@@ -68,11 +68,6 @@ def unfinished(folder: Path) -> list[Path]:
     return [file for one in folders for file in one.iterdir() if file.suffix in UNFINISHED]
 
 
-def finish(server: Server, prompt: dict) -> None:
-    run = server.run(prompt)
-    assert run.error is None, run.error
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="kills_of_saves.py")
     parser.add_argument("--kills", type=int, default=20)
@@ -83,16 +78,16 @@ def main() -> int:
         (folder / "models" / "cfld").mkdir(parents=True)
         (folder / "models" / "cfld" / DEMO.name).symlink_to(DEMO)
         with running_server(comfy, folder) as server:
-            finish(server, saving_graph(next(numbers)))
+            server.finish(saving_graph(next(numbers)))
             begun = time.monotonic()
             for _ in range(PROMPTS):
-                finish(server, saving_graph(next(numbers)))
+                server.finish(saving_graph(next(numbers)))
             lasts = time.monotonic() - begun
         interrupted = 0
         for life in range(arguments.kills):
             before = set(unfinished(folder))
             with running_server(comfy, folder) as server:
-                finish(server, saving_graph(next(numbers)))
+                server.finish(saving_graph(next(numbers)))
                 for _ in range(PROMPTS):
                     server.queue(saving_graph(next(numbers)))
                 time.sleep(random.Random(life).uniform(0.0, 0.8) * lasts)
@@ -102,9 +97,9 @@ def main() -> int:
             interrupted += not before.issuperset(unfinished(folder))
         names = {file.name.split(".")[0] for file in (folder / "models" / "cfld").glob("*.part")}
         with running_server(comfy, folder) as server:
-            finish(server, saving_graph(next(numbers)))
+            server.finish(saving_graph(next(numbers)))
             for name in names:
-                finish(server, saving_graph(int(name.removeprefix("made"))))
+                server.finish(saving_graph(int(name.removeprefix("made"))))
         whole = check_whole(folder, networks)
         assert not unfinished(folder), unfinished(folder)
     sys.stdout.write(f"saves: killed {arguments.kills} servers, {interrupted} while writing; {whole} whole files\n")

@@ -8,7 +8,6 @@ import copy
 import itertools
 import json
 import random
-import re
 import statistics
 import sys
 import tempfile
@@ -160,9 +159,8 @@ class Watched:
 
     def look(self) -> None:
         self.server.get("/trim")  # what the C library keeps is no leak
-        process = Path(f"/proc/{self.server.pid}")
-        self.files.append(len(list((process / "fd").iterdir())))
-        self.memory.append(int(re.search(r"VmRSS:\s+(\d+)", (process / "status").read_text())[1]) * 1024)
+        self.files.append(len(list(Path(f"/proc/{self.server.pid}/fd").iterdir())))
+        self.memory.append(self.server.memory())
 
     def trouble(self, number: int, graphs: list[dict], alone: list[np.ndarray]) -> None:
         """One prompt, another one than the last, and something that happens to it."""
