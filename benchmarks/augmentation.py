@@ -23,10 +23,11 @@ from torch import nn
 from torch.nn import functional
 
 from cfld_modules.data.people import Person
+from cfld_modules.demo_model import HEIGHT, WIDTH
 from cfld_modules.evaluation.augment import AugmentSettings, augment
-from cfld_modules.evaluation.demo import HEIGHT, WIDTH, load_demo_pipeline
+from cfld_modules.evaluation.demo import load_demo_pipeline
+from cfld_modules.evaluation.identity_filter import clothes_confidence
 from cfld_modules.evaluation.metrics import unit_tensor
-from cfld_modules.evaluation.same_person import clothes_confidence
 from cfld_modules.mannequins.photograph import MannequinPhotograph, held_out_photograph
 
 TEST_PICTURES = 4  # from behind

@@ -24,7 +24,8 @@ from tqdm import tqdm
 PACK = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PACK))
 
-from cfld_modules.evaluation.demo import HEIGHT, WIDTH, load_demo_pipeline  # noqa: E402
+from cfld_modules.demo_model import HEIGHT, WIDTH  # noqa: E402
+from cfld_modules.evaluation.demo import load_demo_pipeline  # noqa: E402
 from cfld_modules.evaluation.generate import generate_pictures, transfer_sheet, truth_picture  # noqa: E402
 from cfld_modules.evaluation.metrics import ssim  # noqa: E402
 from cfld_modules.mannequins.identity import TextureKind, sample_identity  # noqa: E402

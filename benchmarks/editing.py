@@ -29,7 +29,8 @@ from PIL import Image  # noqa: E402
 from tiny_host import nodes  # noqa: E402
 
 import nodes as core  # noqa: E402
-from cfld_modules.evaluation.demo import HEIGHT, WIDTH, load_demo_pipeline  # noqa: E402
+from cfld_modules.demo_model import HEIGHT, WIDTH  # noqa: E402
+from cfld_modules.evaluation.demo import load_demo_pipeline  # noqa: E402
 from cfld_modules.evaluation.metrics import psnr, ssim  # noqa: E402
 from cfld_modules.evaluation.sheet import contact_sheet  # noqa: E402
 from cfld_modules.mannequins.photograph import held_out_photograph  # noqa: E402

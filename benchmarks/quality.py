@@ -21,7 +21,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cfld_modules.data.deepfashion import DeepFashionData  # noqa: E402
-from cfld_modules.evaluation.demo import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH  # noqa: E402
+from cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH  # noqa: E402
 from cfld_modules.evaluation.evaluate import EvaluationSettings, PairMeasure  # noqa: E402
 from cfld_modules.evaluation.generate import generate_pictures  # noqa: E402
 from cfld_modules.evaluation.models import load_pipeline  # noqa: E402

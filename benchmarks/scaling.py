@@ -17,7 +17,8 @@ from timing import interleaved
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cfld_modules.evaluation.demo import HEIGHT, WIDTH, load_demo_pipeline  # noqa: E402
+from cfld_modules.demo_model import HEIGHT, WIDTH  # noqa: E402
+from cfld_modules.evaluation.demo import load_demo_pipeline  # noqa: E402
 from cfld_modules.mannequins.photograph import held_out_photograph  # noqa: E402
 
 STEPS = 4

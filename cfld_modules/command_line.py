@@ -24,7 +24,7 @@ from .commands import (
     train_lifter,
     transfer,
 )
-from .messages import shortened
+from .errors import shortened
 
 COMMANDS = {
     "transfer": (transfer, "put the person of a photo into another pose"),

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from .errors import PhotographError
+
 # Behind a cut-out person: the wall behind the mannequins. DeepFashion's photographs are of studios as well, with a
 # plain wall between light grey and white; black, or a colour hidden under the transparency, is nothing CFLD ever saw.
 STUDIO_WALL = (226, 227, 231)
@@ -13,8 +15,6 @@ LARGEST_PIXELS = 100_000_000  # some hundred bytes can say more, and each takes 
 _TURNED_ORIENTATIONS = range(5, 9)  # of EXIF: the picture's sides change places
 
 
-class PhotographError(OSError):
-    """A picture file cannot be used; names it, and says what is wrong with it."""
 
 
 def read_photograph(file: Path) -> np.ndarray:

@@ -11,13 +11,11 @@ from typing import Any, Literal, TypeVar, Union
 
 import yaml
 
-from .messages import short, shortened
+from .errors import SettingsError, short, shortened
 
 Settings = TypeVar("Settings")
 
 
-class SettingsError(ValueError):
-    """A configuration cannot be used; names the key, the value it got and what may stand there."""
 
 
 def read_settings(file: Path, kind: type[Settings], changes: Sequence[str] = ()) -> Settings:

@@ -13,7 +13,8 @@ from pathlib import Path
 from PIL import Image
 
 from cfld_modules.command_line import main
-from cfld_modules.evaluation.demo import HEIGHT, SHEET_SCALE
+from cfld_modules.demo_model import HEIGHT
+from cfld_modules.evaluation.demo import SHEET_SCALE
 from cfld_modules.evaluation.sheet import GAP as SHEET_GAP
 from cfld_modules.evaluation.sheet import TITLE_HEIGHT
 

@@ -5,7 +5,7 @@ import os
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
-from ..cfld_modules.evaluation.demo import LORA_FILE
+from ..cfld_modules.demo_model import LORA_FILE
 from .appearance_files import FOLDER as APPEARANCES_FOLDER
 from .appearance_files import CFLDLoadAppearance, CFLDSaveAppearance
 from .blend_appearance import CFLDBlendAppearance

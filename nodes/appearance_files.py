@@ -13,9 +13,8 @@ import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.appearance_file import load_appearance, save_appearance
-from ..cfld_modules.checkpoints.whole_files import numbered_file
-from ..cfld_modules.messages import short, shortened
-from ..cfld_modules.networks.config import CheckpointError
+from ..cfld_modules.checkpoints.atomic_files import numbered_file
+from ..cfld_modules.errors import CheckpointError, short, shortened
 from ..cfld_modules.networks.model import Appearance
 from .host.conditioning import prompt_conditioning
 from .host.networks import networks_of

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from comfy_api.latest import io
 
-from ..cfld_modules.messages import shortened
+from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.choosing import RULES, choose_person
-from ..cfld_modules.poses.keypoints import Pose, PoseError, write_pose_keypoints
+from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.metres import KEY, with_metres
 from ..cfld_modules.poses.reading import read_people
 from .types import CATEGORY, PoseType, check_choice

@@ -10,8 +10,7 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import convert_checkpoint
-from ..cfld_modules.messages import short, shortened
-from ..cfld_modules.networks.config import CheckpointError
+from ..cfld_modules.errors import CheckpointError, short, shortened
 from .loader import DTYPES, checkpoint_choices, checkpoint_dates, checkpoint_path
 from .types import CATEGORY, check_choice
 

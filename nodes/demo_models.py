@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
-from ..cfld_modules.evaluation.demo import BASE_FOLDER, CFLD_FILE
+from ..cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE
 from ..cfld_modules.mannequins.photograph import held_out_photograph
 from ..cfld_modules.pipeline.base_model import load_base_model
 from ..cfld_modules.poses.keypoints import write_pose_keypoints

@@ -13,11 +13,10 @@ import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE, get_blazepose, load_blazepose
-from ..cfld_modules.messages import shortened
-from ..cfld_modules.networks.config import CheckpointError
-from ..cfld_modules.photographs import PhotographError, decode_photograph
+from ..cfld_modules.errors import CheckpointError, DetectionError, PhotographError, shortened
+from ..cfld_modules.photographs import decode_photograph
 from ..cfld_modules.poses.detection import blazepose, openpose
-from ..cfld_modules.poses.detection.people import DetectedPerson, DetectionError, people_frame, people_mask
+from ..cfld_modules.poses.detection.people import DetectedPerson, people_frame, people_mask
 from .host.networks import in_host_care, on_device
 from .pictures import picture_array, read_pictures
 from .types import CATEGORY, PoseType, check_choice

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as functional
 from comfy_api.latest import io
 
+from ..cfld_modules.errors import PoseError
 from ..cfld_modules.networks.model import Appearance
-from ..cfld_modules.pipeline.pictures import prepare_picture
-from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box
-from ..cfld_modules.poses.keypoints import Pose, PoseError
+from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, prepare_picture
+from ..cfld_modules.poses.keypoints import Pose
 from .host.conditioning import prompt_conditioning
 from .host.networks import on_device
 from .pictures import on_studio_wall, picture_array, read_masks, read_pictures

@@ -7,9 +7,9 @@ points.
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.messages import shortened
+from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.framing import Box
-from ..cfld_modules.poses.keypoints import PoseError, write_pose_keypoints
+from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.placing import mask_box, place_people
 from .pictures import read_masks, read_pictures
 from .types import CATEGORY, PoseType, read_poses

@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.guidance import GUIDANCE_TYPES, SCALES_OF
-from .host.guidance import LEARNT, CFLDGuider
+from .host.guidance import UNCONDITIONAL_PROMPT, CFLDGuider
 from .types import CATEGORY, check_finite
 
 NODE = "CFLD Guider"
@@ -72,7 +72,7 @@ class CFLDGuiderNode(io.ComfyNode):
             NODE, guidance_start_percent=guidance_start_percent, guidance_end_percent=guidance_end_percent,
             **{f"mode.{scale}_scale": value for scale, value in scales.items()},
         )
-        if model.get_attachment(LEARNT) is None:
+        if model.get_attachment(UNCONDITIONAL_PROMPT) is None:
             raise ValueError(f"{NODE}: input 'model' has no HGA Apply; connect the output of HGA Apply")
         guider = CFLDGuider(model, guidance_type, scales, (guidance_start_percent, guidance_end_percent))
         guider.set_conds(positive, negative)

@@ -4,7 +4,7 @@ import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.networks.model import Appearance
-from .host.appearance import apply_hga, without_appearance
+from .host.appearance import apply_hga, tracked_clone
 from .pictures import read_masks
 from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input, check_finite, percent_inputs
 
@@ -61,7 +61,7 @@ class CFLDApplyHGA(io.ComfyNode):
                 f"{NODE}: input 'mask' has {len(mask)} masks for {people} source people; give one, or as many"
             )
         if strength == 0 or start_percent >= end_percent or (mask is not None and not mask.any()):
-            return io.NodeOutput(without_appearance(model, cfld))
+            return io.NodeOutput(tracked_clone(model, cfld))
         return io.NodeOutput(
             apply_hga(model, cfld, appearance, strength, pose_guidance, (start_percent, end_percent), mask)
         )

@@ -8,8 +8,7 @@ import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, cast, load_checkpoint
-from ..cfld_modules.messages import short, shortened
-from ..cfld_modules.networks.config import CheckpointError
+from ..cfld_modules.errors import CheckpointError, short, shortened
 from .host.networks import host_networks
 from .types import CATEGORY, CFLDType, LoadedCFLD, check_choice
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io, ui
 
-from ..cfld_modules.checkpoints.whole_files import numbered_file, written_whole
-from ..cfld_modules.messages import short, shortened
-from ..cfld_modules.poses.keypoints import PoseError, write_pose_keypoints
+from ..cfld_modules.checkpoints.atomic_files import numbered_file, written_whole
+from ..cfld_modules.errors import PoseError, short, shortened
+from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.metres import with_metres, written_metres
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from ..cfld_modules.poses.reading import parse, read_people, read_pose_keypoints

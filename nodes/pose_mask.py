@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.messages import shortened
+from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.framing import FITS, Fit, frame_pose
 from ..cfld_modules.poses.garment_regions import REGIONS, Region, region_mask
-from ..cfld_modules.poses.keypoints import PoseError
 from .pictures import check_memory
 from .types import CATEGORY, PoseType, check_choice, fit_input, read_poses
 

@@ -6,7 +6,7 @@ import torch
 from comfy_api.latest import io
 
 from .host.conditioning import APPEARANCE_ROW
-from .host.guidance import LEARNT
+from .host.guidance import UNCONDITIONAL_PROMPT
 from .host.scene import SceneGuider
 from .types import CATEGORY, check_finite
 
@@ -75,7 +75,7 @@ class CFLDSceneGuiderNode(io.ComfyNode):
                 f"{NODE}: input 'fusion_start_percent' is {fusion_start_percent:g}, after 'fusion_end_percent', "
                 f"{fusion_end_percent:g}; make it that or less"
             )
-        if model.get_attachment(LEARNT) is None:
+        if model.get_attachment(UNCONDITIONAL_PROMPT) is None:
             raise ValueError(f"{NODE}: input 'model' has no HGA Apply; connect the output of HGA Apply")
         if not _is_cfld(positive):
             raise ValueError(
@@ -109,7 +109,7 @@ def _check_scene(model: Any, scene_model: Any, conditionings: dict[str, list]) -
         )
     context = scene_model.model.model_config.unet_config["context_dim"]
     for name, conditioning in conditionings.items():
-        if _is_cfld(conditioning) and scene_model.get_attachment(LEARNT) is None:
+        if _is_cfld(conditioning) and scene_model.get_attachment(UNCONDITIONAL_PROMPT) is None:
             raise ValueError(
                 f"{NODE}: input '{name}' is CFLD's, but 'scene_model' has no HGA Apply to read it with; connect the "
                 "text of the scene from CLIP Text Encode"

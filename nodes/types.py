@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.messages import short, shortened
+from ..cfld_modules.errors import PoseError, short, shortened
 from ..cfld_modules.networks.config import CFLDConfig
 from ..cfld_modules.poses.framing import FITS
-from ..cfld_modules.poses.keypoints import Pose, PoseError
+from ..cfld_modules.poses.keypoints import Pose
 from ..cfld_modules.poses.metres import read_metres
 from ..cfld_modules.poses.reading import read_pose_keypoints
 

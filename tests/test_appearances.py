@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from cfld_modules.checkpoints.appearance_file import checkpoint_identity, load_appearance, save_appearance
 from cfld_modules.checkpoints.cfld_checkpoint import Checkpoint, build_networks
+from cfld_modules.errors import CheckpointError
 from cfld_modules.networks.appearance_blend import blend_appearances
-from cfld_modules.networks.config import CheckpointError, read_config
+from cfld_modules.networks.config import read_config
 from cfld_modules.networks.model import Appearance
 from tests import golden
 

@@ -26,7 +26,7 @@ from cfld_modules.data.people import people_of_pairs
 from cfld_modules.data.reid import DUKE, MARKET, layout_for, person_numbers
 from cfld_modules.evaluation import augment as augmentation
 from cfld_modules.evaluation.augment import AugmentError, AugmentSettings, augment, draw_transfers
-from cfld_modules.evaluation.same_person import EmbedderError, clothes_confidence, load_embedder
+from cfld_modules.evaluation.identity_filter import EmbedderError, clothes_confidence, load_embedder
 from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.poses.distance import pose_distance
 from cfld_modules.poses.keypoints import Pose, mirror, write_pose_keypoints

@@ -9,9 +9,10 @@ from diffusers import AutoencoderTiny
 from safetensors.torch import load_file
 
 from cfld_modules.data.mannequins import MannequinData
+from cfld_modules.errors import SettingsError
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.pipeline.taesd import taesd_state
-from cfld_modules.settings import SettingsError, parse_settings
+from cfld_modules.settings import parse_settings
 from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSamples, carry_colours, train_autoencoder
 from cfld_modules.training.denoised_latents import DenoisedSamples, denoise_targets
 from cfld_modules.training.latents import square_picture

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import save_file
 
-from cfld_modules.networks.config import CheckpointError
+from cfld_modules.errors import CheckpointError
 from cfld_modules.pipeline.base_model import load_base_model
 from cfld_modules.pipeline.unet_patch import patch_unet
 from tests import golden

@@ -28,10 +28,10 @@ from cfld_modules.checkpoints.cfld_checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from cfld_modules.errors import CheckpointError
 from cfld_modules.networks.config import (
     AppearanceConfig,
     CFLDConfig,
-    CheckpointError,
     DecoderConfig,
     PoseAdapterConfig,
     SourceEncoderConfig,

@@ -11,7 +11,7 @@ from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.folder import FolderData
 from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.data.market1501 import MarketData
-from cfld_modules.data.pairs import DataError
+from cfld_modules.errors import DataError
 from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.mannequins.photograph import parse_mannequin_name
 from cfld_modules.poses.keypoints import Pose, write_pose_keypoints

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from cfld_modules.command_line import main
-from cfld_modules.evaluation.demo import BASE_FOLDER, CFLD_FILE, FOLDER, HEIGHT, LORA_FILE, WIDTH, load_demo_pipeline
+from cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE, FOLDER, HEIGHT, LORA_FILE, WIDTH
+from cfld_modules.evaluation.demo import load_demo_pipeline
 from cfld_modules.evaluation.generate import generate_pictures, truth_picture
 from cfld_modules.evaluation.metrics import ssim
 from cfld_modules.evaluation.models import load_pipeline

@@ -11,7 +11,7 @@ import torch
 from cfld_modules.checkpoints import blazepose_file
 from cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE, NETWORKS, load_blazepose
 from cfld_modules.command_line import main
-from cfld_modules.networks.config import CheckpointError
+from cfld_modules.errors import CheckpointError
 from cfld_modules.poses.detection import blazepose
 from cfld_modules.poses.detection.blazepose import BlazePose, Candidate, anchors, detect_people, keep_surest
 from cfld_modules.poses.detection.people import people_frame, people_mask

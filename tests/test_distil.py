@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.data import default_collate
 
+from cfld_modules.errors import CheckpointError
 from cfld_modules.evaluation.models import load_pipeline
-from cfld_modules.networks.config import CheckpointError
 from cfld_modules.pipeline.lora import fuse_lora
 from cfld_modules.settings import parse_settings, plain_settings
 from cfld_modules.training import distiller

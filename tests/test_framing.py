@@ -5,6 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from cfld_modules.errors import PoseError
 from cfld_modules.poses.framing import (
     FITS,
     FRAME_ASPECT,
@@ -15,7 +16,7 @@ from cfld_modules.poses.framing import (
     frame_pose,
     person_box,
 )
-from cfld_modules.poses.keypoints import Pose, PoseError
+from cfld_modules.poses.keypoints import Pose
 
 sizes = st.integers(1, 2000)
 small_sizes = st.integers(1, 60)

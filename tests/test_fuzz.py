@@ -8,7 +8,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 
 from cfld_modules.command_line import main
-from cfld_modules.data.pairs import DataError
+from cfld_modules.errors import DataError
 from tests.fuzz.data_sets import ANNOTATIONS, FASHION, PAIRS
 from tests.fuzz.meter import measured
 from tests.fuzz.settings import CONFIGS

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from cfld_modules.errors import PoseError
 from cfld_modules.mannequins.photograph import MannequinPhotograph
 from cfld_modules.mannequins.scores import intersection_over_union
 from cfld_modules.poses.garment_regions import REGIONS, region_mask
-from cfld_modules.poses.keypoints import Pose, PoseError
+from cfld_modules.poses.keypoints import Pose
 
 WIDTH, HEIGHT = 176, 256
 FRONT = [MannequinPhotograph(number, number, "front").draw() for number in range(40)]

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, save_checkpoint
-from cfld_modules.networks.config import CheckpointError
+from cfld_modules.errors import CheckpointError, SettingsError
 from cfld_modules.pipeline.base_model import load_base_model
-from cfld_modules.settings import SettingsError, parse_settings
+from cfld_modules.settings import parse_settings
 from cfld_modules.training.initial_weights import build_models, load_backbone
 from cfld_modules.training.train import TrainSettings
 from tests.micro_run import MICRO_CFLD, configuration, parsed

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cfld_modules.poses.keypoints import PoseError
+from cfld_modules.errors import PoseError
 from cfld_modules.poses.reading import parse_pose_json, read_pose_keypoints
 
 CASES = json.loads((Path(__file__).parent / "data" / "keypoint_cases.json").read_text())["cases"]

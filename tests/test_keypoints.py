@@ -10,8 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from cfld_modules.errors import PoseError
 from cfld_modules.poses.dialects import MOST_FRAMES, MOST_PEOPLE
-from cfld_modules.poses.keypoints import JOINT_NAMES, LIMBS, MIRROR, Pose, PoseError, mirror, write_pose_keypoints
+from cfld_modules.poses.keypoints import JOINT_NAMES, LIMBS, MIRROR, Pose, mirror, write_pose_keypoints
 from cfld_modules.poses.reading import parse_pose_json, read_pose_keypoints
 
 # The 25 points of BODY_25 by name, as OpenPose's documentation lists them; written out so that the reader's own table

@@ -25,10 +25,10 @@ from cfld_modules.networks.prd import DecoderBlock, PerceptionRefinedDecoder
 from cfld_modules.pipeline import unet_patch
 from cfld_modules.pipeline.base_model import sd15_unet_config
 from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline, inversion_timesteps
-from cfld_modules.pipeline.pictures import finish_pictures, prepare_picture
+from cfld_modules.pipeline.pictures import finish_pictures
 from cfld_modules.pipeline.schedulers import published_scheduler
 from cfld_modules.pipeline.unet_patch import AppearanceProcessor, patch_unet
-from cfld_modules.poses.framing import FITS, fit_box
+from cfld_modules.poses.framing import FITS, fit_box, prepare_picture
 from cfld_modules.poses.pose_maps import draw_pose, pose_maps
 from cfld_modules.poses.reading import read_pose_keypoints
 from tests.golden import (

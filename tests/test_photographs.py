@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cfld_modules.messages import LONGEST_MESSAGE, shortened
-from cfld_modules.photographs import (
-    STUDIO_WALL,
-    PhotographError,
-    check_photograph,
-    decode_photograph,
-    read_photograph,
-    rgb_pixels,
-)
+from cfld_modules.errors import LONGEST_MESSAGE, PhotographError, shortened
+from cfld_modules.photographs import STUDIO_WALL, check_photograph, decode_photograph, read_photograph, rgb_pixels
 from tests.fuzz.meter import measured
 
 ORIENTATION = 0x0112

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cfld_modules.errors import PoseError
 from cfld_modules.poses.framing import FRAME_ASPECT, FRAME_HEIGHT, FRAME_WIDTH, Box, cut_pose, person_box
 from cfld_modules.poses.garment_regions import region_mask
-from cfld_modules.poses.keypoints import Pose, PoseError
-from cfld_modules.poses.placing import LEAST_HEIGHT, LEAST_WIDTH, ROOM, figure_box, mask_box, place_people
+from cfld_modules.poses.keypoints import Pose
+from cfld_modules.poses.placing import LEAST_HEIGHT, LEAST_WIDTH, MARGIN, figure_box, mask_box, place_people
 from cfld_modules.poses.reading import read_pose_keypoints
 
 POSES = Path(__file__).parent.parent / "web" / "poses"
@@ -49,9 +50,9 @@ def test_the_figure_fills_the_box_and_stands_on_its_lower_edge(box: Box, name: s
     (pose,), frame = place_people([bundled(name)], box, WIDTH, HEIGHT)
     left, top, right, bottom = figure_box(on_picture(pose, frame))
     error = 0.03 * max(box.width, box.height) + 2  # the figure is drawn on a grid
-    assert bottom == pytest.approx(box.bottom - ROOM * box.height, abs=error)
+    assert bottom == pytest.approx(box.bottom - MARGIN * box.height, abs=error)
     assert (left + right) / 2 == pytest.approx((box.left + box.right) / 2, abs=error)
-    room = 2 * ROOM * box.height
+    room = 2 * MARGIN * box.height
     filled = max((right - left) / (box.width - room), (bottom - top) / (box.height - room))
     assert filled == pytest.approx(1, abs=0.06 + 2 / box.width)
     assert left > box.left - error and right < box.right + error and top > box.top - error

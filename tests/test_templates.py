@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cfld_modules.evaluation.demo import LORA_FILE
+from cfld_modules.demo_model import LORA_FILE
 
 WORKFLOWS = sorted((Path(__file__).parents[1] / "workflows").glob("*.json"), key=lambda file: file.stem.lower())
 TITLES = [file.stem for file in WORKFLOWS]

@@ -7,7 +7,7 @@ import tflite
 import torch
 
 from cfld_modules.checkpoints.tflite_file import read_tflite
-from cfld_modules.networks.config import CheckpointError
+from cfld_modules.errors import CheckpointError
 from cfld_modules.poses.detection.graph import Graph, GraphLayout, Operation
 
 RANDOM = np.random.default_rng(0)

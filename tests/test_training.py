@@ -19,18 +19,19 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import default_collate
 
+from cfld_modules.checkpoints.atomic_files import replace_folder
 from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, load_checkpoint
-from cfld_modules.checkpoints.whole_files import replace_folder
 from cfld_modules.command_line import main
 from cfld_modules.data.mannequins import MannequinData
+from cfld_modules.errors import CheckpointError, SettingsError
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.guidance import ROWS
-from cfld_modules.networks.config import CFLDConfig, CheckpointError
+from cfld_modules.networks.config import CFLDConfig
 from cfld_modules.pipeline.base_model import sd15_unet_config
 from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
 from cfld_modules.pipeline.schedulers import published_scheduler
 from cfld_modules.poses.pose_maps import pose_maps
-from cfld_modules.settings import SettingsError, parse_settings, plain_settings, read_settings
+from cfld_modules.settings import parse_settings, plain_settings, read_settings
 from cfld_modules.training import run_checkpoints
 from cfld_modules.training.autoencoder import AutoencoderSettings
 from cfld_modules.training.denoiser import Denoiser

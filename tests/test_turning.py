@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cfld_modules.errors import PoseError
 from cfld_modules.mannequins.benchmark import draw_mannequin, sample_identity, sample_pose
 from cfld_modules.mannequins.body import key_points
 from cfld_modules.mannequins.skeleton import articulate
-from cfld_modules.poses.keypoints import MIRROR, Pose, PoseError, mirror, write_pose_keypoints
+from cfld_modules.poses.keypoints import MIRROR, Pose, mirror, write_pose_keypoints
 from cfld_modules.poses.lifting import SpatialPose, lift
 from cfld_modules.poses.metres import read_metres
 from cfld_modules.poses.reading import read_pose_keypoints

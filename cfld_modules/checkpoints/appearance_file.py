@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from ..networks.config import APPEARANCE_BLOCKS, CFLDConfig, CheckpointError
+from ..errors import CheckpointError
+from ..networks.config import APPEARANCE_BLOCKS, CFLDConfig
 from ..networks.model import CFLD, Appearance
 from .tensor_files import write_tensors
 
 FORMAT, FORMAT_VERSION = "cfld_appearance", "1"
 THUMBNAILS, THUMBNAIL_SIDE = "ssmd_cover_images", 256  # the name under which hosts look for a model's pictures
-PROMPT, LEARNT = "prompt", "learnable_vector"
+PROMPT, UNCONDITIONAL_PROMPT = "prompt", "learnable_vector"
 
 
 def checkpoint_identity(networks: CFLD) -> str:
@@ -38,7 +39,7 @@ def save_appearance(file: Path, networks: CFLD, appearance: Appearance, pictures
     Raises:
         ValueError: when a number does not fit fp16.
     """
-    tensors = {PROMPT: appearance.prompt, LEARNT: networks.learnable_vector.detach()}
+    tensors = {PROMPT: appearance.prompt, UNCONDITIONAL_PROMPT: networks.learnable_vector.detach()}
     tensors |= {_residual(block): tokens for block, tokens in appearance.residuals.items()}
     tensors = {name: tensor.to("cpu", torch.float16).contiguous() for name, tensor in tensors.items()}
     for name, tensor in tensors.items():
@@ -69,7 +70,7 @@ def load_appearance(file: Path, networks: CFLD) -> tuple[Appearance, torch.Tenso
     except CheckpointError as error:
         raise CheckpointError(f"'{file.name}' cannot be used: {error}") from error
     residuals = {block: tensors[_residual(block)] for block in _residual_shapes(networks.config)}
-    return Appearance(tensors[PROMPT], residuals), tensors[LEARNT]
+    return Appearance(tensors[PROMPT], residuals), tensors[UNCONDITIONAL_PROMPT]
 
 
 def _residual(block: int) -> str:
@@ -98,7 +99,7 @@ def _check(stored: safe_open, networks: CFLD) -> None:
     context = (config.context_tokens, config.decoder.width)
     found = {name: stored.get_slice(name) for name in stored.keys()}
     people = next(iter(found[PROMPT].get_shape()), 1) if PROMPT in found else 1
-    expected = {PROMPT: [people, *context], LEARNT: [1, *context]}
+    expected = {PROMPT: [people, *context], UNCONDITIONAL_PROMPT: [1, *context]}
     expected |= {_residual(block): [people, *shape] for block, shape in _residual_shapes(config).items()}
     for name, shape in expected.items():
         if name not in found or found[name].get_shape() != shape or found[name].get_dtype() != "F16" or not people:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from ..networks.config import CheckpointError
+from ..errors import CheckpointError
 from ..poses.detection.blazepose import BlazePose, check_layouts
 from ..poses.detection.graph import Graph, GraphLayout
 from .tensor_files import read_metadata, read_tensors, write_tensors

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from ..networks.config import APPEARANCE_BLOCKS, CFLDConfig, CheckpointError, read_config
+from ..errors import CheckpointError
+from ..networks.config import APPEARANCE_BLOCKS, CFLDConfig, read_config
 from ..networks.model import CFLD
 from ..networks.swin import BUFFERS
 from .tensor_files import PICKLED, in_parts, read_tensors, write_tensors

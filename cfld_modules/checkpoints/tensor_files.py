@@ -20,8 +20,8 @@ from typing import IO
 import torch
 from safetensors import safe_open
 
-from ..networks.config import CheckpointError
-from .whole_files import written_whole
+from ..errors import CheckpointError
+from .atomic_files import written_whole
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 

@@ -10,7 +10,7 @@ import numpy as np
 import tflite
 import torch
 
-from ..networks.config import CheckpointError
+from ..errors import CheckpointError
 from ..poses.detection.graph import GraphLayout, Operation
 
 _DTYPES = {tflite.TensorType.FLOAT32: "<f4", tflite.TensorType.FLOAT16: "<f2", tflite.TensorType.INT32: "<i4"}

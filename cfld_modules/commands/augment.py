@@ -61,13 +61,12 @@ def run(arguments: argparse.Namespace) -> None:
         from accelerate import PartialState
 
         from ..evaluation.augment import AugmentError, AugmentSettings, augment
+        from ..evaluation.identity_filter import Confidence, EmbedderError, clothes_confidence, load_embedder
         from ..evaluation.models import load_pipeline
-        from ..evaluation.same_person import Confidence, EmbedderError, clothes_confidence, load_embedder
     from ..data.folder import FolderData
-    from ..data.pairs import DataError
     from ..data.people import people_of_pairs
     from ..data.pose_files import read_pose_files
-    from ..networks.config import CheckpointError
+    from ..errors import CheckpointError, DataError
 
     show_log()
     data = given_data(arguments)

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from ..checkpoints.cfld_checkpoint import convert_checkpoint
-    from ..networks.config import CheckpointError
+    from ..errors import CheckpointError
 
     with option("AUTHORS_FOLDER", CheckpointError), option("OUT", OSError, SafetensorError):
         convert_checkpoint(

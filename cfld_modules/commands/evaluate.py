@@ -56,8 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         from ..evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
         from ..evaluation.models import load_pipeline
-    from ..data.pairs import DataError
-    from ..networks.config import CheckpointError
+    from ..errors import CheckpointError, DataError
 
     show_log()
     data = given_data(arguments)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..poses.keypoints import Pose, PoseError
+from ..errors import PoseError
+from ..poses.keypoints import Pose
 from ..poses.metres import read_metres
 from ..poses.reading import parse_pose_json
 from . import CommandError, option

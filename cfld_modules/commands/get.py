@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise CommandError(f"--models: '{models}' is no folder; give the folder 'models' of ComfyUI")
 
     from ..checkpoints.blazepose_file import BLAZEPOSE_FILE, get_blazepose
-    from ..networks.config import CheckpointError
+    from ..errors import CheckpointError
 
     folder = models / DETECTORS_FOLDER
     was_there = (folder / BLAZEPOSE_FILE).exists()

@@ -37,9 +37,8 @@ def run_training(
     Raises:
         CommandError: names the file, for settings, data or checkpoints that cannot be used and a loss that diverges.
     """
-    from ..data.pairs import DataError
-    from ..networks.config import CheckpointError
-    from ..settings import SettingsError, read_settings
+    from ..errors import CheckpointError, DataError, SettingsError
+    from ..settings import read_settings
     from ..training.loop import DivergedError
 
     show_log()

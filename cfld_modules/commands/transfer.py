@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ..photographs import PhotographError, read_photograph
+from ..errors import PhotographError, PoseError
+from ..photographs import read_photograph
 from ..poses.framing import FITS
-from ..poses.keypoints import Pose, PoseError
+from ..poses.keypoints import Pose
 from ..poses.reading import parse_pose_json
 from . import DTYPES, CommandError, option, torch_dtype
 from .sampling import add_lora_argument, add_sampling_arguments, given_scales, size_of_text
@@ -73,7 +74,7 @@ def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
     import torch
 
     from ..checkpoints.cfld_checkpoint import build_networks, load_checkpoint
-    from ..networks.config import CheckpointError
+    from ..errors import CheckpointError
     from ..pipeline.base_model import load_base_model
     from ..pipeline.cfld_pipeline import CFLDPipeline
     from ..pipeline.lora import fuse_lora

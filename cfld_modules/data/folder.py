@@ -15,9 +15,10 @@ from itertools import groupby, permutations
 from pathlib import Path
 from typing import Literal
 
+from ..errors import DataError
 from ..poses.framing import ASPECT_TOLERANCE, Fit
 from ..poses.reading import parse_pose_json
-from .pairs import BadRows, DataError, Pairs, PhotographFile, Split, photograph_sizes, usable_row
+from .pairs import BadRows, Pairs, PhotographFile, Split, photograph_sizes, usable_row
 from .people import Person
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")

@@ -13,10 +13,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from ..messages import LONGEST_VALUE, short, shortened
-from ..photographs import PhotographError, check_photograph, read_photograph
+from ..errors import LONGEST_VALUE, DataError, PhotographError, PoseError, short, shortened
+from ..photographs import check_photograph, read_photograph
 from ..poses.framing import Fit
-from ..poses.keypoints import Pose, PoseError
+from ..poses.keypoints import Pose
 from ..poses.reading import read_pose_keypoints
 
 Split = Literal["train", "test"]
@@ -25,8 +25,6 @@ BadRows = Literal["skip", "error"]
 logger = logging.getLogger("cfld")
 
 
-class DataError(ValueError):
-    """A data set cannot be read; names the file, the line, what was found there and what to do."""
 
 
 class Photograph(Protocol):

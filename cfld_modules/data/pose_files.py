@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..poses.keypoints import Pose, PoseError
+from ..errors import DataError, PoseError
+from ..poses.keypoints import Pose
 from ..poses.reading import parse_pose_json
-from .pairs import DataError
 
 
 class NamedPose(Protocol):

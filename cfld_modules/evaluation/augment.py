@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from PIL import Image
 from tqdm import tqdm
 
-from ..checkpoints.whole_files import written_whole
+from ..checkpoints.atomic_files import written_whole
 from ..data.pairs import Photograph
 from ..data.people import Person
 from ..data.pose_files import NamedPose
@@ -27,7 +27,7 @@ from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.distance import pose_distance
 from ..poses.framing import Fit, frame_pose
 from .generate import generate_pictures, truth_picture
-from .same_person import Confidence
+from .identity_filter import Confidence
 
 POSES_LOOKED_AT = 1000  # a person
 MANIFEST_COLUMNS = ("file", "person", "source", "pose", "seed", "attempt", "confidence")

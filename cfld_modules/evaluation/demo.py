@@ -5,16 +5,12 @@ docs/training.md says which of `configs/demo*.yaml` made it, in which order, and
 
 from pathlib import Path
 
+from ..demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH
 from ..mannequins.photograph import held_out_photograph
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from .generate import generate_pictures, transfer_sheet
 from .models import load_pipeline
 
-FOLDER = Path(__file__).parents[2] / "demo_model"
-CFLD_FILE, BASE_FOLDER = FOLDER / "cfld.safetensors", FOLDER / "base"
-LORA_FILE = FOLDER / "loras" / "cfld_demo_few_steps.safetensors"
-"""With which the demo model needs two steps of one row; made by `configs/demo_distil.yaml`."""
-WIDTH, HEIGHT = 88, 128  # the frame's aspect at the size it was trained
 POSES = 6
 SHEET_SCALE = 2
 

@@ -13,7 +13,8 @@ from ..checkpoints.cfld_checkpoint import (
     load_checkpoint,
 )
 from ..checkpoints.tensor_files import read_metadata, read_tensors
-from ..networks.config import CFLDConfig, CheckpointError, check_sizes
+from ..errors import CheckpointError
+from ..networks.config import CFLDConfig, check_sizes
 from ..pipeline.base_model import load_base_model
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.lora import fuse_lora

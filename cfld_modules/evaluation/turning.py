@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..demo_model import HEIGHT, WIDTH
 from ..mannequins.drawing import Mannequin, draw_mannequin
 from ..mannequins.identity import sample_identity
 from ..mannequins.photograph import MannequinPhotograph, held_out_photograph
@@ -16,7 +17,7 @@ from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.keypoints import Pose
 from ..poses.pose_maps import draw_pose
 from ..poses.turning import turntable
-from .demo import HEIGHT, WIDTH, load_demo_pipeline
+from .demo import load_demo_pipeline
 from .metrics import ssim
 from .sheet import contact_sheet
 

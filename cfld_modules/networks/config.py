@@ -5,24 +5,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from ..errors import CheckpointError
+
 LEVELS = 3
 BRANCHES_PER_LEVEL = 3
 # The appearance encoder's branch k feeds the U-Net's block 11 - k; the same number in LDM's output_blocks.
 APPEARANCE_BLOCKS = tuple(range(11, 2, -1))
 
 
-LONGEST_MESSAGE = 480
 
 
-class CheckpointError(ValueError):
-    """A file is not the CFLD checkpoint it should be; the message says what was found and what to do.
-
-    What a file is called and holds can be of any length: of a long message, the beginning and the end are kept.
-    """
-
-    def __init__(self, message: str) -> None:
-        half = LONGEST_MESSAGE // 2
-        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} ... {message[-half:]}")
 
 
 @dataclass(frozen=True)

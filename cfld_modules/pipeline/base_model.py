@@ -12,7 +12,7 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, con
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 
 from ..checkpoints.tensor_files import read_tensors, write_tensors
-from ..networks.config import CheckpointError
+from ..errors import CheckpointError
 
 UNET_PREFIX, VAE_PREFIX = "model.diffusion_model.", "first_stage_model."
 UNET_CLASSES = {"UNet2DConditionModel": UNet2DConditionModel}

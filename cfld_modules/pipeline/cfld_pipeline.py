@@ -13,11 +13,11 @@ from ..networks.hga import resample_tokens
 from ..networks.model import CFLD, Appearance
 from ..networks.pose_adapter import resample_map
 from ..photographs import rgb_pixels
-from ..poses.framing import Fit, fit_box, frame_pose
+from ..poses.framing import Fit, fit_box, frame_pose, prepare_picture
 from ..poses.keypoints import Pose
 from ..poses.pose_maps import pose_maps
 from .base_model import Vae
-from .pictures import finish_pictures, prepare_picture
+from .pictures import finish_pictures
 from .schedulers import published_scheduler
 
 PAPER_SCALE = 2.0

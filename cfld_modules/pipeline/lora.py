@@ -7,7 +7,7 @@ from diffusers import UNet2DConditionModel
 from torch import nn
 
 from ..checkpoints.tensor_files import read_tensors, write_tensors
-from ..networks.config import CheckpointError
+from ..errors import CheckpointError
 
 # Those of the published latent consistency LoRAs: all layers but the first, the last and the timestep's.
 LAYERS = (

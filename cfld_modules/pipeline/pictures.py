@@ -1,18 +1,8 @@
-"""Picture preparation for the networks and the final resize (docs/method.md, section 7)."""
+"""The final resize (docs/method.md, section 7)."""
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from PIL import Image
-
-from ..poses.framing import Box, cut_picture
-
-
-def prepare_picture(picture: np.ndarray, box: Box, size: int) -> torch.Tensor:
-    """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> (3, size, size) in [-1, 1]."""
-    squashed = Image.fromarray(cut_picture(picture, box)).resize((size, size), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(squashed)).permute(2, 0, 1)
-    return (pixels.float() / 255.0 - 0.5) / 0.5
 
 
 def finish_pictures(decoded: torch.Tensor, width: int, height: int) -> np.ndarray:

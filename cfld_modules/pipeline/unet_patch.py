@@ -7,8 +7,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 
+from ..errors import CheckpointError
 from ..networks.attention import scaled_dot_product_attention
-from ..networks.config import CheckpointError
 
 
 class AppearanceProcessor:

@@ -80,15 +80,15 @@ def layout_of(points: np.ndarray) -> Layout | None:
     return layouts[best] if is_clear and misfits[best] < BELIEVABLE else None
 
 
-def in_order(points: np.ndarray, layout: Layout) -> np.ndarray:
+def to_coco18(points: np.ndarray, layout: Layout) -> np.ndarray:
     """Points (n, 2) of a layout -> (18, 2) in the order of `JOINT_NAMES`; a neck it lacks is between the shoulders."""
     rows = _by_name(points, layout)
     return np.array([rows[name] for name in JOINT_NAMES])
 
 
-def in_any_order(points: np.ndarray) -> np.ndarray | None:
+def to_coco18_if_unambiguous(points: np.ndarray) -> np.ndarray | None:
     """The same where it makes no difference which of several orders it is; None where it does."""
-    reading, *others = (in_order(points, layout) for layout in LAYOUTS[len(points)])
+    reading, *others = (to_coco18(points, layout) for layout in LAYOUTS[len(points)])
     return reading if others and all(np.array_equal(reading, other, equal_nan=True) for other in others) else None
 
 

@@ -31,11 +31,10 @@ from numbers import Real
 
 import numpy as np
 
-from ..messages import short
+from ..errors import PoseError, short
 from .body_layouts import COCO_18, LAYOUTS, Layout, layout_of
-from .keypoints import PoseError
 
-SURE_WHERE_EVIDENCE, SURE_WHERE_ALWAYS_PLACED = 0.05, 0.3
+MIN_SCORE_WHERE_MISSING_IS_ZERO, MIN_SCORE_WHERE_ALL_ARE_PLACED = 0.05, 0.3
 
 # A file beyond these is a mistake or an attack, and is refused before anything of it is read.
 MOST_FRAMES, MOST_PEOPLE, DEEPEST = 5_000, 10_000, 6
@@ -246,7 +245,7 @@ def _body(person: object, where: str) -> Body | None:
     missing = np.isnan(rows).any(axis=1) | (scores <= 0)
     if not np.isin(scores[~np.isnan(scores)], (0, 1, 2)).all():
         is_openpose = LAYOUTS[len(rows)][0] is COCO_18 and "foot_keypoints_2d" not in person
-        sure = SURE_WHERE_EVIDENCE if is_openpose else SURE_WHERE_ALWAYS_PLACED
+        sure = MIN_SCORE_WHERE_MISSING_IS_ZERO if is_openpose else MIN_SCORE_WHERE_ALL_ARE_PLACED
         missing |= (scores < sure) | (rows[:, :2] == -1).all(axis=1)
     points = np.where(missing[:, None], np.nan, rows[:, :2])
     return Body(where, points, layout_of(points), person)

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+import torch
+from PIL import Image
 
-from .keypoints import Pose, PoseError
+from ..errors import PoseError
+from .keypoints import Pose
 
 FRAME_WIDTH, FRAME_HEIGHT = 176, 256
 FRAME_ASPECT = FRAME_WIDTH / FRAME_HEIGHT
@@ -102,3 +105,10 @@ def cut_pose(pose: Pose, box: Box) -> Pose:
 def frame_pose(pose: Pose, fit: Fit) -> Pose:
     """A pose cut to the frame's aspect by the rule its picture is cut by."""
     return cut_pose(pose, fit_box(pose.width, pose.height, fit))
+
+
+def prepare_picture(picture: np.ndarray, box: Box, size: int) -> torch.Tensor:
+    """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> (3, size, size) in [-1, 1]."""
+    squashed = Image.fromarray(cut_picture(picture, box)).resize((size, size), Image.Resampling.BICUBIC)
+    pixels = torch.from_numpy(np.array(squashed)).permute(2, 0, 1)
+    return (pixels.float() / 255.0 - 0.5) / 0.5

@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
+from ..errors import PoseError
 from .framing import FRAME_HEIGHT, FRAME_WIDTH
-from .keypoints import Pose, PoseError
+from .keypoints import Pose
 
 Region = Literal["upper body", "lower body", "head", "whole figure"]
 REGIONS: tuple[str, ...] = get_args(Region)

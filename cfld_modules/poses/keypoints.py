@@ -28,8 +28,6 @@ MIRROR = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
 _FACE_NUMBERS, _HAND_NUMBERS = 70 * 3, 21 * 3
 
 
-class PoseError(ValueError):
-    """Key points that cannot be read. Says what was found, where (frame, person, array) and what to do about it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .keypoints import Pose, PoseError
+from ..errors import PoseError
+from .keypoints import Pose
 from .reading import parse, read_pose_keypoints
 
 KEY = "pose_keypoints_3d"

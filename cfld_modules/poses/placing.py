@@ -4,17 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..errors import PoseError
 from .framing import FRAME_ASPECT, FRAME_HEIGHT, FRAME_WIDTH, Box, cut_pose, person_box
 from .garment_regions import region_mask
-from .keypoints import Pose, PoseError
+from .keypoints import Pose
 
 LEAST_HEIGHT, LEAST_WIDTH = 16, 6
 """Pixels of a mask's box; a person in less is a speck, and such a mask a slip of the brush."""
 
-MARKED = 0.5
+MASK_THRESHOLD = 0.5
 """From where on a mask says that the person goes there."""
 
-ROOM = 0.02
+MARGIN = 0.02
 """Of the box's height, left free on each side, so that soft edges of the figure stay in the mask."""
 
 ROUNDING = 2  # pixels, of frames, whose sides are whole
@@ -51,7 +52,7 @@ def mask_box(mask: np.ndarray) -> Box:
     Raises:
         PoseError: for a mask that marks nothing, or next to nothing.
     """
-    rows, columns = (np.flatnonzero((mask >= MARKED).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((mask >= MASK_THRESHOLD).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         size = f"{mask.shape[1]}x{mask.shape[0]}"
         raise PoseError(f"is empty: no pixel of {size} is marked; paint where the person goes")
@@ -71,7 +72,7 @@ def figure_box(pose: Pose) -> tuple[float, float, float, float]:
         PoseError: when fewer than two key points are visible.
     """
     box = person_box(pose)
-    figure = region_mask(cut_pose(pose, box), "whole figure", FRAME_WIDTH, FRAME_HEIGHT) >= MARKED
+    figure = region_mask(cut_pose(pose, box), "whole figure", FRAME_WIDTH, FRAME_HEIGHT) >= MASK_THRESHOLD
     rows, columns = (np.flatnonzero(figure.any(axis=axis)) for axis in (1, 0))
     x, y = box.width / FRAME_WIDTH, box.height / FRAME_HEIGHT
     return (
@@ -83,7 +84,7 @@ def figure_box(pose: Pose) -> tuple[float, float, float, float]:
 def _into_box(figure: tuple[float, float, float, float], box: Box) -> tuple[float, np.ndarray, Box]:
     """Scale and shift that bring a figure into a box, and where it is then."""
     left, top, right, bottom = figure
-    room = ROOM * box.height
+    room = MARGIN * box.height
     scale = min(max(box.width - 2 * room, 1) / (right - left), (box.height - 2 * room) / (bottom - top))
     foot = np.array([(box.left + box.right) / 2, box.bottom - room])
     shift = foot - scale * np.array([(left + right) / 2, bottom])

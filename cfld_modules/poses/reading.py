@@ -20,10 +20,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ..messages import short
-from .body_layouts import Layout, in_any_order, in_order
+from ..errors import PoseError, short
+from .body_layouts import Layout, to_coco18, to_coco18_if_unambiguous
 from .dialects import EXPECTED, MOST_FRAMES, Body, Frame, check_number, read_frames
-from .keypoints import Pose, PoseError, box_area
+from .keypoints import Pose, box_area
 
 CHOSEN_KEY = "chosen"
 """Of a person in a frame of several: this one is CFLD's."""
@@ -102,7 +102,7 @@ def _layouts_of(bodies: Iterable[Body]) -> dict[int, Layout]:
 def _pose(body: Body, canvas: tuple[int, int], layouts: Mapping[int, Layout]) -> Pose:
     count = len(body.points)
     layout = body.layout or layouts.get(count)
-    points = in_order(body.points, layout) if layout else in_any_order(body.points)
+    points = to_coco18(body.points, layout) if layout else to_coco18_if_unambiguous(body.points)
     if points is None:
         raise PoseError(
             f"Key points, {body.where}: the order of these {count} points is not clear; in none that tools use "

@@ -3,8 +3,8 @@
 All lengths of a `Pose` are lengths in the picture. Arms, legs and torso take the reference's as they are: a limb of
 the pose that points at the viewer is as long as the reference's, too. Widths cannot: shoulders and hips look narrow
 from the side whoever's they are, and a profile would get the shoulders of a front view. Hence a width is the
-reference's only while it stays within `BUILD` of what the overall scale says; the rest of the difference is the view,
-and the pose's.
+reference's only while it stays within `MAX_BUILD_RATIO` of what the overall scale says; the rest of the difference is
+the view, and the pose's.
 
 Of two `SpatialPose` the same is done in space: lengths are lengths in space, so that a limb that points at the viewer
 stays short in the picture, and the depth comes along.
@@ -22,7 +22,7 @@ from .lifting import SpatialPose
 AnyPose = TypeVar("AnyPose", Pose, SpatialPose)
 
 ROUNDING = 1e-6  # pixels; a width below this is none
-BUILD = 1.3
+MAX_BUILD_RATIO = 1.3
 """By how much shoulders or hips of two people of one size differ at most; more is a difference of the view."""
 
 _NOSE, _NECK = 0, 1
@@ -105,7 +105,7 @@ def _set_width(points: np.ndarray, chains: tuple, centre: np.ndarray, wanted: np
     first, second = (chain[0] for chain in chains)
     width, wanted_width = _length(points, first, [second]), _length(wanted, first, [second])
     if width > ROUNDING:
-        factor = np.clip(wanted_width / width, 1 / BUILD, BUILD)
+        factor = np.clip(wanted_width / width, 1 / MAX_BUILD_RATIO, MAX_BUILD_RATIO)
         for chain in chains:
             _move(points, chain, (points[chain[0]] - centre) * (factor - 1))
 

@@ -12,7 +12,7 @@ FACE = [0, 14, 15, 16, 17]
 ELBOWS, WRISTS = [3, 6], [4, 7]
 ELBOWS_AND_WRISTS = ELBOWS + WRISTS
 
-AWAY = 0.15
+MIN_DEPTH_OF_TURNED_AWAY = 0.15
 """Of the direction from the head's middle to a point of the face: the share that may point away from the viewer."""
 
 TRUNK_HALF_WIDTH, TRUNK_HALF_DEPTH = 0.33, 0.26
@@ -38,7 +38,7 @@ def hidden_joints(space: np.ndarray) -> np.ndarray:
 
 def _faces_away(space: np.ndarray) -> np.ndarray:
     directions = space[..., FACE, :] - space[..., [16, 17], :].mean(axis=-2, keepdims=True)
-    return directions[..., 2] > AWAY * np.linalg.norm(directions, axis=-1)
+    return directions[..., 2] > MIN_DEPTH_OF_TURNED_AWAY * np.linalg.norm(directions, axis=-1)
 
 
 def _behind_trunk(space: np.ndarray) -> np.ndarray:

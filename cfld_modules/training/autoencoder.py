@@ -15,14 +15,14 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import Dataset
 
+from ..checkpoints.atomic_files import replace_folder
 from ..checkpoints.tensor_files import write_tensors
-from ..checkpoints.whole_files import replace_folder
 from ..data.formats import DataSet
 from ..data.pairs import Pairs
+from ..errors import SettingsError
 from ..evaluation.sheet import contact_sheet
 from ..pipeline.base_model import save_network
 from ..pipeline.taesd import taesd_state
-from ..settings import SettingsError
 from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
 from .latents import square_picture
 from .loop import LoopSettings, TrainingData, build_accelerator, run_training

@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from ..checkpoints.tensor_files import write_tensors
 from ..data.pairs import Pairs, Photograph
+from ..errors import SettingsError
 from ..evaluation.models import load_pipeline
 from ..pipeline.base_model import Vae
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.framing import Fit
-from ..settings import SettingsError
 from .latents import square_picture
 
 BATCH = 20

@@ -11,12 +11,12 @@ from diffusers import AutoencoderTiny, UNet2DConditionModel
 
 from ..checkpoints.cfld_checkpoint import load_checkpoint
 from ..checkpoints.tensor_files import read_tensors
-from ..networks.config import CFLDConfig, CheckpointError, read_config
+from ..errors import CheckpointError, SettingsError
+from ..networks.config import CFLDConfig, read_config
 from ..networks.model import CFLD
 from ..networks.swin import SourceEncoder
 from ..pipeline.base_model import Vae, load_base_model, sd15_unet_config
 from ..pipeline.unet_patch import patch_unet
-from ..settings import SettingsError
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from tqdm import tqdm
 from ..checkpoints.tensor_files import write_tensors
 from ..data.pairs import Pairs, Photograph
 from ..pipeline.base_model import Vae
-from ..pipeline.pictures import prepare_picture
-from ..poses.framing import Fit, fit_box
+from ..poses.framing import Fit, fit_box, prepare_picture
 
 BATCH = 16
 

@@ -22,7 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..networks.config import CheckpointError
+from ..errors import CheckpointError
 from .run_checkpoints import RunCheckpoints, checkpoint_only
 
 WARMUP_START = 0.1

@@ -13,8 +13,8 @@ from accelerate.utils import gather_object
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..checkpoints.whole_files import replace_folder
-from ..networks.config import CheckpointError
+from ..checkpoints.atomic_files import replace_folder
+from ..errors import CheckpointError
 
 TRAINED = "trained.safetensors"
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import yaml
 
-from ..checkpoints.whole_files import written_whole
-from ..settings import SettingsError, plain_settings, read_settings
+from ..checkpoints.atomic_files import written_whole
+from ..errors import SettingsError
+from ..settings import plain_settings, read_settings
 from .loop import FREE_SETTINGS
 
 FREE = {"output", *(f"training.{name}" for name in FREE_SETTINGS)}

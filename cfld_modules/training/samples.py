@@ -8,10 +8,10 @@ import torch
 from torch.utils.data import Dataset
 
 from ..data.pairs import Pairs
+from ..errors import SettingsError
 from ..guidance import ROWS, Row
 from ..poses.framing import frame_pose
 from ..poses.pose_maps import pose_maps
-from ..settings import SettingsError
 from .latents import square_picture
 
 TIMESTEPS = 1000

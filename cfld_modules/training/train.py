@@ -12,8 +12,8 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import default_collate
 
+from ..checkpoints.atomic_files import replace_folder
 from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, save_checkpoint
-from ..checkpoints.whole_files import replace_folder
 from ..data.formats import DataSet
 from ..evaluation.generate import generate_pictures, transfer_sheet
 from ..pipeline.base_model import save_network

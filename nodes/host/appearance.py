@@ -11,11 +11,11 @@ from einops import rearrange
 from ...cfld_modules.networks.hga import token_grid
 from ...cfld_modules.networks.model import Appearance
 from ..types import LoadedCFLD
-from .calls import Call, current_call, note_calls
 from .conditioning import KEY, Percents
-from .guidance import LEARNT, check_before_sampling, guide_with_pose
+from .crops import Crop, cut, cut_mask, pick_rows
+from .guidance import UNCONDITIONAL_PROMPT, check_before_sampling, guide_with_pose
 from .key_values import LayerForward, add_key_values, check_base_model, cross_attention, rebind
-from .places import Place, cut, cut_mask, pick_rows
+from .unet_call import UNetCall, current_call, note_calls
 
 
 def apply_hga(
@@ -24,7 +24,7 @@ def apply_hga(
 ) -> comfy.model_patcher.ModelPatcher:
     """A clone of the model with CFLD's keys and values, the appearance in its queries and guidance by the pose."""
     check_base_model(model, cfld)
-    patched = without_appearance(model, cfld)
+    patched = tracked_clone(model, cfld)
     add_key_values(patched, cfld)
     queries = AppearanceQueries(appearance, strength, percents, mask)
     for block in appearance.residuals:
@@ -37,14 +37,14 @@ def apply_hga(
     return patched
 
 
-def without_appearance(
+def tracked_clone(
     model: comfy.model_patcher.ModelPatcher, cfld: LoadedCFLD
 ) -> comfy.model_patcher.ModelPatcher:
     """A clone that computes what the model does, but knows of its calls: what HGA Apply is when it is to do nothing."""
     patched = model.clone()
     note_calls(patched)
     check_before_sampling(patched)
-    patched.set_attachments(LEARNT, cfld.networks.model.networks.learnable_vector.float())
+    patched.set_attachments(UNCONDITIONAL_PROMPT, cfld.networks.model.networks.learnable_vector.float())
     return patched
 
 
@@ -70,19 +70,19 @@ class AppearanceQueries:
         call = current_call()
         if call is None or not self._acts_at(call):
             return None
-        people, places = self._people(call), call.places
+        people, crops = self._people(call), call.crops
         if call.repeated is not None:
             people = torch.where(call.repeated.cpu() >= 0, people[call.repeated.cpu()], 0)
-            places = [places[row] for row in call.repeated.tolist()]
+            crops = [crops[row] for row in call.repeated.tolist()]
         elif len(query) != len(people):
             return None  # rows of another pack's own
-        return pick_rows(people, places, lambda place: self._prepared(block, query, call, place))
+        return pick_rows(people, crops, lambda crop: self._prepared(block, query, call, crop))
 
-    def _acts_at(self, call: Call) -> bool:
+    def _acts_at(self, call: UNetCall) -> bool:
         start, end = (call.patcher.model.model_sampling.percent_to_sigma(percent) for percent in self.percents)
         return end <= call.sigma <= start
 
-    def _people(self, call: Call) -> torch.Tensor:
+    def _people(self, call: UNetCall) -> torch.Tensor:
         count = len(self.appearance.prompt)
         most = int(call.people.max())
         if count == 1:
@@ -94,16 +94,16 @@ class AppearanceQueries:
             )
         return call.people
 
-    def _prepared(self, block: int, query: torch.Tensor, call: Call, place: Place) -> torch.Tensor:
+    def _prepared(self, block: int, query: torch.Tensor, call: UNetCall, crop: Crop) -> torch.Tensor:
         """(people + 1, L, C) on the layer's grid, strength and mask in it; row 0 is zero."""
-        key = (block, query.shape[1], call.latent_size, place, query.dtype, query.device)
+        key = (block, query.shape[1], call.latent_size, crop, query.dtype, query.device)
         if key not in self.prepared:
             grid = token_grid(query.shape[1], *call.latent_size)
             residuals = self.appearance.residuals[block].float()
             maps = rearrange(residuals, "b (h w) c -> b c h w", h=round(residuals.shape[1] ** 0.5))
-            maps = cut(maps, place.figure, grid) * self.strength
+            maps = cut(maps, crop.figure, grid) * self.strength
             if self.mask is not None:
-                maps = maps * cut_mask(self.mask[:, None].float(), place.picture, grid).to(maps.device)
+                maps = maps * cut_mask(self.mask[:, None].float(), crop.picture, grid).to(maps.device)
             tokens = rearrange(maps, "b c h w -> b (h w) c")
             tokens = torch.cat([torch.zeros_like(tokens[:1]), tokens])
             self.prepared[key] = tokens.to(query.device, query.dtype)

@@ -33,7 +33,7 @@ from .conditioning import (
 from .pose_control import PoseControl
 
 NO_WEIGHT = 1e-9
-LEARNT = f"{KEY}_learnt"  # attachment of a model: CFLD's learnt unconditional prompt, (1, tokens, width)
+UNCONDITIONAL_PROMPT = f"{KEY}_learnt"  # attachment of a model: CFLD's learnt unconditional prompt, (1, tokens, width)
 
 
 def guide_with_pose(patcher: Any, pose_guidance: float) -> None:
@@ -104,7 +104,7 @@ class _Step:
     def __init__(self, guidance: CFGAndTerms, guider: Any, model_options: dict) -> None:
         self.guidance, self.guider, self.model_options = guidance, guider, model_options
         self.calculate = model_options.get("sampler_calc_cond_batch_function", _calculate)
-        learnt = guider.model_patcher.get_attachment(LEARNT)
+        learnt = guider.model_patcher.get_attachment(UNCONDITIONAL_PROMPT)
         self.rows = _Rows(guider.conds["positive"], guider.conds["negative"], learnt)
         self.predictions: dict[str, torch.Tensor] = {}
 

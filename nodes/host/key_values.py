@@ -14,8 +14,8 @@ from comfy.weight_adapter import WeightAdapterBase
 
 from ...cfld_modules.checkpoints.cfld_checkpoint import key_value_name
 from ..types import LoadedCFLD
-from .calls import current_call
 from .conditioning import KEY
+from .unet_call import current_call
 
 BLOCKS = range(3, 12)
 

@@ -7,7 +7,7 @@ import comfy.controlnet
 import torch
 
 from .conditioning import KEY, POSE_ROW, Percents, name_unconditional_rows, pose_control_of
-from .places import PLACE, Place, cut, hint, pick_rows, places
+from .crops import CROP, Crop, cut, hint, pick_rows, row_crops
 
 POSE_LEVELS = {2: 0, 5: 1, 8: 2}  # the U-Net's input blocks to whose output the pose is added, and the map of each
 
@@ -94,15 +94,15 @@ class PoseControl(comfy.controlnet.ControlBase):
             patches = transformer_options.get("patches", {})
             # A tiled sampler asks once a tile, with the same options.
             others = [patch for patch in patches.get("input_block_patch", []) if not isinstance(patch, PoseAddition)]
-            addition = PoseAddition(self, cond[POSE_ROW], places(cond[PLACE]))
+            addition = PoseAddition(self, cond[POSE_ROW], row_crops(cond[CROP]))
             transformer_options["patches"] = patches | {"input_block_patch": [addition, *others]}
         return previous
 
-    def map_of(self, level: int, place: Place, grid: tuple[int, int], like: torch.Tensor) -> torch.Tensor:
+    def map_of(self, level: int, crop: Crop, grid: tuple[int, int], like: torch.Tensor) -> torch.Tensor:
         """(N + 1, channels, rows, columns) of a level on a grid: row 0 is zero, row k + 1 the k-th pose."""
-        key = (level, place.figure, grid, like.dtype, like.device)
+        key = (level, crop.figure, grid, like.dtype, like.device)
         if key not in self.prepared:
-            features = cut(self.features[level].float(), place.figure, grid) * self.strength
+            features = cut(self.features[level].float(), crop.figure, grid) * self.strength
             self.prepared[key] = torch.cat([torch.zeros_like(features[:1]), features]).to(like.device, like.dtype)
         return self.prepared[key]
 
@@ -129,13 +129,13 @@ class PoseControl(comfy.controlnet.ControlBase):
 class PoseAddition:
     """Patch of the input blocks in one U-Net call: what each row's pose adds, on the grid that the block has."""
 
-    def __init__(self, control: PoseControl, rows: torch.Tensor, row_places: list[Place]) -> None:
-        self.control, self.rows, self.places = control, rows, row_places
+    def __init__(self, control: PoseControl, rows: torch.Tensor, crops: list[Crop]) -> None:
+        self.control, self.rows, self.crops = control, rows, crops
 
     def __call__(self, h: torch.Tensor, transformer_options: dict) -> torch.Tensor:
         level = POSE_LEVELS.get(transformer_options["block"][1])
         if level is None:
             return h
         return h + pick_rows(
-            self.rows, self.places, lambda place: self.control.map_of(level, place, tuple(h.shape[2:]), h)
+            self.rows, self.crops, lambda crop: self.control.map_of(level, crop, tuple(h.shape[2:]), h)
         )

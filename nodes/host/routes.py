@@ -6,7 +6,7 @@ from collections.abc import Callable
 from aiohttp import web
 from server import PromptServer
 
-from ...cfld_modules.messages import shortened
+from ...cfld_modules.errors import shortened
 
 
 def answer_posts(

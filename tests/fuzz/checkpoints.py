@@ -16,10 +16,10 @@ from safetensors.torch import save
 from cfld_modules.checkpoints.appearance_file import load_appearance, save_appearance
 from cfld_modules.checkpoints.blazepose_file import load_blazepose
 from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, build_networks, load_checkpoint
+from cfld_modules.errors import CheckpointError
 from cfld_modules.networks.config import (
     AppearanceConfig,
     CFLDConfig,
-    CheckpointError,
     DecoderConfig,
     PoseAdapterConfig,
     SourceEncoderConfig,

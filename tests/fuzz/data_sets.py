@@ -9,8 +9,8 @@ from PIL import Image
 
 from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.folder import FolderData
-from cfld_modules.data.pairs import DataError
-from cfld_modules.photographs import LARGEST_PIXELS, PhotographError, check_photograph, read_photograph
+from cfld_modules.errors import DataError, PhotographError
+from cfld_modules.photographs import LARGEST_PIXELS, check_photograph, read_photograph
 from tests.fuzz.key_points import FILES as POSE_FILES
 from tests.fuzz.mutations import CHANGES, change_bytes, changed_bytes
 from tests.fuzz.target import Target

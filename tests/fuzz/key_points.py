@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from cfld_modules.poses.keypoints import Pose, PoseError
+from cfld_modules.errors import PoseError
+from cfld_modules.poses.keypoints import Pose
 from cfld_modules.poses.reading import parse_pose_json
 from tests.fuzz.mutations import changed_bytes, changed_documents
 from tests.fuzz.target import Target

@@ -7,7 +7,8 @@ from pathlib import Path
 import yaml
 from hypothesis import strategies as st
 
-from cfld_modules.settings import SettingsError, read_settings
+from cfld_modules.errors import SettingsError
+from cfld_modules.settings import read_settings
 from cfld_modules.training.autoencoder import AutoencoderSettings
 from cfld_modules.training.distil import DistilSettings
 from cfld_modules.training.lifter import LifterSettings

@@ -18,7 +18,7 @@ from cfld_modules.checkpoints.cfld_checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from cfld_modules.evaluation.demo import CFLD_FILE
+from cfld_modules.demo_model import CFLD_FILE
 from cfld_modules.mannequins.photograph import held_out_photograph
 from cfld_modules.networks.config import (
     AppearanceConfig,
@@ -28,8 +28,7 @@ from cfld_modules.networks.config import (
     SourceEncoderConfig,
 )
 from cfld_modules.networks.model import CFLD
-from cfld_modules.pipeline.pictures import prepare_picture
-from cfld_modules.poses.framing import fit_box
+from cfld_modules.poses.framing import fit_box, prepare_picture
 
 WIDTH = 320
 CONTEXT = 768

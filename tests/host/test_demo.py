@@ -15,7 +15,8 @@ from host import PACK
 from PIL import Image
 from tiny_host import nodes, sigmas_of
 
-from cfld_modules.evaluation.demo import BASE_FOLDER, CFLD_FILE, HEIGHT, LORA_FILE, WIDTH, load_demo_pipeline
+from cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, LORA_FILE, WIDTH
+from cfld_modules.evaluation.demo import load_demo_pipeline
 from cfld_modules.evaluation.metrics import ssim
 from cfld_modules.evaluation.models import load_pipeline
 

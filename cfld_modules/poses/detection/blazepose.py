@@ -35,7 +35,7 @@ TILE_SCORE_THRESHOLD = 0.7
 PERSON_THRESHOLD = 0.5
 SMALLEST_TILE = DETECTOR_SIZE / 2
 # Nobody is looked for in tiles of less than half the side of somebody's region.
-LARGE = 2
+MAX_SIDE_IN_TILES = 2
 PASSES = 2
 # Two detections are one person where their hips are nearer than this share of the circle around the body.
 SAME_HIPS = 0.25
@@ -124,7 +124,7 @@ def find_candidates(detector: Graph, picture: np.ndarray) -> list[Candidate]:
     height, width = picture.shape[:2]
     candidates = _detect(detector, picture, whole_picture(width, height), SCORE_THRESHOLD)
     side = min(width, height) / (2 if width == height else 1)
-    while side >= SMALLEST_TILE and not any(candidate.region.side > LARGE * side for candidate in candidates):
+    while side >= SMALLEST_TILE and not any(one.region.side > MAX_SIDE_IN_TILES * side for one in candidates):
         for tile in tiles(width, height, side):
             candidates += _detect(detector, picture, tile, TILE_SCORE_THRESHOLD)
         side /= 2

@@ -13,8 +13,9 @@ from types import ModuleType
 import numpy as np
 import torch
 
+from ...errors import DetectionError
 from ..keypoints import Pose
-from .people import DetectedPerson, DetectionError
+from .people import DetectedPerson
 
 WEIGHTS_FILE = "body_pose_model.pth"
 WEIGHTS_REPOSITORY = "lllyasviel/Annotators"

@@ -9,10 +9,6 @@ from ..keypoints import Pose, write_pose_keypoints
 from ..metres import KEY, write_metres
 
 
-class DetectionError(ValueError):
-    """Nothing can be detected: a package or a file is missing or wrong. Says which, and what to do."""
-
-
 @dataclass(frozen=True, eq=False)
 class DetectedPerson:
     """Somebody in a picture.

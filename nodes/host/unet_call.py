@@ -22,7 +22,7 @@ from .conditioning import (
     pose_control_of,
     without_figure_at_a_zero_prompt,
 )
-from .places import PLACE, WHOLE, Place, parts_of_hint, place_cond, places
+from .crops import CROP, WHOLE, Crop, crop_cond, parts_of_hint, row_crops
 from .pose_control import PoseControl
 
 # Contexts this alike are one: other packs repeat and scale them.
@@ -30,7 +30,7 @@ SAME_CONTEXT = 0.999
 
 
 @dataclass(eq=False)
-class Call:
+class UNetCall:
     """A U-Net call whose context is CFLD's.
 
     Attributes:
@@ -38,7 +38,7 @@ class Call:
         sigma: noise level.
         people: (rows,) who is in each row, 0 for nobody.
         context: (rows, tokens, width).
-        places: of each row.
+        crops: of each row.
         latent_size: (height, width).
         repeated: where another pack has repeated rows for the layer under way, which row each one is; -1 for none.
     """
@@ -47,7 +47,7 @@ class Call:
     sigma: float
     people: torch.Tensor
     context: torch.Tensor
-    places: list[Place]
+    crops: list[Crop]
     latent_size: tuple[int, int]
     repeated: torch.Tensor | None = field(default=None)
 
@@ -62,10 +62,10 @@ class Call:
         return torch.where(best > SAME_CONTEXT, row, -1)
 
 
-_call: ContextVar[Call | None] = ContextVar("cfld_call", default=None)
+_call: ContextVar[UNetCall | None] = ContextVar("cfld_call", default=None)
 
 
-def current_call() -> Call | None:
+def current_call() -> UNetCall | None:
     return _call.get()
 
 
@@ -75,8 +75,8 @@ def _noted(
 ) -> Iterator[None]:
     call = None
     if APPEARANCE_ROW in conds:
-        call = Call(
-            model.current_patcher, float(sigma[0]), conds[APPEARANCE_ROW], context, places(conds[PLACE]),
+        call = UNetCall(
+            model.current_patcher, float(sigma[0]), conds[APPEARANCE_ROW], context, row_crops(conds[CROP]),
             tuple(x.shape[2:]),
         )
     token = _call.set(call)
@@ -121,7 +121,7 @@ def _placed(entry: dict, height: int, width: int) -> dict:
     entry = without_figure_at_a_zero_prompt(entry)
     pose = pose_control_of(entry.get("control"), PoseControl)
     parts = [WHOLE] if pose is None else parts_of_hint(pose.cond_hint_original)
-    return entry | {"model_conds": entry["model_conds"] | {PLACE: place_cond(parts, height, width)}}
+    return entry | {"model_conds": entry["model_conds"] | {CROP: crop_cond(parts, height, width)}}
 
 
 def _note_apply_model(

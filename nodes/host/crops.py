@@ -1,7 +1,7 @@
 """Where the latents of a U-Net call lie: in the picture, for masks, and in the figure, for pose and appearance.
 
 A conditioning area is a frame of its own with the whole figure in it, but only a part of the picture's mask. A tile,
-cut out by an upscaler or a tiled sampler, is a part of both. The places travel as coordinates in an entry of
+cut out by an upscaler or a tiled sampler, is a part of both. The crops travel as coordinates in an entry of
 `model_conds`, a picture of them, so that whatever crops the latents crops them alike.
 """
 
@@ -15,7 +15,7 @@ import torch
 
 from ...cfld_modules.networks.pose_adapter import resample_map
 
-PLACE = "cfld_place"
+CROP = "cfld_crop"
 SAMPLES = 2  # coordinates a latent pixel, each way: TiledDiffusion cuts maps, but fails at those of the latents' size
 HINT_SIDE = 512  # of the coordinates that stand where a ControlNet has its hint; a tile's edges are exact to 1/512
 
@@ -34,14 +34,14 @@ WHOLE = Part(0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Place:
+class Crop:
     """Of one row of a call: the part of the picture and of the figure's frame that its latents are."""
 
     picture: Part
     figure: Part
 
 
-class PlaceCond(comfy.conds.CONDRegular):
+class CropCond(comfy.conds.CONDRegular):
     """(n, 4, SAMPLES h, SAMPLES w): y and x in the picture, then in the figure's frame."""
 
     def process_cond(self, batch_size: int, area: Any = None, **kwargs: Any) -> comfy.conds.CONDRegular:
@@ -55,10 +55,10 @@ class PlaceCond(comfy.conds.CONDRegular):
         return comfy.conds.CONDRegular(comfy.utils.repeat_to_batch_size(coordinates, batch_size))
 
 
-def place_cond(parts: Iterable[Part], height: int, width: int) -> PlaceCond:
-    """The places of latents that show these parts of the picture, and of the figure, one or one a row."""
+def crop_cond(parts: Iterable[Part], height: int, width: int) -> CropCond:
+    """The crops of latents that show these parts of the picture, and of the figure, one or one a row."""
     coordinates = coordinates_of(list(parts), SAMPLES * height, SAMPLES * width)
-    return PlaceCond(torch.cat([coordinates, coordinates], dim=1))
+    return CropCond(torch.cat([coordinates, coordinates], dim=1))
 
 
 def coordinates_of(parts: list[Part], height: int, width: int) -> torch.Tensor:
@@ -73,14 +73,14 @@ def coordinates_of(parts: list[Part], height: int, width: int) -> torch.Tensor:
     ])
 
 
-def places(coordinates: torch.Tensor) -> list[Place]:
-    """`PLACE` of a call (n, 4, SAMPLES h, SAMPLES w) -> each row's place."""
+def row_crops(coordinates: torch.Tensor) -> list[Crop]:
+    """`CROP` of a call (n, 4, SAMPLES h, SAMPLES w) -> each row's crop."""
     size = torch.tensor(coordinates.shape[2:] * 2)
     first, last = coordinates[:, :, 0, 0].cpu(), coordinates[:, :, -1, -1].cpu()
     half = (last - first) / (size - 1) / 2
     starts, ends = (first - half).tolist(), (last + half).tolist()
     corners = [[round(number, 5) for number in (*start, *end)] for start, end in zip(starts, ends, strict=True)]
-    return [Place(Part(y0, x0, y1, x1), Part(v0, u0, v1, u1)) for y0, x0, v0, u0, y1, x1, v1, u1 in corners]
+    return [Crop(Part(y0, x0, y1, x1), Part(v0, u0, v1, u1)) for y0, x0, v0, u0, y1, x1, v1, u1 in corners]
 
 
 def hint() -> torch.Tensor:
@@ -100,13 +100,13 @@ def parts_of_hint(cropped: torch.Tensor) -> list[Part]:
 
 
 def pick_rows(
-    rows: torch.Tensor, row_places: list[Place], prepared: Callable[[Place], torch.Tensor]
+    rows: torch.Tensor, crops: list[Crop], prepared: Callable[[Crop], torch.Tensor]
 ) -> torch.Tensor:
-    """Row i is entry `rows[i]` of what is prepared for the i-th row's place."""
-    if len(set(row_places)) == 1:
-        bank = prepared(row_places[0])
+    """Row i is entry `rows[i]` of what is prepared for the i-th row's crop."""
+    if len(set(crops)) == 1:
+        bank = prepared(crops[0])
         return bank[rows.to(bank.device)]
-    return torch.stack([prepared(place)[row] for row, place in zip(rows.tolist(), row_places, strict=True)])
+    return torch.stack([prepared(crop)[row] for row, crop in zip(rows.tolist(), crops, strict=True)])
 
 
 def cut(maps: torch.Tensor, part: Part, grid: tuple[int, int]) -> torch.Tensor:

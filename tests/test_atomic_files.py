@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cfld_modules.checkpoints.whole_files import numbered_file, written_whole
+from cfld_modules.checkpoints.atomic_files import numbered_file, written_whole
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,7 +45,7 @@ def test_a_killed_writer_leaves_no_file_and_the_next_one_removes_what_it_left(tm
         "sys.path.insert(0, 'tests')\n"
         "def killed(*_, **__): os.kill(os.getpid(), 9)\n"
         f"{'os.fsync' if moment == 'fsync' else 'Path.replace'} = killed\n"
-        "from test_whole_files import write\n"
+        "from test_atomic_files import write\n"
         "write(Path(sys.argv[1]), 'text')"
     )
     killed = subprocess.run([sys.executable, "-c", program, tmp_path / "x"], cwd=ROOT)
@@ -60,7 +60,7 @@ def test_processes_at_once_have_a_number_each_while_some_are_killed(tmp_path: Pa
         "import sys\n"
         "from pathlib import Path\n"
         "sys.path.insert(0, 'tests')\n"
-        "from test_whole_files import write\n"
+        "from test_atomic_files import write\n"
         "print('begun', flush=True)\n"
         "for number in range(200): print(write(Path(sys.argv[1]), f'{sys.argv[2]} {number}').name, flush=True)"
     )

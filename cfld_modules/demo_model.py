@@ -1,0 +1,9 @@
+"""Where the demo model lies: a small CFLD with its own U-Net and autoencoder, in the folder `demo_model`."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "demo_model"
+CFLD_FILE, BASE_FOLDER = FOLDER / "cfld.safetensors", FOLDER / "base"
+LORA_FILE = FOLDER / "loras" / "cfld_demo_few_steps.safetensors"
+"""With which the demo model needs two steps of one row; made by `configs/demo_distil.yaml`."""
+WIDTH, HEIGHT = 88, 128  # the frame's aspect at the size it was trained
