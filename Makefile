@@ -40,7 +40,7 @@ composition: venv
 	@printf '| graph | largest difference | at most |\n|---|---|---|\n' >> docs/composition.md
 	@python=$$($(VENV) tests/host/host.py) && COMPOSITION_TABLE=docs/composition.md $$python -m pytest tests/host/test_composition_*.py
 
-# What docs/editing.md and docs/turning.md say of the demo model: pictures into web/docs/images, figures into output/ and
+# What docs/training.md says of the demo model in use: pictures into web/docs/images, figures into output/ and
 # to the terminal. To be run when the demo model has changed.
 demo-figures: venv
 	@python=$$($(VENV) tests/host/host.py) && mkdir -p output && $$python benchmarks/editing.py | tee output/editing.json

@@ -1,4 +1,4 @@
-"""The figures and pictures of docs/editing.md, made by the demo model inside ComfyUI.
+"""The figures and pictures of docs/training.md, made by the demo model inside ComfyUI.
 
     PATH_TO_COMFYUI_PYTHON benchmarks/editing.py
 
