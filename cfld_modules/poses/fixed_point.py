@@ -42,22 +42,21 @@ def ranges(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return which, np.arange(len(which)) - (counts.cumsum() - counts)[which]
 
 
-def polygon_rows(corners: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Which of the convex polygons (N, corners, 2), a row of the canvas that it covers, and where it begins and ends."""
-    ends = np.roll(corners, 1, axis=1)
-    x, levels = corners[..., 0], (corners[..., 1] + ONE // 2) >> SHIFT
-    end_x, end_levels = ends[..., 0], (ends[..., 1] + ONE // 2) >> SHIFT
-    is_down = levels < end_levels
-    top, drop = np.minimum(levels, end_levels), np.abs(end_levels - levels)
-    top_x, slide = np.where(is_down, x, end_x), np.where(is_down, end_x - x, x - end_x)
-    step = quotient(2 * slide + drop, np.maximum(2 * drop, 1))
+def polygon_rows(edges: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of convex polygons, by their edges (N, edges, 2, 2): which one, a row it covers, the first and last x there."""
+    levels = (edges[..., 1] + ONE // 2) >> SHIFT
+    top, under = levels.min(axis=2), levels.max(axis=2)
+    is_down = levels[..., 0] < levels[..., 1]
+    top_x, under_x = np.where(is_down, edges[..., 0].transpose(2, 0, 1), edges[..., ::-1, 0].transpose(2, 0, 1))
+    drop = under - top
+    step = quotient(2 * (under_x - top_x) + drop, np.maximum(2 * drop, 1))
 
-    first, bottom = levels.min(axis=1), np.minimum(levels.max(axis=1), height - 1)
-    polygon, row = ranges(np.maximum(bottom - np.maximum(first, 0) + 1, 0))
-    row += np.maximum(first, 0)[polygon]
+    first, last = top.min(axis=1), np.minimum(under.max(axis=1), height - 1)
+    begin = np.maximum(first, 0)
+    polygon, down = ranges(np.maximum(last - begin + 1, 0))
+    row = begin[polygon] + down
     # The last row continues the edges of the one before it.
-    of_edges = np.minimum(row, np.maximum(bottom - 1, first)[polygon])[:, None]
-    is_crossed = (top[polygon] <= of_edges) & (of_edges < (top + drop)[polygon])
-    places = top_x[polygon] + step[polygon] * (row[:, None] - top[polygon])
-    left = np.where(is_crossed, places, _BEYOND).min(axis=1)
-    return polygon, row, left, np.where(is_crossed, places, -_BEYOND).max(axis=1)
+    of_edges = np.minimum(row, np.maximum(last - 1, first)[polygon])[:, None]
+    is_crossed = (top[polygon] <= of_edges) & (of_edges < under[polygon])
+    x = top_x[polygon] + step[polygon] * (row[:, None] - top[polygon])
+    return polygon, row, np.where(is_crossed, x, _BEYOND).min(axis=1), np.where(is_crossed, x, -_BEYOND).max(axis=1)

@@ -30,11 +30,12 @@ def _draw_openpose(pose: Pose, width: int, height: int) -> np.ndarray:
     joints = joints.clip(-FARTHEST, FARTHEST)
     thickness = max(1, round(4 * min(width, height) / 512))
     starts, ends = joints[LIMB_ENDS[limbs]].transpose(1, 0, 2)
-    half = (ends - starts) / 2
-    lengths = np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1)
-    across = half[:, ::-1] * (-1, 1) / lengths * thickness
-    outlines = (starts + ends)[:, None] / 2 + _CIRCLE @ np.stack([half, across], axis=1)
-    for limb, outline in zip(limbs, outlines.round().astype(int), strict=True):
+    down, right = (ends - starts)[:, 1], (ends - starts)[:, 0]
+    angles = np.deg2rad(np.trunc(np.rad2deg(np.arctan2(down, right))))  # whole degrees, as it is drawn for ControlNets
+    along = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    axes = np.stack([np.hypot(right, down)[:, None] // 2 * along, thickness * along[:, ::-1] * (-1, 1)], axis=1)
+    outlines = ((starts + ends) // 2)[:, None] + np.rint(_CIRCLE @ axes).astype(int)
+    for limb, outline in zip(limbs, outlines, strict=True):
         draw.polygon(outline.ravel().tolist(), fill=tuple(LIMB_COLOURS[limb].tolist()))
     for (x, y), colour in zip(joints.tolist(), JOINT_COLOURS.tolist(), strict=True):
         draw.ellipse((x - thickness, y - thickness, x + thickness, y + thickness), fill=tuple(colour))

@@ -56,7 +56,8 @@ def gaussian_maps(joints: np.ndarray, maps: np.ndarray) -> None:
         top, left = max(y - reach, 0), max(x - reach, 0)
         bottom, right = min(y + reach + 1, height), min(x + reach + 1, width)
         if top < bottom and left < right:
-            plane[top:bottom, left:right] = stamp[top - y + reach : bottom - y + reach, left - x + reach : right - x + reach]
+            stamped = stamp[top - y + reach : bottom - y + reach, left - x + reach : right - x + reach]
+            plane[top:bottom, left:right] = stamped
 
 
 @lru_cache
