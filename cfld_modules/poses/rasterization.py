@@ -52,7 +52,8 @@ def disc_pixels(centres: np.ndarray, shapes: np.ndarray, radius: int, width: int
     reach, size = radius + 2, np.array([width, height])
     is_near = ((centres >= -reach) & (centres < size + reach)).all(axis=1)
     is_whole = ((centres >= reach) & (centres < size - reach)).all(axis=1)
-    firsts = ((centres[is_whole] - reach) @ (1, width) << PLACE) + (shapes[is_whole] << SHAPE)
+    columns, rows = (centres[is_whole] - reach).T
+    firsts = (rows * width + columns << PLACE) + (shapes[is_whole] << SHAPE)
     pixels = [(firsts[:, None] + _disc_stamp(radius, width)).ravel()]
     if (is_near & ~is_whole).any():
         cut = is_near & ~is_whole
