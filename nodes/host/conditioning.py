@@ -23,7 +23,7 @@ Entry = dict[str, Any]  # one conditioning as the host's sampler has it
 def prompt_conditioning(prompt: torch.Tensor, learnt: torch.Tensor) -> tuple[list, list]:
     """(positive, negative) from the prompt (M, tokens, width) of M people and the learnt vector (1, tokens, width)."""
     people = torch.arange(1, len(prompt) + 1)
-    pooled = torch.zeros_like(prompt[:, 0])  # CFLD has none, and Stable Diffusion 1.5 reads none; other packs ask for it
+    pooled = torch.zeros_like(prompt[:, 0])  # neither CFLD nor Stable Diffusion 1.5 has any; other packs ask for it
 
     def conditioning(context: torch.Tensor, rows: torch.Tensor) -> list:
         return [[context, {"pooled_output": pooled, "model_conds": {APPEARANCE_ROW: comfy.conds.CONDRegular(rows)}}]]

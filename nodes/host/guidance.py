@@ -164,7 +164,7 @@ class _Step:
     def _predict(self, names: Sequence[str | None], arguments: dict) -> None:
         """The rows in one batch, where memory allows; other packs look for the positive at 0, the negative at 1."""
         names = list(names)
-        if "uc" not in names and "uc" not in self.predictions and any(name and self.rows.is_in_part(name) for name in names):
+        if "uc" not in {*names, *self.predictions} and any(name and self.rows.is_in_part(name) for name in names):
             names.append("uc")
         batches = [names]
         patches = arguments["model_options"].get("transformer_options", {}).get("patches", {})
@@ -190,7 +190,7 @@ class _Step:
         return share * self.predictions[name] + (1 - share) * self.predictions["uc"]
 
     def _difference(self, term: Term, arguments: dict) -> torch.Tensor:
-        """plus - minus of a term. What an entry with an area differs from is the negative in that area, a frame alike."""
+        """plus - minus of a term. An entry with an area differs from the negative in that area, which is its frame."""
         if term.minus != "uc" or not self.rows.own_negatives:
             return self._whole(term.plus, arguments) - self._whole(term.minus, arguments)
         x, sigma = arguments["input"], arguments["sigma"]

@@ -48,8 +48,9 @@ def pose_conditioning(
 class PoseControl(comfy.controlnet.T2IAdapter):
     """The pose adapter's maps as a control: added in the U-Net's down path to the rows that ask for a pose.
 
-    A T2I-Adapter is what a pose adapter is, and what tiled samplers crop the hint of. The maps are added by a patch of the input blocks, not handed over as a control's output, since only there the size of
-    what they are added to is known: other packs shrink it on the way.
+    A T2I-Adapter is what a pose adapter is, and what tiled samplers crop the hint of. The maps are added by a patch of
+    the input blocks, not handed over as a control's output, since only there the size of what they are added to is
+    known: other packs shrink it on the way.
 
     Args:
         features: three maps (N, channels, side, side) for N poses, computed once a pose.

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as functional
 
 from .conditioning import APPEARANCE_ROW, POSE_ROW
-from .crops import CROP, SAMPLES, WHOLE, Crop, locate, row_crops
+from .crops import CROP, SAMPLES, WHOLE, Crop, Part, locate, row_crops
 from .notices import warn
 
 # Contexts this alike are one: other packs repeat and scale them.
@@ -122,7 +122,7 @@ def in_part_of(call: UNetCall, latents: torch.Tensor, context: torch.Tensor) -> 
         warn_of_a_part(latents, call.latents)
         yield
         return
-    crops = [Crop(part.of(crop.picture), part.of(crop.figure)) for crop, (_, part) in zip(call.crops, located, strict=True)]
+    crops = [_within(part, crop) for crop, (_, part) in zip(call.crops, located, strict=True)]
     token = _call.set(UNetCall(call.patcher, call.sigma, latents, call.people, call.poses, context, crops))
     try:
         yield
@@ -148,7 +148,11 @@ def _crops(latents: torch.Tensor, coordinates: torch.Tensor | None) -> list[Crop
     if located is None:
         warn_of_a_part(latents, from_latents)
         return whole
-    return [Crop(part.of(from_crops[row].picture), part.of(from_crops[row].figure)) for row, part in located]
+    return [_within(part, from_crops[row]) for row, part in located]
+
+
+def _within(part: Part, crop: Crop) -> Crop:
+    return Crop(part.of(crop.picture), part.of(crop.figure))
 
 
 def warn_of_a_part(latents: torch.Tensor, whole: torch.Tensor) -> None:

@@ -11,7 +11,7 @@ from .crops import CROP, WHOLE, Part, crop_cond, locate, part_of_window
 from .notices import warn
 from .object_patches import PatchedMethod
 from .pose_control import PoseControl
-from .unet_call import current_call, in_call, in_step, step_latents, warn_of_a_part
+from .unet_call import current_call, in_call, in_part_of, in_step, step_latents, warn_of_a_part
 
 APPLY_MODEL = "_apply_model"  # of the host's model, inside of all that wraps a call
 
@@ -76,14 +76,17 @@ def _place_entries(executor: Any, model: Any, conds: list, x: torch.Tensor, sigm
 
 
 def _parts(x: torch.Tensor, transformer_options: dict) -> list[Part]:
-    """What the latents are of the step's: as the host's windows say, else where they were cut out; one, or one a row."""
+    """What latents are of the step's, for all rows or each: as the host's windows say, else where they were cut out."""
     whole = step_latents()
     if whole is None or whole.shape[2:] == x.shape[2:]:
         return [WHOLE]
     window = transformer_options.get("context_window")
     axis = getattr(window, "dim", 0) - 2
-    if axis in (0, 1) and len(window.index_list) == x.shape[2 + axis] and whole.shape[3 - axis] == x.shape[3 - axis]:
-        return [part_of_window(axis, window.index_list, whole.shape[2 + axis])]
+    if axis in (0, 1) and whole.shape[3 - axis] == x.shape[3 - axis]:
+        anchor = getattr(window, "causal_anchor_index", None)  # computed with the window, and dropped
+        indices = [*([anchor] if anchor is not None and anchor >= 0 else []), *window.index_list]
+        if len(indices) == x.shape[2 + axis]:
+            return [part_of_window(axis, indices, whole.shape[2 + axis])]
     located = locate(x, whole)
     if located is None:
         warn_of_a_part(x, whole)
