@@ -86,12 +86,12 @@ class SceneGuider(comfy.samplers.CFGGuider):
         """
         if comfy.samplers.sampling_function is self.host_function:
             return
-        packs = patcher.wrappers.get(WrappersMP.OUTER_SAMPLE, {}).keys()
-        others = other.wrappers.get(WrappersMP.OUTER_SAMPLE, {}).keys()
-        if packs <= others:
+        packs, others = (one.wrappers.get(WrappersMP.OUTER_SAMPLE, {}).keys() for one in (patcher, other))
+        alone = packs - others - {KEY}
+        if not alone:
             return
         raise ValueError(
-            f"CFLD Scene Guider: input '{name}' alone carries {', '.join(str(key) for key in packs - others)}, which "
+            f"CFLD Scene Guider: input '{name}' alone carries {', '.join(map(str, alone))}, which "
             f"samples in place of the host while it lasts ({comfy.samplers.sampling_function.__module__}), as "
             "AnimateDiff does; put it on both models, before HGA Apply, or on neither"
         )

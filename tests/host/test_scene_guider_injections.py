@@ -59,7 +59,7 @@ def test_an_injection_of_each_side_of_one_checkpoint_is_refused_by_name(model, p
     other = model.clone()
     other.set_injections("motion", [PatcherInjection(lambda patcher: None, lambda patcher: None)])
     guider = scene_guider(person.hga(bypassing(model)), person, texts, scene_model=other)
-    with pytest.raises(ValueError, match=r"'scene_model' are one checkpoint, and each injects .*\(bypass_lora; motion\)"):
+    with pytest.raises(ValueError, match=r"are one checkpoint, and each injects .*\(bypass_lora; motion\)"):
         sample(guider, START)
 
 
@@ -92,7 +92,7 @@ def test_a_pack_that_samples_in_place_of_the_host_on_one_side_is_refused_by_name
     guider = scene_guider(person.hga(own), person, texts, scene_model=scene_model)
     name = "model" if side == "person" else "scene_model"
     before = comfy.samplers.sampling_function
-    with pytest.raises(ValueError, match=f"CFLD Scene Guider: input '{name}' alone carries ADE, which samples in place"):
+    with pytest.raises(ValueError, match=f"Scene Guider: input '{name}' alone carries ADE, which samples in place"):
         sample(guider, START)
     assert comfy.samplers.sampling_function is before and guider.sides is None
     both = scene_guider(person.hga(evolved(model)), person, texts, scene_model=evolved(model))
