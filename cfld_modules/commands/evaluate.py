@@ -26,6 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, default=16, help="pairs at a time (%(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="evaluate the first N pairs only")
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N",
+        help="processes that measure results while the next are made (%(default)s; 0 measures in between)",
+    )
     add_sampling_arguments(parser)
 
 
@@ -63,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     width, height = arguments.size
     settings = EvaluationSettings(
         width, height, steps=arguments.steps, guidance_type=arguments.guidance_type, scales=scales,
-        batch_size=arguments.batch, seed=arguments.seed, limit=arguments.limit,
+        batch_size=arguments.batch, seed=arguments.seed, limit=arguments.limit, workers=arguments.workers,
     )
     with option("--base, --cfld or --lora", CheckpointError):
         pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler, arguments.lora)
