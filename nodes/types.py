@@ -19,6 +19,8 @@ CATEGORY = "CFLD"
 CFLDType = io.Custom("CFLD")
 AppearanceType = io.Custom("CFLD_APPEARANCE")
 PoseType = io.Custom("POSE_KEYPOINT")
+BodyType = io.Custom("MHR_POSE_DATA")
+"""What core's Predict SAM3D Body gives, of hosts newer than those here: people in the picture and in space."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ import numpy as np
 from ..errors import PoseError, short
 from .joint_names import joint_of, layout_of_names
 from .keypoints import KEYPOINTS_3D
-from .layouts import BLAZEPOSE, COCO_18, LAYOUTS, TOES, Layout
+from .layouts import BLAZEPOSE, COCO_17, COCO_18, LAYOUTS, TOES, Layout
 
 MIN_SCORE_WHERE_MISSING_IS_ZERO, MIN_SCORE_WHERE_ALL_ARE_PLACED = 0.05, 0.3
 MIN_SCORE_OF_ALPHAPOSE, MIN_SCORE_OF_MEDIAPIPE = 0.4, 0.5
@@ -91,7 +91,7 @@ def read_body(person: object, where: str, names: Layout | None = None, tool: str
     if values is None or (isinstance(values, list | tuple) and not values):
         return Body(where, np.full((18, 2), np.nan), COCO_18, person)
     rows, own_names = _rows(values, person, where)
-    names = own_names or (names if names and len(names) == len(rows) else None)
+    names = own_names or (names if names and len(names) == len(rows) else _names_of_tool(key, person, len(rows)))
     if names is None and len(rows) not in LAYOUTS:
         raise PoseError(
             f"Key points, {where}: holds {len(rows):g} points. Wanted are 18 (54 numbers: x, y, confidence each) in "
@@ -99,6 +99,14 @@ def read_body(person: object, where: str, names: Layout | None = None, tool: str
         )
     missing = _missing(rows, _min_score(rows, names, person, tool), where)
     return Body(where, np.where(missing[:, None], np.nan, rows[:, :2]), names, person, person.get(KEYPOINTS_3D))
+
+
+def _names_of_tool(key: str, person: Mapping, count: int) -> Layout | None:
+    """The order of those that always write the same: MediaPipe, and ultralytics and COCO's results with 17 points."""
+    if count == len(BLAZEPOSE) and key.startswith("landmark"):
+        return BLAZEPOSE
+    is_coco = isinstance(person[key], Mapping) or "category_id" in person
+    return COCO_17 if is_coco and count == len(COCO_17) else None
 
 
 def check_number(values: Collection, most: int, what: str, where: str) -> None:

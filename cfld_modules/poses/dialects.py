@@ -109,8 +109,8 @@ def _read_collection(collection: dict, context: Context, where: str, depth: int)
 
 
 def _may_hold_frames(name: object, part: dict | list) -> bool:
-    is_list_of_texts = isinstance(part, list) and part and not any(isinstance(one, dict | list) for one in part)
-    return name not in _NO_FRAMES and not is_list_of_texts
+    inner = part.values() if isinstance(part, dict) else part
+    return name not in _NO_FRAMES and (not part or any(isinstance(one, dict | list) for one in inner))
 
 
 def _read_parts(parts: list[tuple[str, Any]], context: Context, depth: int) -> Iterator[Frame]:
@@ -301,18 +301,27 @@ def _read_labelme(file: dict, context: Context, where: str) -> Iterator[Frame]:
 
 
 def _read_sam_3d_body(file: dict, context: Context, where: str) -> Iterator[Frame]:
-    """Of a wire: arrays, `image_size` is height and width, metres as ours but for their origin."""
-    height, width = file["image_size"]
-    size = {"canvas_width": width, "canvas_height": height}
-    for position, people in enumerate(file["frames"], 1):
-        where = f"frame {position}"
-        frame = make_frame([], replace(context, size=size), where)
-        for place, person in enumerate(people, 1):
-            flat = {"pred_keypoints_2d": np.asarray(person["pred_keypoints_2d"], np.float64).tolist()}
-            body = read_body(flat, f"{where}, person {place}", GOLIATH)
-            if body:
-                frame.people.append(replace(body, space=np.asarray(person["pred_keypoints_3d"], np.float64).tolist()))
-        yield frame
+    """Of a wire: arrays for each person; `image_size` is height and width; metres as ours but for their origin."""
+    try:
+        height, width = map(int, file["image_size"])
+        frames = [
+            [tuple(np.asarray(person[f"pred_keypoints_{d}d"], np.float64) for d in (2, 3)) for person in people]
+            for people in file["frames"]
+        ]
+        is_right = all(flat.shape == (70, 2) and space.shape == (70, 3) for people in frames for flat, space in people)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        is_right = False
+    if not is_right:
+        raise PoseError(
+            f"Key points, {where}: 'frames' must be lists of people, each with pred_keypoints_2d (70, 2) and "
+            "pred_keypoints_3d (70, 3), and 'image_size' height and width, as Predict SAM3D Body gives them."
+        )
+    context = replace(context, size={"canvas_width": width, "canvas_height": height}, names=GOLIATH)
+    for position, people in enumerate(frames, 1):
+        bodies = [{"pred_keypoints_2d": flat.tolist()} for flat, _ in people]
+        frame = make_frame(bodies, context, f"frame {position}")
+        spaces = [space.tolist() for _, space in people]
+        yield replace(frame, people=[replace(b, space=s) for b, s in zip(frame.people, spaces, strict=True)])
 
 
 def _read_annotation(frame: dict, context: Context, where: str) -> Iterator[Frame]:

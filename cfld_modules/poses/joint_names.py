@@ -37,7 +37,7 @@ def joint_of(name: object) -> str:
     """The joint's name among ours, as `left shoulder`; empty for a point that is of no use here."""
     if not isinstance(name, str) or len(name) > 100:
         return ""
-    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\b[LR])(?=[A-Z])", " ", name).lower())
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\b[LR])(?=[A-Z][a-z])", " ", name).lower())
     sides = [_SIDES[word] for word in words if word in _SIDES]
     rest = " ".join(word for word in words if word not in _SIDES)
     if not sides:

@@ -184,9 +184,9 @@ def to_coco18(points: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def is_same_in_all_layouts(points: np.ndarray) -> bool:
-    """Whether it makes no difference in which of the orders that a list of so many points may be in these are."""
+    """Whether it makes no difference in which of several orders that a list of so many points may be in these are."""
     reading, *others = (to_coco18(points, layout) for layout in LAYOUTS[len(points)])
-    return all(np.array_equal(reading, other, equal_nan=True) for other in others)
+    return bool(others) and all(np.array_equal(reading, other, equal_nan=True) for other in others)
 
 
 def _by_name(points: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:

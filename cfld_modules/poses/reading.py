@@ -43,6 +43,9 @@ from .units import check_pose, in_pixels
 CHOSEN_KEY = "chosen"
 """Of a person in a frame of several: this one is CFLD's."""
 
+LONGEST_PYTHON_VALUE = 1_000_000
+"""Characters of a value as print shows it: to read one takes 270 bytes of memory for each."""
+
 _KEYS_BESIDE_THE_BODY = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d", "foot_keypoints_2d")
 
 MIN_POINTS_AGAINST_THE_KEYS = 15
@@ -137,11 +140,17 @@ def parse(text: str | bytes) -> object:
         except (ValueError, RecursionError):
             pass
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)  # of the user's backslashes
-                return ast.literal_eval(text)
+            return _parse_python_value(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             raise PoseError(f"The pose is not valid JSON: {error}, in {short(text)}. {EXPECTED}") from error
+
+
+def _parse_python_value(text: str) -> object:
+    if len(text) > LONGEST_PYTHON_VALUE:
+        raise ValueError("too long")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of the user's backslashes
+        return ast.literal_eval(text)
 
 
 def _lines(text: str) -> list:
