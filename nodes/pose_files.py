@@ -61,7 +61,7 @@ class CFLDLoadPose(io.ComfyNode):
     def execute(cls, pose: str) -> io.NodeOutput:
         path = pose_path(pose)
         try:
-            poses = parse_pose_json(path.read_bytes())
+            poses = parse_pose_json(path.read_bytes(), is_ours=pose in (_bundled() | _own()))
         except (PoseError, OSError) as error:
             raise ValueError(shortened(f"Load Pose: input 'pose': '{pose}': {error}")) from error
         return io.NodeOutput(write_pose_keypoints(poses))
