@@ -11,17 +11,17 @@ import numpy as np
 import torch
 
 from ..keypoints import Pose
-from .graph import Graph, GraphLayout
+from .graph import Graph, Network
 from .people import DetectedPerson
 from .region import Region, tiles, whole_picture
 
 DETECTOR_SIZE, LANDMARK_SIZE = 224, 256
+PICTURES = {"detector": (1, DETECTOR_SIZE, DETECTOR_SIZE, 3), "landmarks": (1, LANDMARK_SIZE, LANDMARK_SIZE, 3)}
 RESULTS: dict[str, dict[str, tuple[int, ...]]] = {
     "detector": {"Identity": (1, 2254, 12), "Identity_1": (1, 2254, 1)},
     "landmarks": {"Identity": (1, 195), "Identity_1": (1, 1), "Identity_2": (1, 256, 256, 1), "Identity_4": (1, 117)},
 }
-"""Shapes of what each network gives for one picture, as far as it is read here."""
-MOST_NUMBERS = 100_000_000  # of all tensors on the way
+"""Shapes of what each network takes and gives for one picture, as far as it is read here."""
 # From 33 landmarks to the 18 points; the neck is the middle of the two shoulders.
 _LANDMARK_OF_POINT = (0, 11, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
 _NECK, _SHOULDERS = 1, [2, 5]
@@ -44,27 +44,15 @@ SAME_POINTS = 0.08
 
 
 class BlazePose(torch.nn.Module):
-    """The two networks, in the host's or anybody's care; `detect_people` runs them."""
+    """The two networks, in the host's or anybody's care; `detect_people` runs them.
 
-    def __init__(self, detector: Graph, landmarks: Graph) -> None:
-        super().__init__()
-        self.detector = detector
-        self.landmarks = landmarks
-
-
-def check_layouts(layouts: Mapping[str, GraphLayout], weights: Mapping[str, Mapping[int, torch.Tensor]]) -> None:
-    """Runs both networks without their numbers, on the meta device.
-
-    Raises:
-        ValueError: a network gives something else than `RESULTS`, or takes much more memory.
-        Exception: whatever PyTorch and einops raise of operations that do not fit together.
+    networks: `detector` and `landmarks`, of which the weights stay as they are.
     """
-    for name, size in (("detector", DETECTOR_SIZE), ("landmarks", LANDMARK_SIZE)):
-        graph = Graph(layouts[name], {number: weight.to("meta") for number, weight in weights[name].items()})
-        tensors = graph.run(torch.empty(1, size, size, 3, device="meta"))
-        shapes = {result: tuple(tensors[number].shape) for result, number in layouts[name].outputs.items()}
-        if not RESULTS[name].items() <= shapes.items() or sum(map(torch.numel, tensors.values())) > MOST_NUMBERS:
-            raise ValueError(f"its {name} gives {shapes}")
+
+    def __init__(self, networks: Mapping[str, Network]) -> None:
+        super().__init__()
+        self.detector = Graph(networks["detector"])
+        self.landmarks = Graph(networks["landmarks"])
 
 
 @dataclass(frozen=True, eq=False)
