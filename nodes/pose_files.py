@@ -11,9 +11,8 @@ from comfy_api.latest import io, ui
 from ..cfld_modules.checkpoints.atomic_files import numbered_file, written_whole
 from ..cfld_modules.errors import PoseError, short, shortened
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from ..cfld_modules.poses.metres import with_metres, written_metres
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
-from ..cfld_modules.poses.reading import parse, read_people, read_pose_keypoints
+from ..cfld_modules.poses.reading import parse_pose_json, read_people
 from .pictures import check_memory, image_batch
 from .types import CATEGORY, PoseType, check_choice, read_poses
 
@@ -60,11 +59,10 @@ class CFLDLoadPose(io.ComfyNode):
     def execute(cls, pose: str) -> io.NodeOutput:
         path = pose_path(pose)
         try:
-            written = parse(path.read_bytes())
-            poses = read_pose_keypoints(written)
+            poses = parse_pose_json(path.read_bytes())
         except (PoseError, OSError) as error:
             raise ValueError(shortened(f"Load Pose: input 'pose': '{pose}': {error}")) from error
-        return io.NodeOutput(with_metres(write_pose_keypoints(poses), written_metres(written, poses)))
+        return io.NodeOutput(write_pose_keypoints(poses))
 
 
 class CFLDSavePose(io.ComfyNode):

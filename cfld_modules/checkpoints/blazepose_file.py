@@ -14,7 +14,7 @@ import torch
 
 from ..errors import CheckpointError, MissingDetectorError, shortened
 from ..poses.detection.blazepose import PICTURES, RESULTS, BlazePose
-from ..poses.detection.graph import GraphLayout, Network
+from ..poses.detection.graph import Graph, GraphLayout, Network
 from ..poses.detection.graph_check import check_network
 from .tensor_files import BoundedReads, read_metadata, read_tensors, write_tensors
 from .tflite_file import IDENTIFIER, TFLiteFile
@@ -58,7 +58,7 @@ def load_blazepose(folders: Sequence[Path], read: Callable[[Path], Networks] = r
     refusal: CheckpointError | None = None
     for file in (file for pattern in FILES for folder in folders for file in sorted(folder.glob(pattern))):
         try:
-            return BlazePose(read(file))
+            return BlazePose(**{name: Graph(network) for name, network in read(file).items()})
         except CheckpointError as error:  # the bundle of another task may lie beside BlazePose's
             refusal = refusal or error
     raise refusal or MissingDetectorError(f"no file of BlazePose's is there; get it by: {how_to_get(folders[0])}")

@@ -7,6 +7,7 @@ from PIL import Image
 
 UPRIGHT = np.array([0.0, -1.0])
 MARGIN = 2  # pixels around a region that interpolation looks at
+MOST_OVERSAMPLING = 16  # a side: beyond, the memory would not be bounded
 BAND_PIXELS = 4_000_000  # that are shrunk at a time
 
 
@@ -38,7 +39,7 @@ class Region:
 
         A square much larger than `size` is cut as a multiple of it and averaged, so that fine patterns do not alias.
         """
-        factor = max(1, round(self.side / size))
+        factor = min(max(1, round(self.side / size)), MOST_OVERSAMPLING)
         many = factor * size
         return np.array(_transformed(picture, self._to_picture_pixels(many), many, many).reduce(factor))
 
