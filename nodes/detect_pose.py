@@ -31,9 +31,9 @@ class CFLDDetectPose(io.ComfyNode):
             node_id="CFLDDetectPose",
             display_name=NODE,
             category=CATEGORY,
-            description="Finds the body key points of everybody in a picture, with BlazePose (one file to download, 36 MB) "
-            "or with OpenPose's network (package controlnet_aux and a file of 200 MB). SDPose and DWPose key points serve "
-            "as well.",
+            description="Finds the body key points of everybody in a picture, with BlazePose (a file of 36 MB) or with "
+            "OpenPose's network (a file of 200 MB and the package controlnet_aux). SDPose and DWPose key points serve, "
+            "too.",
             search_aliases=[
                 "openpose", "pose estimation", "detect keypoints", "dwpose", "pose from image", "blazepose",
                 "mediapipe", "person mask",
@@ -43,8 +43,8 @@ class CFLDDetectPose(io.ComfyNode):
                 io.Combo.Input(
                     "detector", options=[AUTO, *DETECTORS], default=AUTO, optional=True,
                     tooltip="auto: what is there, OpenPose first. openpose: body_pose_model.pth in models/annotators "
-                    "and the package controlnet_aux. blazepose: MediaPipe's wheel 0.10.21, one of its .task bundles for "
-                    "poses, or blazepose.safetensors in models/annotators; it also gives masks and the third dimension.",
+                    "and the package controlnet_aux. blazepose: MediaPipe's wheel 0.10.21, a .task bundle of its poses "
+                    "or blazepose.safetensors in models/annotators; it also gives masks and the third dimension.",
                 ),
             ],
             outputs=[

@@ -91,7 +91,8 @@ def _checked(file: Path) -> Networks:
                 raise ValueError(f"its {name} network holds NaN, infinite or huge numbers")
             check_network(network, PICTURES[name], RESULTS[name])
     except Exception as error:  # of a damaged file, whatever zipfile, safetensors or we ran into
-        reason = shortened(str(error), LONGEST_REASON)
+        in_words = isinstance(error, ValueError | zipfile.BadZipFile | OSError)
+        reason = shortened(str(error) if in_words else repr(error), LONGEST_REASON)
         raise CheckpointError(
             f"'{file.name}' does not hold BlazePose's networks or is damaged ({reason}); take it away and get it by: "
             f"{how_to_get(file.parent)}"
@@ -132,7 +133,7 @@ def _recognize(graph: TFLiteFile) -> tuple[str, dict[str, int]]:
     raise ValueError("it is not BlazePose's")
 
 
-def _tflite_members(file: Path) -> Iterator[bytearray]:
+def _tflite_members(file: Path) -> Iterator[bytes]:
     """The .tflite files in a zip file, by their first bytes; no more is unpacked than what such files can be."""
     room = MOST_UNPACKED * file.stat().st_size + ROOM_OF_SMALL_FILES
     with BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
@@ -151,4 +152,4 @@ def _tflite_members(file: Path) -> Iterator[bytearray]:
                     raise ValueError(f"its networks unpack to more than {MOST_UNPACKED} times its size")
                 while part := opened.read(PART_BYTES):
                     content += part
-                yield content
+                yield bytes(content)

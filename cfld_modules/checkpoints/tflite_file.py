@@ -5,7 +5,8 @@ only what BlazePose's networks hold is read; anything else is an error, never a 
 """
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ _KINDS = {
 }  # fmt: skip
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _ACTIVATION_FIELDS = {"ADD": 0, "CONCATENATION": 1, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "MAX_POOL_2D": 5}
-_HAS_RELU6 = {0: False, 3: True}
+_RELU6 = {0: False, 3: True}
 _SAME, _VALID = 0, 1
 _DENSE, _SPARSE = 0, 1
 _INDEX_DTYPES = {1: "<i4", 2: "<u2", 3: "u1"}
@@ -32,10 +33,13 @@ _INDEX_DTYPES = {1: "<i4", 2: "<u2", 3: "u1"}
 _UNPACKING = ("DEQUANTIZE", "DENSIFY")
 
 
+Known = TypeVar("Known")
+
+
 class TFLiteFile:
     """The graph in a .tflite file.
 
-    Of what is damaged, or is not read here, every method raises ValueError, KeyError or IndexError.
+    Of what is damaged, or is not read here, every method raises ValueError or LookupError.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -74,23 +78,20 @@ class TFLiteFile:
             options = self._options(kind, settings, inputs, output, constants)
             if kind in _CONVOLUTIONS:
                 weight, bias = (self._constant(number) for number in constants)
-                order = (0, 3, 1, 2) if kind == "CONV_2D" else (3, 0, 1, 2)  # depthwise ones are (1, height, width, out)
+                order = (0, 3, 1, 2) if kind == "CONV_2D" else (3, 0, 1, 2)  # of depthwise ones the output is last
                 weights |= {inputs[1]: weight.transpose(order), inputs[2]: bias}
                 if sum(array.size for array in weights.values()) > self._most_weights:
                     raise ValueError(f"it has more than {self._most_weights} weights")
             else:  # paddings, shapes and sizes are options of ours
                 inputs = [number for number in inputs if number not in stored]
-            relu6 = _HAS_RELU6[settings.number(_ACTIVATION_FIELDS[kind], "b")] if kind in _ACTIVATION_FIELDS else False
-            operations.append(Operation(kind, inputs, output, options, relu6))
+            operations.append(Operation(kind, inputs, output, options, _has_relu6(kind, settings)))
         tensors = {number: torch.tensor(array).contiguous() for number, array in weights.items()}
         return Network(GraphLayout(self.input, outputs, operations), tensors)
 
     def _kind(self, operator: Table) -> str:
         code = self._codes[operator.number(0, "<I")]
         number = max(code.number(0, "b"), code.number(3))  # files of before 2020 have the first alone
-        if number not in _KINDS:
-            raise ValueError(f"it holds the operation {number} of TensorFlow Lite's, which is not read here")
-        return _KINDS[number]
+        return _known(_KINDS, number, "operation")
 
     def _options(
         self, kind: str, settings: Table | None, inputs: list[int], output: int, constants: list[int]
@@ -105,10 +106,12 @@ class TFLiteFile:
                 height, width = self.shape(constants[0])[1:3]
                 first = 4 if kind == "CONV_2D" else 5  # of the dilations
                 stride, padding = settings.number(2), settings.number(0, "b")
-                if stride < 1 or settings.number(1) != stride or {settings.number(first + n, "<i", 1) for n in (0, 1)} != {1}:
+                dilations = {settings.number(field, "<i", 1) for field in (first, first + 1)}
+                if stride < 1 or settings.number(1) != stride or dilations != {1}:
                     raise ValueError("it holds a convolution of uneven strides or dilated, which is not read here")
                 shape = self.shape(inputs[0])
-                sides = {_SAME: _same_padding(shape, (height, width), stride), _VALID: [0] * 4}[padding]
+                same = _known({_SAME: True, _VALID: False}, padding, "padding")
+                sides = _same_padding(shape, (height, width), stride) if same else [0] * 4
                 return {"stride": stride, "padding": sides, "groups": 1 if kind == "CONV_2D" else shape[-1]}
             case "DEPTH_TO_SPACE", Table():
                 return {"block": settings.number(0)}
@@ -136,9 +139,21 @@ class TFLiteFile:
         tensor, shape = self._tensors[number], self.shape(number)
         if math.prod(shape) > self._most_weights:
             raise ValueError(f"it has a tensor of the shape {shape}")
-        values = self._content(number).view(_DTYPES[tensor.number(1, "b")])
+        values = self._content(number).view(_known(_DTYPES, tensor.number(1, "b"), "type"))
         sparsity = tensor.table(6)
         return values.reshape(shape) if sparsity is None else _dense(values, shape, sparsity)
+
+
+def _has_relu6(kind: str, settings: Table | None) -> bool:
+    if settings is None or kind not in _ACTIVATION_FIELDS:
+        return False
+    return _known(_RELU6, settings.number(_ACTIVATION_FIELDS[kind], "b"), "activation")
+
+
+def _known(names: Mapping[int, Known], number: int, what: str) -> Known:
+    if number not in names:
+        raise ValueError(f"it holds the {what} {number} of TensorFlow Lite's, which is not read here")
+    return names[number]
 
 
 def _same_padding(shape: tuple[int, ...], kernel: tuple[int, int], stride: int) -> list[int]:
@@ -169,4 +184,4 @@ def _indices(axis: Table, field: int) -> np.ndarray:
     vector = axis.table(field + 1)
     if vector is None:
         raise ValueError("it holds a sparse tensor without places")
-    return vector.array(0, _INDEX_DTYPES[axis.number(field, "B")]).astype(np.int64)
+    return vector.array(0, _known(_INDEX_DTYPES, axis.number(field, "B"), "index type")).astype(np.int64)

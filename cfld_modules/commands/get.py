@@ -55,7 +55,7 @@ def put_blazepose(wheel: Path, file: Path) -> None:
 
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEEL_SHA256:
         raise CommandError(
-            f"blazepose: {wheel.name} is not the wheel of {WHEEL} that is known here; nothing was written. Look at what "
+            f"blazepose: {wheel.name} is not the wheel of {WHEEL} that is known here; nothing was written. See which "
             "index pip is set to"
         )
     with zipfile.ZipFile(wheel) as archive:

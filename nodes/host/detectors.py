@@ -14,7 +14,7 @@ from ...cfld_modules.poses.detection.openpose import load_openpose
 
 WEIGHTS_FOLDER = "annotators"
 AUTO = "auto"
-OTHER_NODES = "the key points of core's SDPose Keypoint Extractor or of DWPose Estimator (comfyui_controlnet_aux) serve, too"
+OTHER_NODES = "key points of core's SDPose Keypoint Extractor or comfyui_controlnet_aux's DWPose Estimator serve, too"
 
 Read = TypeVar("Read")
 
@@ -52,7 +52,7 @@ def load_detector(name: str) -> tuple[Detector, str]:
         try:
             return DETECTORS[name](folders), ""
         except MissingDetectorError as error:
-            raise MissingDetectorError(f"{error}. Or choose another detector; {OTHER_NODES}") from error
+            raise MissingDetectorError(f"{error}. Or set another detector; {OTHER_NODES}") from error
     reasons = ""
     for name, load in DETECTORS.items():
         try:

@@ -16,8 +16,8 @@ def answer_posts_one_by_one(
 ) -> None:
     """Answers `POST path` with the JSON of what `answer` makes of the body, in one thread for all of them.
 
-    An exception of `refusals` becomes {"error": "node: its message"}, one line, with status 422. With too many bodies in
-    the queue it is 429 and says so. To be called while the host loads its packs; it serves each route under /api, too.
+    An exception of `refusals` becomes {"error": "node: its message"}, one line, with status 422; a full queue says so
+    with 429. To be called while the host loads its packs; it serves each route under /api, too.
 
     Args:
         answer: gets the body, and a function that it is to call now and then, which ends it when the client has gone.

@@ -41,9 +41,9 @@ SCORE_THRESHOLD = 0.5
 TILE_SCORE_THRESHOLD = 0.7
 PERSON_THRESHOLD = 0.5
 SMALLEST_TILE = DETECTOR_SIZE / 2
-# Nobody is looked for who is much smaller than the picture: so many smallest tiles would be a square of its area's side.
-# In a tile somebody is seen whose height is 0.4 of its side, so down to 1/15 of the picture's.
-MOST_TILES_A_SIDE = 6
+# Nobody is looked for who is much smaller than the picture: the smallest tile's side is at least this share of the root
+# of its area. In a tile somebody is seen whose height is 0.4 of its side, so down to 1/15 of the picture's.
+SMALLEST_TILE_SHARE = 1 / 6
 # Nobody is looked for in tiles of less than half the side of somebody's region.
 MAX_SIDE_IN_TILES = 2
 PASSES = 2
@@ -122,13 +122,19 @@ def find_candidates(
     """
     width, height = picture.size
     candidates = _detect(detector, picture, whole_picture(width, height), SCORE_THRESHOLD, check)
-    side = min(width, height) / (2 if width == height else 1)
-    smallest = max(SMALLEST_TILE, math.sqrt(width * height) / MOST_TILES_A_SIDE)
-    while side >= smallest and not any(one.region.side > MAX_SIDE_IN_TILES * side for one in candidates):
+    for side in tile_sides(width, height):
+        if any(one.region.side > MAX_SIDE_IN_TILES * side for one in candidates):
+            break
         for tile in tiles(width, height, side):
             candidates += _detect(detector, picture, tile, TILE_SCORE_THRESHOLD, check)
-        side /= 2
     return keep_surest(candidates)
+
+
+def tile_sides(width: int, height: int) -> list[float]:
+    """Sides of the tiles of a picture, each half of the one before; fewer than 200 tiles of any picture."""
+    side = min(width, height) / (2 if width == height else 1)
+    smallest = max(SMALLEST_TILE, SMALLEST_TILE_SHARE * math.sqrt(width * height))
+    return [side / 2**halvings for halvings in range(10) if side / 2**halvings >= smallest]
 
 
 def keep_surest(candidates: Sequence[Candidate]) -> list[Candidate]:

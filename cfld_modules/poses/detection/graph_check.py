@@ -8,8 +8,8 @@ import numpy as np
 from .graph import WITH_RELU6, Network
 
 Shape = tuple[int, ...]
-# Of all steps for one picture; BlazePose's networks have 8 million numbers and 0.5 billion products at most.
-MOST_NUMBERS, MOST_PRODUCTS = 100_000_000, 20_000_000_000
+# Of one result and of all for one picture; BlazePose's networks have 1 and 16 million numbers and 0.4 billion products.
+LARGEST_RESULT, MOST_NUMBERS, MOST_PRODUCTS = 5_000_000, 100_000_000, 5_000_000_000
 
 
 def check_network(network: Network, picture: Shape, results: Mapping[str, Shape]) -> None:
@@ -30,9 +30,10 @@ def check_network(network: Network, picture: Shape, results: Mapping[str, Shape]
             raise ValueError(f"{operation.kind} with relu6")
         inputs = [shapes[number] for number in operation.inputs]
         shape = SHAPES[operation.kind](*inputs, **operation.options)
-        numbers += math.prod(shape)
-        products += math.prod(shape) * (math.prod(inputs[1][1:]) if "CONV" in operation.kind else 1)
-        if min(shape) < 1 or numbers > MOST_NUMBERS or products > MOST_PRODUCTS:
+        size = math.prod(shape)
+        numbers += size
+        products += size * math.prod(inputs[1][1:]) if "CONV" in operation.kind else 0
+        if min(shape) < 1 or size > LARGEST_RESULT or numbers > MOST_NUMBERS or products > MOST_PRODUCTS:
             raise ValueError(f"{operation.kind} gives {shape}")
         shapes[operation.output] = shape
     given = {name: shapes[number] for name, number in layout.outputs.items()}

@@ -44,14 +44,14 @@ class Region:
         return np.array(_transformed(picture, self._to_picture_pixels(many), many, many).reduce(factor))
 
     def paste(self, square: np.ndarray, canvas: np.ndarray) -> None:
-        """Puts a map (size, size) of the square into a map (H, W) of the picture, where it is larger than what is there."""
+        """Puts a map (size, size) of the square into one of the picture (H, W); of two numbers, the larger stays."""
         rows, columns = self._box(canvas.shape[1], canvas.shape[0])
         target = canvas[rows, columns]
         if target.size:
             moved = Region(self.centre - (columns.start, rows.start), self.side, self.up)
             matrix = np.linalg.inv(np.vstack([moved._to_picture_pixels(len(square)), [0, 0, 1]]))[:2]
             pasted = _transformed(Image.fromarray(square.astype(np.float32)), matrix, *target.shape[::-1])
-            np.maximum(target, pasted, out=target)
+            np.maximum(target, np.asarray(pasted), out=target)
 
     def scaled(self, factor: float) -> "Region":
         """In a picture that is so many times as large."""
@@ -70,7 +70,7 @@ class Region:
 
 
 def shrink(picture: np.ndarray, factor: int) -> Image.Image:
-    """RGB uint8 (H, W, 3) -> its means over squares of `factor` pixels; at the right and at the bottom of what is there.
+    """RGB uint8 (H, W, 3) -> its means over squares of `factor` pixels, at the right and bottom of what is there.
 
     Band after band, since Pillow's own copy takes four bytes a pixel.
     """
