@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import folder_paths
@@ -52,8 +53,9 @@ class CFLDLoadPose(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, pose: str | None) -> list:
-        paths = [pose_path(one) for one in ([pose] if pose is not None else pose_names())]
-        return [(str(path), path.stat().st_mtime) for path in paths]
+        # Which one a wire brings is not known yet.
+        paths = [pose_path(pose)] if pose is not None else _pose_files().values()
+        return [(os.fspath(path), os.stat(path).st_mtime) for path in paths]
 
     @classmethod
     def execute(cls, pose: str) -> io.NodeOutput:
@@ -144,9 +146,7 @@ def own_poses() -> Path:
 
 def pose_names() -> list[str]:
     """Bundled poses without ending, the user's own without ending after `OWN`, then JSON files in the input folder."""
-    folder = Path(folder_paths.get_input_directory())
-    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*.[jJ][sS][oO][nN]") if not _problem(file))
-    return [*_bundled(), *_own(), *sorted(files)]
+    return list(_pose_files())
 
 
 def pose_path(pose: object) -> Path:
@@ -155,11 +155,15 @@ def pose_path(pose: object) -> Path:
     Raises:
         ValueError: naming the node, the pose and what is the matter with it.
     """
-    if isinstance(pose, str) and pose in (named := _bundled() | _own()):
-        return named[pose]
     name = pose if isinstance(pose, str) else short(pose)
+    is_name = isinstance(pose, str) and ".." not in Path(name).parts and not os.path.isabs(name)
+    if is_name and name in (bundled := _bundled()):
+        return Path(bundled[name])
+    own = own_poses() / f"{name.removeprefix(OWN)}.json"
+    if is_name and name.startswith(OWN) and own.is_relative_to(own_poses()) and os.path.isfile(own):
+        return own
     file = Path(folder_paths.get_input_directory(), name)
-    is_listed = ".." not in file.parts and not os.path.isabs(name) and file.suffix.lower() == ".json"
+    is_listed = is_name and file.suffix.lower() == ".json"
     problem = _problem(file) if is_listed and os.path.lexists(file) else (
         "is neither a bundled pose nor a .json file in ComfyUI's input folder; put the file there and reload the page"
     )
@@ -168,13 +172,29 @@ def pose_path(pose: object) -> Path:
     return file
 
 
-def _bundled() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(BUNDLED.glob("*.json"))}
+def _pose_files() -> dict[str, os.DirEntry[str]]:
+    """All that Load Pose lists, by name, in its order."""
+    folder = folder_paths.get_input_directory()
+    own = {OWN + name.removesuffix(".json"): file for name, file in _json_files(str(own_poses())).items()}
+    files = _json_files(folder).items()
+    return _bundled() | own | {name: file for name, file in files if not (file.is_symlink() and _problem(Path(file)))}
 
 
-def _own() -> dict[str, Path]:
-    folder = own_poses()
-    return {OWN + path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.json"))}
+def _bundled() -> dict[str, os.DirEntry[str]]:
+    return {name.removesuffix(".json"): file for name, file in _json_files(str(BUNDLED)).items()}
+
+
+def _json_files(folder: str) -> dict[str, os.DirEntry[str]]:
+    """By name within the folder, sorted; nothing is asked of the system for each file, unless it is a link."""
+    files, folders = {}, [(folder, "")]
+    for place, within in folders:
+        with suppress(OSError), os.scandir(place) as entries:  # there may be none, or no right to read it
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append((entry.path, f"{within}{entry.name}/"))
+                elif entry.name[-5:].lower() == ".json" and entry.is_file():
+                    files[within + entry.name] = entry
+    return dict(sorted(files.items()))
 
 
 def _problem(file: Path) -> str:

@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError, short, shortened
-from ..cfld_modules.networks.config import CFLDConfig
 from ..cfld_modules.poses.framing import FITS
 from ..cfld_modules.poses.keypoints import Pose
 from ..cfld_modules.poses.reading import read_pose_keypoints
@@ -19,22 +16,6 @@ CATEGORY = "CFLD"
 CFLDType = io.Custom("CFLD")
 AppearanceType = io.Custom("CFLD_APPEARANCE")
 PoseType = io.Custom("POSE_KEYPOINT")
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedCFLD:
-    """What travels on a CFLD wire.
-
-    Attributes:
-        name: as chosen in the loader, for messages.
-        networks: the host's model patcher around `cfld_modules.networks.model.CFLD`.
-        key_values: the 18 trained U-Net matrices, diffusers names.
-    """
-
-    name: str
-    config: CFLDConfig
-    networks: Any
-    key_values: dict[str, torch.Tensor]
 
 
 def cfld_input() -> io.Input:

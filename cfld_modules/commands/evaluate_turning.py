@@ -1,4 +1,4 @@
-"""`evaluate-turning`: how well poses are put in space and turned, as the tables and the picture of docs/turning.md."""
+"""`evaluate-turning`: how well poses are put in space and turned, as the tables and the picture of docs/training.md."""
 
 import argparse
 import math
