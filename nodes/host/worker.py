@@ -9,7 +9,6 @@ from typing import TypeVar
 from aiohttp import web
 
 MOST_JOBS = 4  # in work or waiting
-LOOK_SECONDS = 0.2  # between two looks whether the client is still there
 
 Result = TypeVar("Result")
 
@@ -23,7 +22,7 @@ class ClientGoneError(Exception):
 
 
 class Worker:
-    """Its methods are called by the event loop's thread."""
+    """To be used in the event loop's thread."""
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, name)  # begins with the first job
@@ -45,10 +44,10 @@ class Worker:
             Exception: whatever `work` raises.
         """
         self.check_room()
-        cancelled = threading.Event()
+        is_ended = threading.Event()
 
         def check() -> None:
-            if cancelled.is_set():
+            if is_ended.is_set() or request.transport is None:
                 raise ClientGoneError
 
         def job() -> Result:
@@ -59,14 +58,9 @@ class Worker:
         self._jobs += 1
         running.add_done_callback(self._end_job)
         try:
-            while not running.done():
-                await asyncio.wait({running}, timeout=LOOK_SECONDS)
-                if request.transport is None or request.transport.is_closing():
-                    cancelled.set()
+            return await running
         finally:
-            cancelled.set()  # also when the server ends this request's task
-        return running.result()
+            is_ended.set()  # also when the server ends this request's task
 
     def _end_job(self, running: asyncio.Future) -> None:
         self._jobs -= 1
-        running.exception()  # looked at, even if nobody waits any more
