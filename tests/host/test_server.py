@@ -186,7 +186,7 @@ def assert_serves(server):
 def expected_error_without_detector(server, prompt):
     run = server.run(prompt)
     assert run.error["node_id"] == the_node(prompt, "CFLDDetectPose")
-    assert "controlnet_aux" in run.error["exception_message"] and "get blazepose" in run.error["exception_message"]
+    assert "controlnet_aux" in run.error["exception_message"] and "pip download" in run.error["exception_message"]
 
 
 def appearance_names(server):
