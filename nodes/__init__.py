@@ -6,6 +6,7 @@ import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
 from ..cfld_modules.demo_model import LORA_FILE
+from ..cfld_modules.errors import PoseError
 from .appearance_files import FOLDER as APPEARANCES_FOLDER
 from .appearance_files import CFLDLoadAppearance, CFLDSaveAppearance
 from .blend_appearance import CFLDBlendAppearance
@@ -21,7 +22,7 @@ from .hga import CFLDApplyHGA
 from .host.routes import answer_posts
 from .loader import CFLDLoader
 from .pose import CFLDPoseConditioning
-from .pose_editor import CFLDPoseEditor
+from .pose_editor import MOST_BYTES, READ_ROUTE, CFLDPoseEditor, read_in_page
 from .pose_files import CFLDDrawPose, CFLDLoadPose, CFLDSavePose
 from .pose_mask import CFLDPoseMask
 from .retarget_pose import CFLDRetargetPose
@@ -40,7 +41,8 @@ class CFLDExtension(ComfyExtension):
     """All nodes of the pack."""
 
     async def on_load(self) -> None:
-        answer_posts(DETECT_ROUTE, detect_in_file, DETECTOR, REFUSALS)
+        answer_posts(DETECT_ROUTE, lambda content, _query: detect_in_file(content), DETECTOR, REFUSALS)
+        answer_posts(READ_ROUTE, read_in_page, "", (PoseError,), MOST_BYTES)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

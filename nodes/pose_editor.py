@@ -1,6 +1,7 @@
 """Pose Editor: key points drawn in the page's widget, typed or sent by API."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 
+from ..cfld_modules.errors import PoseError
+from ..cfld_modules.poses.canonical import canonical_frames
 from ..cfld_modules.poses.detection.people import DetectedPerson, people_frame
 from ..cfld_modules.poses.keypoints import Pose
 from ..cfld_modules.poses.pose_maps import draw_pose
@@ -15,6 +18,9 @@ from .pictures import check_memory, image_batch, picture_array, read_pictures
 from .types import CATEGORY, PoseType, read_poses_in_metres
 
 NODE = "Pose Editor"
+READ_ROUTE = "/cfld/read_pose"
+"""For the page: see `read_in_page`."""
+MOST_BYTES = 32 * 2**20
 
 
 class CFLDPoseEditor(io.ComfyNode):
@@ -66,17 +72,28 @@ class CFLDPoseEditor(io.ComfyNode):
         if background is not None:
             _put_behind(drawings, read_pictures(NODE, "background", background))
         # The widget offers a connected pose, once it is known, as the figure to start from, with everybody in it.
-        starting_point = {} if is_drawn else {"ui": {"pose_json": [_text(pose)]}}
+        starting_point = {} if is_drawn else {"ui": {"pose_json": [json.dumps(canonical_frames(pose))]}}
         return io.NodeOutput(frames, image_batch(drawings), **starting_point)
+
+
+def read_in_page(content: bytes, query: Mapping[str, str]) -> dict:
+    """A text or file of key points that came into the page -> {"frames": ...}, see `canonical_frames`.
+
+    query: `width` and `height` of the canvas for frames without a size of their own, or nothing.
+
+    Raises:
+        PoseError: what is wrong with the text.
+    """
+    try:
+        canvas = (int(query["width"]), int(query["height"])) if query else None
+    except (KeyError, ValueError) as error:
+        raise PoseError("The canvas needs a width and a height in whole pixels.") from error
+    return {"frames": canonical_frames(content, canvas)}
 
 
 def _read_people(name: str, value: object) -> list[DetectedPerson]:
     """Of each frame the chosen person, else the largest, in space too where it is known."""
     return [DetectedPerson(*one) for one in zip(*read_poses_in_metres(NODE, name, value), strict=True)]
-
-
-def _text(pose: object) -> str:
-    return pose if isinstance(pose, str) else json.dumps(pose, default=float)  # of other nodes' NumPy numbers
 
 
 def _on_canvas(pose: Pose, width: int, height: int) -> Pose:

@@ -29,6 +29,8 @@ CHOSEN_KEY = "chosen"
 """Of a person in a frame of several: this one is CFLD's."""
 
 NORMALISED_REACH = 4.0
+LONGEST_PYTHON_VALUE = 1_000_000
+"""Characters of a value as print shows it: to read one takes 270 bytes of memory for each."""
 _HEAD_AND_SHOULDERS = [0, 1, 2, 5, 14, 15, 16, 17]
 _MOST_NEGATIVE = 1 / 3  # of a person's points in shares of the canvas
 
@@ -83,11 +85,17 @@ def parse(text: str | bytes) -> object:
         raise PoseError(f"The pose is not valid JSON: it is nested too deeply, in {short(text)}. {EXPECTED}") from error
     except ValueError as error:  # bad JSON, or an integer of too many digits
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)  # of the user's backslashes
-                return ast.literal_eval(text)
+            return _parse_python_value(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             raise PoseError(f"The pose is not valid JSON: {error}, in {short(text)}. {EXPECTED}") from error
+
+
+def _parse_python_value(text: str) -> object:
+    if len(text) > LONGEST_PYTHON_VALUE:
+        raise ValueError("too long")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of the user's backslashes
+        return ast.literal_eval(text)
 
 
 def _layouts_of(bodies: Iterable[Body]) -> dict[int, Layout]:

@@ -1,8 +1,9 @@
 /** Puts the pose editor on the node CFLDPoseEditor. The whole state is the node's text widget `pose_json`. */
 import { api } from '../../../scripts/api.js'
 import { app } from '../../../scripts/app.js'
-import { fadeWithNode, follow } from './pose_editor/node_life.js'
+import { fadeWithNode, follow, isConnected } from './pose_editor/node_life.js'
 import { PoseLibrary } from './pose_editor/pose_library.js'
+import { PoseReader } from './pose_editor/pose_reader.js'
 import { speak } from './pose_editor/texts.js'
 import { upstreamPicture } from './pose_editor/tracing.js'
 import { createPoseEditor } from './pose_editor/view.js'
@@ -17,6 +18,8 @@ const INITIAL_SIZE = [410, 720]
  * the element of the old node of the same id: so the new node's editor moves into it.
  */
 const containers = new Map()
+/** Shared, so that what the page's undo makes anew knows what the server answered. */
+const reader = new PoseReader(api)
 /** The editor of each node id. A node that moves into a subgraph is made anew there before the old one is removed. */
 const editors = new Map()
 
@@ -49,6 +52,7 @@ function attachEditor(node) {
   const editor = createPoseEditor({
     write,
     detectPose,
+    reader,
     library: new PoseLibrary(api),
     libraryChanged: () => app.refreshComboInNodes() // so that Load Pose lists it
   })
@@ -82,8 +86,7 @@ function attachEditor(node) {
 
   function readConnections() {
     if (!node.graph) return // taken out of it meanwhile, as by conversion to a subgraph
-    const isLinked = (name) => node.inputs.some((input) => input.name === name && input.link != null)
-    editor.session.setConnections({ pose: isLinked('pose'), text: isLinked('pose_json') })
+    editor.session.setConnections({ pose: isConnected(node, 'pose'), text: isConnected(node, 'pose_json') })
     editor.tracing.setUpstream(upstreamPicture(node, 'background', (query) => api.apiURL(`/view?${query}`)))
   }
 
@@ -115,11 +118,11 @@ function attachEditor(node) {
   editor.element.addEventListener('pointerenter', readConnections)
 }
 
-/** The people in a picture file, as the server finds them: OpenPose JSON as text. */
+/** The people in a picture file, as the server finds them: a frame of OpenPose JSON. */
 async function detectPose(file) {
   const answer = await api.fetchApi('/cfld/detect_pose', { method: 'POST', body: file })
+  if (answer.ok) return answer.json()
   const text = await answer.text()
-  if (answer.ok) return text
   // The pack says what is wrong in JSON; the host itself, of a file too large, say, in words.
   throw new Error(answer.status === 422 ? JSON.parse(text).error : `${answer.status}: ${text}`)
 }

@@ -104,6 +104,7 @@ function zoomButtons(camera) {
 /** What the user should know about the stage as a whole, or ''. */
 function noticeOf(session) {
   if (session.locked) return session.locked
+  if (session.isReading) return said('notice.reading')
   if (session.error) return said('notice.unreadable', { error: session.error })
   if (!session.pose.some(Boolean)) return said('notice.nobody')
   if (session.isStored) return ''

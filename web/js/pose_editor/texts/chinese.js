@@ -67,6 +67,9 @@ export const CHINESE = {
   'undone': '已撤销',
   'redone': '已重做',
   'cleared': '没有保存任何姿态：这是起点',
+  'notice.reading': '服务器正在读取姿势……',
+  'read.tooLarge': '文本太大：{size} MB；超过 {most} MB 的不读取。',
+  'read.unreachable': '服务器没有回应（{error}）。请重新启动它，或查看它的日志。',
   'notice.wired': 'pose_json 来自所连接的节点。',
   'notice.unreadable': '无法读取保存的姿态。{error} 请以文本修正，或另选一个姿态。',
   'notice.nobody': '所有关节都已隐藏：这一帧里没有人。',
@@ -209,40 +212,5 @@ export const CHINESE = {
   'pose.upper_body_front': '半身，正面',
   'pose.walking_front': '走路，正面',
   'pose.walking_side': '走路，侧面',
-  'pose.waving': '挥手',
-
-  'where.frame': '第 {number} 帧',
-  'where.named': '帧“{name}”',
-  'where.image': '图片 {image}',
-  'where.person': '{where}，第 {number} 人',
-  'where.all': '总共',
-  'error.json': '这不是有效的 JSON：{error}',
-  'error.empty': '帧的列表是空的。',
-  'error.tooMany.frames': '{where}：{length} 帧；最多读取 {most} 帧。',
-  'error.tooMany.people': '{where}：{length} 人；最多读取 {most} 人。',
-  'error.depth': '{where}嵌套过深。',
-  'error.object': '{where}必须是对象。',
-  'error.objects': '{where}：“{key}”必须是对象的列表。',
-  'error.noPeople': '{where}没有 "people"。',
-  'error.people': '{where}："people" 必须是列表。',
-  'error.annotation':
-    '{where}：keypoints_x 和 keypoints_y 达到 x {right}、y {bottom}，但没有自己的 canvas_width 和 canvas_height 时画框为 ' +
-    '176x256。',
-  'error.animals': '{where}：这是动物的关键点；CFLD 需要人的。',
-  'error.canvas': '{where}需要 canvas_width 和 canvas_height，即其图片的像素大小。',
-  'error.numbers': '{where}必须是数字的列表。',
-  'error.count': '{where}必须是 {count} 个数字的列表。',
-  'error.number': '{where}含有不是数字的内容。',
-  'error.points': '{where}有 {count} 个点。需要 OpenPose 顺序的 18 个点（54 个数字），或其他工具给出的数目：{counts}。',
-  'error.point': '{where}：点必须是 [x, y] 或 [x, y, 置信度]。',
-  'error.columns': '{where}必须含有等长的列表 "x"、"y" 和 "visible"。',
-  'error.order':
-    '{where}：这 {count} 个点的顺序不明确；按各工具使用的任何顺序（BODY_25、COCO 的 17 点、COCO 顺序的 18 点加脚趾）都不能确定是一个人。请只保留 18 个点，54 个数字。',
-  'error.negative': '{where}：坐标似乎是从 -1 到 1。需要像素，或 0 到 1 的画布比例。',
-  'error.nobody': '{where}：里面没有人，或没有一个可靠的点。',
-  'error.outside':
-    '{where}：此人 {count} 个点中有 {outside} 个在 {width}x{height} 的画布之外（x {left} 至 {right}，y {top} 至 ' +
-    '{bottom}）。canvas_width 和 canvas_height 必须是图片的大小。',
-  'error.metres': '{where}，pose_keypoints_3d：必须是 {count} 个数字的列表，18 个关节各有以米为单位的 x、y、z 和置信度。从文本中去掉它，深度就会被估计。',
-  'error.depthElsewhere': '{where}，pose_keypoints_3d：与 pose_keypoints_2d 不重合。x 须指向图片右方，y 向下，z 离观看者而去。从文本中去掉它，深度就会被估计。'
+  'pose.waving': '挥手'
 }

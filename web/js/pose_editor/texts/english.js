@@ -1,4 +1,4 @@
-/** What the editor says, by key; see `texts.js`. What is wrong with a text of key points, as Python says it too. */
+/** What the editor says, by key; see `texts.js`. */
 export const ENGLISH = {
   'editor': 'Pose editor',
   'editor.elsewhere': 'Open in the large editor',
@@ -67,6 +67,9 @@ export const ENGLISH = {
   'undone': 'Undone',
   'redone': 'Redone',
   'cleared': 'Nothing stored: this is a starting point',
+  'notice.reading': 'The server is reading the pose…',
+  'read.tooLarge': 'The text is too large: {size} MB; more than {most} MB are not read.',
+  'read.unreachable': 'The server does not answer ({error}). Start it again, or look at its log.',
   'notice.wired': 'pose_json comes from a connected node.',
   'notice.unreadable': 'The stored pose cannot be read. {error} Mend it as text or choose another pose.',
   'notice.nobody': 'Every joint is hidden: nobody is in this frame.',
@@ -163,49 +166,5 @@ export const ENGLISH = {
     'joint; drag a dotted ring to show a hidden one. Drag the empty stage to pan, turn the wheel to zoom.',
 
   'preview.wire': 'The name comes from a connected node.',
-  'preview.frames': '{count} frames',
-
-  'where.frame': 'Frame {number}',
-  'where.named': 'Frame "{name}"',
-  'where.image': 'Image {image}',
-  'where.person': '{where}, person {number}',
-  'where.all': 'All together',
-  'error.json': 'This is not valid JSON: {error}',
-  'error.empty': 'The list of frames is empty.',
-  'error.tooMany.frames': '{where}: {length} frames; more than {most} are not read.',
-  'error.tooMany.people': '{where}: {length} people; more than {most} are not read.',
-  'error.depth': '{where} is nested too deeply.',
-  'error.object': '{where} must be an object.',
-  'error.objects': '{where}: "{key}" must be a list of objects.',
-  'error.noPeople': '{where} has no "people".',
-  'error.people': '{where}: "people" must be a list.',
-  'error.annotation':
-    '{where}: keypoints_x and keypoints_y reach x {right} and y {bottom}, but without canvas_width and ' +
-    'canvas_height of their own they are on a frame of 176x256.',
-  'error.animals': '{where}: these are the key points of animals; CFLD needs those of a person.',
-  'error.canvas': '{where} needs canvas_width and canvas_height, the size in pixels of its picture.',
-  'error.numbers': '{where} must be a list of numbers.',
-  'error.count': '{where} must be a list of {count} numbers.',
-  'error.number': '{where} holds something that is not a number.',
-  'error.points':
-    "{where} holds {count} points. Wanted are 18 (54 numbers) in OpenPose's order, or as many as another " +
-    "tool gives: {counts}.",
-  'error.point': '{where}: a point must be [x, y] or [x, y, confidence].',
-  'error.columns': '{where} must hold lists "x", "y" and "visible" of one length.',
-  'error.order':
-    "{where}: the order of these {count} points is not clear; in none that tools use (BODY_25, COCO's 17, " +
-    "the 18 of COCO order and toes) are they surely a person. Leave only the 18, 54 numbers.",
-  'error.negative':
-    '{where}: the coordinates seem to be from -1 to 1. Wanted are pixels, or shares of the canvas from 0 to ' +
-    '1.',
-  'error.nobody': '{where}: nobody is in it, or not with a single sure point.',
-  'error.outside':
-    "{where}: {outside} of the person's {count} points lie outside the canvas of {width}x{height} (x {left} " +
-    "to {right}, y {top} to {bottom}). canvas_width and canvas_height must be the picture's size.",
-  'error.metres':
-    '{where}, pose_keypoints_3d: must be a list of {count} numbers, x, y, z in metres and a confidence for ' +
-    'each of 18 joints. Take it out of the text to have the depth estimated.',
-  'error.depthElsewhere':
-    '{where}, pose_keypoints_3d: does not lie over pose_keypoints_2d. x must run to the right of the ' +
-    'picture, y down, and z away from the viewer. Take it out of the text to have the depth estimated.'
+  'preview.frames': '{count} frames'
 }

@@ -1,0 +1,100 @@
+"""Key points in any dialect as the pose editor reads them: the page knows this one form and asks the server for it.
+
+A canonical text is a JSON list of frames with `canvas_width`, `canvas_height` and `people`. A person has
+`pose_keypoints_2d`, 54 numbers in pixels, confidence 1, or 0, 0, 0 where missing; where they are known
+`pose_keypoints_3d`; and whatever else came along, hands, face and feet in pixels, too. Of several people one is marked
+as `chosen`.
+"""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from .dialects import DEEPEST
+from .keypoints import Pose, write_pose_keypoints
+from .metres import KEY as METRES_KEY
+from .metres import read_metres, write_metres
+from .reading import CHOSEN_KEY, NORMALISED_REACH, parse, read_people, read_pose_keypoints
+
+BODY_KEY = "pose_keypoints_2d"
+_NEEDS_CANVAS = frozenset({"people", "keypoints", "instance_info"})
+_CANVAS_KEYS = ("canvas_width", "canvas_height", "width", "height")
+
+
+def canonical_frames(pose: object, canvas: tuple[int, int] | None = None) -> list[dict]:
+    """POSE_KEYPOINT in any dialect, its text or the bytes of a file -> frames with everybody, in the canonical form.
+
+    canvas: (width, height) for frames that have no size of their own; without it they are an error.
+
+    Raises PoseError as `read_pose_keypoints` does: also where nobody is in a frame, or the chosen person mostly outside.
+    """
+    value = parse(pose) if isinstance(pose, str | bytes) else pose
+    if canvas is not None:
+        value = _on_canvas(value, {"canvas_width": canvas[0], "canvas_height": canvas[1]})
+    return [
+        _frame(people, chosen) for people, chosen in zip(read_people(value), read_pose_keypoints(value), strict=True)
+    ]
+
+
+def _on_canvas(value: object, size: Mapping[str, int], depth: int = 0) -> object:
+    """The value with `size` in each frame that has none; nested deeper than any frame may be, it is left alone."""
+    if depth > DEEPEST:
+        return value
+    if isinstance(value, list | tuple):
+        return [_on_canvas(part, size, depth + 1) for part in value]
+    if not isinstance(value, dict) or any(value.get(key) is not None for key in _CANVAS_KEYS):
+        return value
+    if value.keys() & _NEEDS_CANVAS:
+        return {**value, **size}
+    return {name: _on_canvas(part, size, depth + 1) for name, part in value.items()}
+
+
+def _frame(people: list[tuple[Pose, Mapping]], chosen: Pose) -> dict:
+    frame = {"canvas_width": chosen.width, "canvas_height": chosen.height}
+    entries = [_person(pose, written, frame) for pose, written in people]
+    if len(entries) > 1:
+        marked = next(
+            number for number, (pose, _) in enumerate(people)
+            if np.array_equal(pose.points, chosen.points, equal_nan=True)
+        )
+        entries[marked][CHOSEN_KEY] = True
+    return {**frame, "people": entries}
+
+
+def _person(pose: Pose, written: Mapping, frame: Mapping) -> dict:
+    (own,) = write_pose_keypoints([pose])
+    person = {BODY_KEY: own["people"][0][BODY_KEY]}
+    if written.get(METRES_KEY):
+        (metres,) = read_metres([{**frame, "people": [person | {METRES_KEY: written[METRES_KEY]}]}], [pose])
+        person |= {METRES_KEY: write_metres(metres)} if metres is not None else {}
+    if BODY_KEY not in written:
+        return person  # what else another form than OpenPose's holds is its own
+    more = {
+        key: _in_pixels(value, pose) if str(key).endswith("keypoints_2d") else value
+        for key, value in written.items() if key not in (BODY_KEY, METRES_KEY, CHOSEN_KEY)
+    }
+    return person | {key: value for key, value in more.items() if _is_json(value)}
+
+
+def _in_pixels(numbers: object, pose: Pose) -> list[float] | None:
+    """x, y, score one after another, 0, 0, 0 where missing; from shares of the canvas where none reaches beyond.
+
+    None where they are no such numbers.
+    """
+    try:
+        rows = np.array(numbers, dtype=np.float64).reshape(-1, 3)
+    except (TypeError, ValueError):
+        return None
+    rows[~np.isfinite(rows).all(axis=1)] = 0.0
+    if np.abs(rows[:, :2]).max(initial=0.0) <= NORMALISED_REACH:
+        rows *= (pose.width, pose.height, 1)
+    return rows.ravel().tolist()
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return value is not None
