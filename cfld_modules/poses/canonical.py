@@ -27,7 +27,7 @@ def canonical_frames(pose: object, canvas: tuple[int, int] | None = None) -> lis
 
     canvas: (width, height) for frames that have no size of their own; without it they are an error.
 
-    Raises PoseError as `read_pose_keypoints` does: also where nobody is in a frame, or the chosen person mostly outside.
+    Raises PoseError as `read_pose_keypoints` does, also where nobody is in a frame or mostly outside its canvas.
     """
     value = parse(pose) if isinstance(pose, str | bytes) else pose
     if canvas is not None:

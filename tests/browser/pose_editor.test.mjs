@@ -4,7 +4,7 @@ import { before, test } from 'node:test'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import {
   GREEN_PNG, STAGE, addEditor, clickAction, colourOf, connectPicture, drag, eventually, freshEditor, isGreen,
-  paintedAt, press, promptInputs, promptPoses, settle, windowPoint
+  paintedAt, press, promptInputs, promptPoses, settle, storedText, windowPoint
 } from './editor.mjs'
 import { openPage } from './page.mjs'
 import { putInput, saveSettings } from './server.mjs'
@@ -47,9 +47,10 @@ describeInPage('pose editor', (real) => {
       id = await freshEditor(page)
     }
 
-    test('an untouched editor leaves the prompt empty; a dragged joint is in it, where it was dropped', async () => {
+    test('an untouched editor sends the figure it shows and stores nothing; a dragged joint is where it was dropped', async () => {
       await fresh()
-      assert.deepEqual(await promptInputs(page, id), { pose_json: '', width: 352, height: 512 })
+      assertPoses(await promptPoses(page, id), [STANDING.pose], 0)
+      assert.equal(await storedText(page, id), '')
       await drag(page, STANDING.pose[R_WRIST], TARGET)
       assertPoses(await promptPoses(page, id), [WITH_WRIST_MOVED])
       assert.equal(await paintedAt(page, TARGET), colourOf(R_WRIST))
@@ -92,7 +93,7 @@ describeInPage('pose editor', (real) => {
       await page.evaluate((node) => (window.sameNode = window.app.graph.getNodeById(node)), id)
       await press(page, 'Control+z', 'Control+z', 'Control+z', 'Control+z', 'Control+z')
       await settle(page)
-      assert.equal((await promptInputs(page, id)).pose_json, '')
+      assert.equal(await storedText(page, id), '')
       await press(page, 'Control+Shift+z')
       assertPoses(await promptPoses(page, id), [STANDING.pose.with(R_WRIST, [x + 1, y])], 0)
       assert.ok(await page.evaluate((node) => window.sameNode === window.app.graph.getNodeById(node), id))
@@ -193,7 +194,7 @@ describeInPage('pose editor', (real) => {
       await drag(page, STANDING.pose[R_WRIST], TARGET)
       await drag(page, STANDING.pose[R_ELBOW], [90, 150])
       const holds = (expected) => eventually(async () => assertPoses(await promptPoses(page, id), expected))
-      const isEmpty = () => eventually(async () => assert.equal((await promptInputs(page, id)).pose_json, ''))
+      const isEmpty = () => eventually(async () => assert.equal(await storedText(page, id), ''))
       await undoGraph(page, 'Control+z')
       await holds([WITH_WRIST_MOVED])
       await eventually(async () => assert.equal(await paintedAt(page, TARGET), colourOf(R_WRIST)))
@@ -226,6 +227,18 @@ describeInPage('pose editor', (real) => {
       const inputs = await promptInputs(page, id)
       assert.equal(inputs.width, 352)
       assertPoses(await promptPoses(page, id), [WITH_WRIST_MOVED])
+    })
+
+    test('a connected pose is passed on until something is drawn', async () => {
+      await fresh()
+      await page.evaluate((node) => {
+        const { app, LiteGraph } = window
+        const loader = LiteGraph.createNode('CFLDLoadPose')
+        app.graph.add(loader)
+        const editor = app.graph.getNodeById(node)
+        loader.connect(0, editor, editor.inputs.findIndex(({ name }) => name === 'pose'))
+      }, id)
+      await eventually(async () => assert.equal((await promptInputs(page, id)).pose_json, ''))
     })
 
     test('the picture connected to background is there to trace', async () => {

@@ -11,8 +11,8 @@ import { newPerson } from '../../web/js/pose_editor/people.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import { turnPerson } from '../../web/js/pose_editor/turning.js'
 import {
-  STAGE, clickAction, colourOf, connectPicture, drag, dragInWindow, eventually, freshEditor, handlePoint, paintedAt, press,
-  promptInputs, promptPoses, settle, touch, windowPoint
+  GREEN_PNG, STAGE, clickAction, colourOf, connectPicture, drag, dragInWindow, eventually, freshEditor, handlePoint, paintedAt, press,
+  promptInputs, promptPoses, settle, storedText, touch, windowPoint
 } from './editor.mjs'
 import { PYTHON, putInput } from './server.mjs'
 import { describeInPage, inEachRenderer } from './suites.mjs'
@@ -128,7 +128,7 @@ describeInPage("the pose editor's stage", (real) => {
         assertPose(await pose(), turned(angle, 0), 0.02)
         assert.equal((await people())[0].pose_keypoints_3d.length, 72)
         await clickAction(page, 'undo')
-        assert.equal((await promptInputs(page, id)).pose_json, '')
+        assert.equal(await storedText(page, id), '')
       })
     }
 
@@ -207,6 +207,18 @@ describeInPage("the pose editor's stage", (real) => {
       await clickAction(page, 'close')
     })
 
+    test('a picture opened from disk reaches the detector, whatever the page may fetch; a refusal ends the search', async () => {
+      await fresh()
+      await clickAction(page, 'background')
+      await page.locator('.cfld-pose-editor .sheet [type=file]').setInputFiles({
+        name: 'no picture.png', mimeType: 'image/png', buffer: GREEN_PNG
+      })
+      await page.locator('.cfld-pose-editor .sheet').getByRole('button', { name: 'Close', exact: true }).click()
+      await eventually(() => page.locator('.cfld-pose-editor [data-action=detect]').click({ timeout: 500 }))
+      await eventually(async () => assert.match(await problem(), /^Detect Pose: |^Nobody was found/))
+      assert.doesNotMatch(await status(), /Looking/)
+    })
+
     test('the people in the picture to trace become the figures on it', async (context) => {
       await fresh()
       await putInput(real.server, 'plain.png', readFileSync(new URL('../../workflows/CFLD turntable - character from all sides.jpg', import.meta.url)))
@@ -218,7 +230,7 @@ describeInPage("the pose editor's stage", (real) => {
         await eventually(async () => {
           assert.match(await problem(), /^Detect Pose: no detector is in .*get blazepose.*download_if_missing$/)
         }, 60_000)
-        assert.equal((await promptInputs(page, id)).pose_json, '')
+        assert.equal(await storedText(page, id), '')
       }
       const reason = writeDots(real.server.folder)
       if (reason) return context.skip(reason)
@@ -233,7 +245,8 @@ describeInPage("the pose editor's stage", (real) => {
       assert.ok(all.some(([x, y]) => Math.hypot(x - 170, y - 195) < 20), `${all}, ${nose}`)
       await page.locator(STAGE).focus()
       await press(page, 'Control+z')
-      assert.deepEqual(await promptInputs(page, id), { ...inputs, pose_json: '', width: 352, height: 512 })
+      const { width, height } = await promptInputs(page, id)
+      assert.deepEqual([await storedText(page, id), width, height], ['', 352, 512])
     })
   }, { screen: { hasTouch: true } })
 })

@@ -20,8 +20,10 @@ const INITIAL_SIZE = [410, 720]
 const containers = new Map()
 /** Shared, so that what the page's undo makes anew knows what the server answered. */
 const reader = new PoseReader(api)
-/** The editor of each node id. A node that moves into a subgraph is made anew there before the old one is removed. */
+/** The editor of each node id. A node that moves into a subgraph is made anew there, before or after the old one is removed. */
 const editors = new Map()
+/** By node id, for the rest of the task in which the node was removed: {opened, workflow}, a traced picture and where. */
+const orphans = new Map()
 
 /**
  * The page zooms the graph by two fingers wherever over the nodes they are, before any element below has a say. Fingers
@@ -60,6 +62,8 @@ function attachEditor(node) {
   // Shown by the editor instead: the first is read by the classic renderer, the second by Nodes 2.0.
   text.hidden = true
   text.options.hidden = true
+  // What is drawn is what is sent, the starting point too; the workflow keeps only what the user made.
+  text.serializeValue = () => editor.session.sent
   const container = document.createElement('div')
   container.style.cssText = `height: 100%; min-height: ${SMALLEST_HEIGHT}px`
   container.append(editor.element)
@@ -98,6 +102,8 @@ function attachEditor(node) {
     shown.element.replaceChildren(editor.element)
     containers.delete(node.id)
     editors.set(node.id, editor)
+    const orphan = orphans.get(node.id)
+    if (orphan?.workflow === node.graph.rootGraph.id) editor.tracing.openFile(orphan.opened)
     start()
   })
   follow(node, 'onConfigure', () => {
@@ -111,8 +117,14 @@ function attachEditor(node) {
     editor.dispose()
     containers.set(node.id, shown.element)
     const heir = editors.get(node.id)
-    if (heir === editor) editors.delete(node.id)
-    else if (opened) heir?.tracing.openFile(opened)
+    if (heir !== editor) {
+      if (opened) heir?.tracing.openFile(opened)
+      return
+    }
+    editors.delete(node.id)
+    if (!opened) return
+    orphans.set(node.id, { opened, workflow: node.graph.rootGraph.id })
+    setTimeout(() => orphans.delete(node.id))
   })
   // The node upstream may have been given another picture meanwhile.
   editor.element.addEventListener('pointerenter', readConnections)

@@ -72,6 +72,11 @@ export class PoseSession {
     return this.text.trim() !== ''
   }
 
+  /** The text that Run sends: empty only where a connected pose is passed on. */
+  get sent() {
+    return this.isStored || this.hasInput || this.locked ? this.text : this.encode()
+  }
+
   get canEdit() {
     return !this.error && !this.locked && !this.isReading
   }

@@ -35,9 +35,10 @@ const loadLifter = () =>
  */
 export function createPoseEditor({ write, detectPose, reader, library, libraryChanged }) {
   const host = element('div', { class: 'cfld-pose-editor', 'data-capture-wheel': 'true' })
-  // The page's undo looks at the focused element and leaves text areas alone. What it sees is this element, whatever
-  // has the focus in the shadow tree below.
+  // The page's undo looks at the focused element and leaves text fields alone. What it sees is this element, whatever has
+  // the focus in the shadow tree below. Older pages know text fields by `type`, newer ones by `isContentEditable`.
   host.type = 'textarea'
+  Object.defineProperty(host, 'isContentEditable', { value: true })
   host.style.cssText = 'display: block; height: 100%'
   const shadow = host.attachShadow({ mode: 'open' })
   const dialog = element('dialog', { 'aria-label': said('editor') })

@@ -74,7 +74,7 @@ export const CHINESE = {
   'notice.unreadable': '无法读取保存的姿态。{error} 请以文本修正，或另选一个姿态。',
   'notice.nobody': '所有关节都已隐藏：这一帧里没有人。',
   'notice.passedOn': '在此绘制之前，将传递所连接的姿态。',
-  'notice.start': '这是起点，尚未保存：拖动关节或选择一个姿态。',
+  'notice.start': '这是起点，会照样发送：拖动关节或选择一个姿态。',
   'tracing.connected': '连接到此节点的图片',
   'tracing.file': '{name}（仅在此显示，不属于工作流）',
   'tracing.unreadable': '无法显示这张图片。',

@@ -74,7 +74,7 @@ export const ENGLISH = {
   'notice.unreadable': 'The stored pose cannot be read. {error} Mend it as text or choose another pose.',
   'notice.nobody': 'Every joint is hidden: nobody is in this frame.',
   'notice.passedOn': 'The connected pose is passed on until something is drawn here.',
-  'notice.start': 'A starting point, not stored yet: drag a joint or choose a pose.',
+  'notice.start': 'A starting point, sent as it is: drag a joint or choose a pose.',
   'tracing.connected': 'The picture connected to the node',
   'tracing.file': '{name} (seen here only, not part of the workflow)',
   'tracing.unreadable': 'The picture cannot be shown.',
