@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 
+import { bendLimb } from '../../web/js/pose_editor/geometry.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import {
   GREEN_PNG, STAGE, addEditor, clickAction, colourOf, connectPicture, drag, eventually, freshEditor, isGreen,
@@ -12,7 +13,7 @@ import { describeInPage, inEachRenderer } from './suites.mjs'
 
 const [R_SHOULDER, R_ELBOW, R_WRIST] = [2, 3, 4]
 const TARGET = [60, 180]
-const WITH_WRIST_MOVED = STANDING.pose.with(R_WRIST, TARGET)
+const WITH_WRIST_MOVED = bendLimb(STANDING.pose, R_WRIST, TARGET)
 
 function assertPoses(actual, expected, tolerance = 0.6) {
   assert.equal(actual.length, expected.length, 'frames')
@@ -72,6 +73,16 @@ describeInPage('pose editor', (real) => {
       const [moved] = await promptPoses(page, id)
       assertPoses([[moved[6]]], [[[STANDING.pose[6][0] + 26, STANDING.pose[6][1] + 16]]])
       assert.deepEqual(wrist, STANDING.pose[R_WRIST])
+    })
+
+    test('a dragged wrist bends the elbow, with Alt it goes alone', async () => {
+      await fresh()
+      await drag(page, STANDING.pose[R_WRIST], TARGET)
+      assertPoses(await promptPoses(page, id), [WITH_WRIST_MOVED])
+      await page.keyboard.down('Alt')
+      await drag(page, TARGET, STANDING.pose[R_WRIST])
+      await page.keyboard.up('Alt')
+      assertPoses(await promptPoses(page, id), [WITH_WRIST_MOVED.with(R_WRIST, STANDING.pose[R_WRIST])])
     })
 
     test('keys edit the pose and do nothing to the graph', async () => {
@@ -192,7 +203,7 @@ describeInPage('pose editor', (real) => {
     test("the graph's undo takes back what was drawn, step by step, and redoes it", async () => {
       await fresh()
       await drag(page, STANDING.pose[R_WRIST], TARGET)
-      await drag(page, STANDING.pose[R_ELBOW], [90, 150])
+      await drag(page, WITH_WRIST_MOVED[R_ELBOW], [90, 150])
       const holds = (expected) => eventually(async () => assertPoses(await promptPoses(page, id), expected))
       const isEmpty = () => eventually(async () => assert.equal(await storedText(page, id), ''))
       await undoGraph(page, 'Control+z')
@@ -322,7 +333,7 @@ describeInPage('pose editor', (real) => {
       await page.evaluate((value) => window.app.extensionManager.setting.set('Comfy.VueNodes.Enabled', value), isVue)
       await eventually(async () => {
         await drag(page, before[R_WRIST], target)
-        assertPoses(await promptPoses(page, id), [STANDING.pose.with(R_WRIST, target)])
+        assertPoses([[(await promptPoses(page, id))[0][R_WRIST]]], [[target]])
       })
     }
     await page.context().close()

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { createLifter, readSafetensors } from '../../web/js/pose_editor/lifter.js'
 import { newPerson } from '../../web/js/pose_editor/people.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
+import { bendLimb } from '../../web/js/pose_editor/geometry.js'
 import { turnPerson } from '../../web/js/pose_editor/turning.js'
 import {
   GREEN_PNG, STAGE, clickAction, colourOf, connectPicture, drag, dragInWindow, eventually, freshEditor, handlePoint, paintedAt, press,
@@ -150,11 +151,12 @@ describeInPage("the pose editor's stage", (real) => {
       await fresh()
       const at = (point) => windowPoint(page, point)
       await touch(page, [await at(STANDING.pose[R_WRIST])], [await at(TARGET)])
-      assertPose(await pose(), STANDING.pose.with(R_WRIST, TARGET))
+      const bent = bendLimb(STANDING.pose, R_WRIST, TARGET)
+      assertPose(await pose(), bent)
       await clickAction(page, 'limbs')
-      const [x, y] = STANDING.pose[R_ELBOW]
+      const [x, y] = bent[R_ELBOW]
       await touch(page, [await at([x, y])], [await at([x - 30, y + 10])])
-      const moved = STANDING.pose.with(R_ELBOW, [x - 30, y + 10]).with(R_WRIST, [TARGET[0] - 30, TARGET[1] + 10])
+      const moved = bent.with(R_ELBOW, [x - 30, y + 10]).with(R_WRIST, [TARGET[0] - 30, TARGET[1] + 10])
       assertPose(await pose(), moved)
       await clickAction(page, 'toggle')
       assertPose(await pose(), moved.with(R_ELBOW, null))

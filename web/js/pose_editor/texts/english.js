@@ -23,7 +23,7 @@ export const ENGLISH = {
   'zoom.in': 'Zoom in (+)',
   'zoom.out': 'Zoom out (−)',
   'zoom.fit': 'Show the whole canvas (0)',
-  'tool.joints': 'Drag moves joints, and swings limbs by their bones',
+  'tool.joints': 'Drag moves joints and bends limbs; with Alt, a joint alone',
   'tool.limbs': 'Drag moves a joint with all that hangs on it',
   'tool.figure': 'Drag moves, turns, scales the figure; the lower ring turns it in space',
   'joint.toggle': 'Hide or show the selected joint (H)',
@@ -162,8 +162,9 @@ export const ENGLISH = {
   'json.hint': 'OpenPose, COCO, other editors\' files, pixels or 0–1. An empty text forgets the pose.',
   'help': 'Mouse and keys',
   'help.mouse':
-    'Drag a joint to move it, with Shift its limb too. Drag a bone to swing the limb. Right-click hides or shows a ' +
-    'joint; drag a dotted ring to show a hidden one. Drag the empty stage to pan, turn the wheel to zoom.',
+    'Drag a joint to move it: a wrist bends the elbow, an ankle the knee, and no bone changes its length. With Alt a joint ' +
+    'goes alone, with Shift it takes its limb along. Drag a bone to swing the limb. Right-click hides or shows a joint; ' +
+    'drag a dotted ring to show a hidden one. Drag the empty stage to pan, turn the wheel to zoom.',
 
   'preview.wire': 'The name comes from a connected node.',
   'preview.frames': '{count} frames'
