@@ -7,15 +7,13 @@ as `chosen`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from .dialects import DEEPEST
-from .keypoints import Pose, write_pose_keypoints
-from .metres import KEY as METRES_KEY
-from .metres import read_metres, write_metres
-from .reading import CHOSEN_KEY, NORMALISED_REACH, parse, read_people, read_pose_keypoints
+from .keypoints import KEYPOINTS_3D, Pose, write_pose_keypoints
+from .reading import CHOSEN_KEY, NORMALISED_REACH, Person, parse, read_people, read_pose_keypoints
 
 BODY_KEY = "pose_keypoints_2d"
 _NEEDS_CANVAS = frozenset({"people", "keypoints", "instance_info"})
@@ -50,31 +48,29 @@ def _on_canvas(value: object, size: Mapping[str, int], depth: int = 0) -> object
     return {name: _on_canvas(part, size, depth + 1) for name, part in value.items()}
 
 
-def _frame(people: list[tuple[Pose, Mapping]], chosen: Pose) -> dict:
-    frame = {"canvas_width": chosen.width, "canvas_height": chosen.height}
-    entries = [_person(pose, written, frame) for pose, written in people]
+def _frame(people: Sequence[Person], chosen: Pose) -> dict:
+    entries = [_entry(person) for person in people]
     if len(entries) > 1:
         marked = next(
-            number for number, (pose, _) in enumerate(people)
-            if np.array_equal(pose.points, chosen.points, equal_nan=True)
+            number for number, person in enumerate(people)
+            if np.array_equal(person.flat.points, chosen.points, equal_nan=True)
         )
         entries[marked][CHOSEN_KEY] = True
-    return {**frame, "people": entries}
+    return {"canvas_width": chosen.width, "canvas_height": chosen.height, "people": entries}
 
 
-def _person(pose: Pose, written: Mapping, frame: Mapping) -> dict:
-    (own,) = write_pose_keypoints([pose])
-    person = {BODY_KEY: own["people"][0][BODY_KEY]}
-    if written.get(METRES_KEY):
-        (metres,) = read_metres([{**frame, "people": [person | {METRES_KEY: written[METRES_KEY]}]}], [pose])
-        person |= {METRES_KEY: write_metres(metres)} if metres is not None else {}
+def _entry(person: Person) -> dict:
+    pose, written = person.pose(), person.body.written
+    (frame,) = write_pose_keypoints([pose])
+    (ours,) = frame["people"]
+    entry = {key: ours[key] for key in (BODY_KEY, KEYPOINTS_3D, "person_id") if key in ours}
     if BODY_KEY not in written:
-        return person  # what else another form than OpenPose's holds is its own
+        return entry  # what else another form than OpenPose's holds is its own
     more = {
         key: _in_pixels(value, pose) if str(key).endswith("keypoints_2d") else value
-        for key, value in written.items() if key not in (BODY_KEY, METRES_KEY, CHOSEN_KEY)
+        for key, value in written.items() if key not in (*entry, KEYPOINTS_3D, CHOSEN_KEY)
     }
-    return person | {key: value for key, value in more.items() if _is_json(value)}
+    return entry | {key: value for key, value in more.items() if _is_json(value)}
 
 
 def _in_pixels(numbers: object, pose: Pose) -> list[float] | None:
