@@ -11,6 +11,7 @@ from comfy_api.latest import io, ui
 
 from ..cfld_modules.checkpoints.atomic_files import numbered_file, written_whole
 from ..cfld_modules.errors import PoseError, short, shortened
+from ..cfld_modules.poses.canonical import read_hands
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from ..cfld_modules.poses.reading import parse_pose_json, read_people
@@ -121,8 +122,8 @@ class CFLDDrawPose(io.ComfyNode):
                 io.Int.Input("height", default=512, min=16, max=16384, tooltip="Height of the picture in pixels."),
                 io.Combo.Input(
                     "style", options=list(STYLES), default="cfld",
-                    tooltip="cfld: thin lines, as the network was trained; openpose: thick limbs, for an OpenPose "
-                    "ControlNet beside CFLD.",
+                    tooltip="cfld: thin lines, as the network was trained; openpose: thick limbs, and hands, for an "
+                    "OpenPose ControlNet beside CFLD.",
                 ),
             ],
             outputs=[io.Image.Output("image", tooltip="One picture a frame.")],
@@ -133,7 +134,11 @@ class CFLDDrawPose(io.ComfyNode):
         check_choice("Draw Pose", "style", style, STYLES)
         poses = read_poses("Draw Pose", "pose", pose)
         check_memory("Draw Pose", len(poses), width, height)
-        return io.NodeOutput(image_batch([draw_pose_in_style(one, width, height, style) for one in poses]))
+        hands = read_hands(pose) if style == "openpose" else [{}] * len(poses)
+        drawings = [
+            draw_pose_in_style(one, width, height, style, both) for one, both in zip(poses, hands, strict=True)
+        ]
+        return io.NodeOutput(image_batch(drawings))
 
 
 def own_poses() -> Path:

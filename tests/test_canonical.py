@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cfld_modules.errors import PoseError
-from cfld_modules.poses.canonical import canonical_frames
+from cfld_modules.poses.canonical import canonical_frames, read_hands
+from cfld_modules.poses.pose_drawing import draw_pose_in_style
 from cfld_modules.poses.reading import read_pose_keypoints
 
 CASES = json.loads((Path(__file__).parent / "data" / "keypoint_cases.json").read_text())["cases"]
@@ -76,3 +77,21 @@ def test_frames_without_a_size_are_read_on_the_given_canvas_and_refused_without(
 def test_python_value_of_megabytes_is_refused_before_it_is_parsed():
     with pytest.raises(PoseError, match="not valid JSON"):
         canonical_frames("[" + "(1, 2)," * 200_000 + "]")
+
+
+def test_hands_are_read_for_the_chosen_person_and_drawn_in_openpose_style_alone():
+    hand = np.column_stack([np.linspace(20, 60, 21), np.linspace(400, 480, 21), np.ones(21)])
+    person = {"pose_keypoints_2d": BODY, "hand_left_keypoints_2d": hand.ravel().tolist()}
+    blank = {"pose_keypoints_2d": BODY, "hand_left_keypoints_2d": [0.0] * 63, "hand_right_keypoints_2d": [1.0, 2.0]}
+    assert [list(hands) for hands in read_hands([{**SIZE, "people": [one]} for one in (person, blank)])] == [
+        ["hand_left_keypoints_2d"], []
+    ]
+    (hands,) = read_hands({**SIZE, "people": [person]})
+    np.testing.assert_array_equal(hands["hand_left_keypoints_2d"], hand)
+    (pose,) = read_pose_keypoints({**SIZE, "people": [person]})
+    plain, drawn = (draw_pose_in_style(pose, 352, 512, "openpose", one) for one in (None, hands))
+    changed = np.argwhere((plain != drawn).any(axis=2))
+    assert changed.min(axis=0)[1] >= 16 and changed.max(axis=0)[1] <= 64 and len(changed) > 100
+    np.testing.assert_array_equal(
+        draw_pose_in_style(pose, 352, 512, "cfld", hands), draw_pose_in_style(pose, 352, 512, "cfld")
+    )

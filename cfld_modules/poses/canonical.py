@@ -16,6 +16,8 @@ from .keypoints import KEYPOINTS_3D, Pose, write_pose_keypoints
 from .reading import CHOSEN_KEY, NORMALISED_REACH, Person, parse, read_people, read_pose_keypoints
 
 BODY_KEY = "pose_keypoints_2d"
+HAND_POINTS = 21
+HAND_KEYS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
 _NEEDS_CANVAS = frozenset({"people", "keypoints", "instance_info"})
 _CANVAS_KEYS = ("canvas_width", "canvas_height", "width", "height")
 
@@ -33,6 +35,21 @@ def canonical_frames(pose: object, canvas: tuple[int, int] | None = None) -> lis
     return [
         _frame(people, chosen) for people, chosen in zip(read_people(value), read_pose_keypoints(value), strict=True)
     ]
+
+
+def read_hands(pose: object) -> list[dict[str, np.ndarray]]:
+    """POSE_KEYPOINT in any dialect -> for each frame the hands of its chosen person, by key, where it has them.
+
+    A hand is (21, 3): x, y in pixels of the canvas and the score, 0 where missing. CFLD does not read them; an OpenPose
+    ControlNet beside it does.
+    """
+    hands = []
+    for frame in canonical_frames(pose):
+        people = frame["people"]
+        chosen = next((person for person in people if person.get(CHOSEN_KEY)), people[0])
+        rows = {key: np.reshape(chosen[key], (-1, 3)) for key in HAND_KEYS if key in chosen}
+        hands.append({key: hand for key, hand in rows.items() if len(hand) == HAND_POINTS and hand[:, 2].any()})
+    return hands
 
 
 def _on_canvas(value: object, size: Mapping[str, int], depth: int = 0) -> object:

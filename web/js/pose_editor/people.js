@@ -10,8 +10,8 @@ import { JOINT_NAMES, MIRROR, PARENT } from './skeleton.js'
 
 /** On one of several people: the person who is CFLD's. */
 export const CHOSEN_KEY = 'chosen'
-export const HANDS = { right: 'hand_right_keypoints_2d', left: 'hand_left_keypoints_2d' }
-export const FACE = 'face_keypoints_2d'
+const HANDS = { right: 'hand_right_keypoints_2d', left: 'hand_left_keypoints_2d' }
+const FACE = 'face_keypoints_2d'
 const FEET = 'foot_keypoints_2d'
 const BLANK_WHERE_ZERO = [FACE, HANDS.left, HANDS.right, FEET]
 /** What goes with which joint. */
@@ -96,9 +96,10 @@ export function fitFrame({ people, chosen }, from, to) {
   return { people: people.map(fit), chosen }
 }
 
-/** The points of a flat list of x, y, score: [x, y], or null where missing. */
-export function pointsOf(numbers) {
-  return rowsOf(numbers).map((row) => (isThere(row) ? [row[0], row[1]] : null))
+/** The hands that came along, each 21 times [x, y], or null where missing. */
+export function handsOf({ more }) {
+  const written = Object.values(HANDS).map((key) => more[key]).filter(Array.isArray)
+  return written.map((numbers) => rowsOf(numbers).map((row) => (isThere(row) ? [row[0], row[1]] : null)))
 }
 
 function toHundredth(number) {

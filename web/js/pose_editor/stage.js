@@ -1,5 +1,6 @@
 import { element, iconButton } from './dom.js'
 import { drawStage } from './drawing.js'
+import { handsOf } from './people.js'
 import { listenToPointer } from './pointer.js'
 import { said } from './texts.js'
 import { WHOLE_CANVAS, ZOOM_STEP, panBy, viewportOf, zoomAt } from './viewport.js'
@@ -55,8 +56,9 @@ export function createStage({ session, tracing }) {
       viewport: camera.viewport,
       canvas: session.canvas,
       pose: session.pose,
+      hands: handsOf(session.person),
       others: session.people
-        .map(({ pose }, index) => ({ pose, isHovered: index === hovered.person }))
+        .map((person, index) => ({ pose: person.pose, hands: handsOf(person), isHovered: index === hovered.person }))
         .toSpliced(session.chosen, 1),
       isFaint: !session.isStored,
       showHidden: session.canEdit && session.tool !== 'figure',

@@ -43,7 +43,8 @@ export const CHINESE = {
   'figure.rotated': '人物已旋转',
   'figure.scaled': '人物已缩放',
   'figure.mirrored': '人物已镜像',
-  'figure.turned': '在空间中转动了 {angle}°',
+  'figure.turnedLeft': '向画面左侧转动了 {angle}°',
+  'figure.turnedRight': '向画面右侧转动了 {angle}°',
   'figure.above': '从上方 {tilt}° 看',
   'figure.below': '从下方 {tilt}° 看',
 
@@ -152,7 +153,7 @@ export const CHINESE = {
   'tracing.match': '画布与图片同尺寸',
   'tracing.strength': '浓度',
   'tracing.none': '把“加载图像”节点连接到“背景”，或在此打开一张仅供描摹的图片。',
-  'tracing.hint': '图片会铺满整个画布。让画布与图片同尺寸，就不会变形。',
+  'tracing.hint': '它完整地显示在画布中央。让画布与它同样大小即可铺满。',
 
   'json': 'OpenPose JSON',
   'json.apply': '应用',

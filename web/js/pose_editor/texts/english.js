@@ -25,7 +25,7 @@ export const ENGLISH = {
   'zoom.fit': 'Show the whole canvas (0)',
   'tool.joints': 'Drag moves joints and bends limbs; with Alt, a joint alone',
   'tool.limbs': 'Drag moves a joint with all that hangs on it',
-  'tool.figure': 'Drag moves, turns, scales the figure; the lower ring turns it in space',
+  'tool.figure': 'Drag moves, turns and scales; the lower ring turns in space',
   'joint.toggle': 'Hide or show the selected joint (H)',
   'people': 'People',
   'person': 'Person {number} of {count}',
@@ -43,7 +43,8 @@ export const ENGLISH = {
   'figure.rotated': 'Figure turned',
   'figure.scaled': 'Figure scaled',
   'figure.mirrored': 'Figure mirrored',
-  'figure.turned': 'Turned in space by {angle}°',
+  'figure.turnedLeft': 'Turned {angle}° towards the left edge',
+  'figure.turnedRight': 'Turned {angle}° towards the right edge',
   'figure.above': 'Seen from {tilt}° above',
   'figure.below': 'Seen from {tilt}° below',
 
@@ -153,7 +154,7 @@ export const ENGLISH = {
   'tracing.match': 'Canvas as the picture',
   'tracing.strength': 'Strength',
   'tracing.none': 'Connect a Load Image node to "background", or open a picture here just for tracing.',
-  'tracing.hint': 'It is spread over the whole canvas. Give the canvas its size to see it undistorted.',
+  'tracing.hint': 'It is shown whole, in the middle of the canvas. Give the canvas its size to fill it.',
 
   'json': 'OpenPose JSON',
   'json.apply': 'Apply',
