@@ -19,7 +19,7 @@ from ..cfld_modules.poses.detection import blazepose, openpose
 from ..cfld_modules.poses.keypoints import Pose, write_frame
 from .host.networks import in_host_care, on_device
 from .pictures import picture_array, read_pictures
-from .types import CATEGORY, PoseType, check_choice
+from .types import POSES, PoseType, check_choice
 
 NODE = "Detect Pose"
 WEIGHTS_FOLDER = "annotators"
@@ -36,7 +36,7 @@ class CFLDDetectPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDetectPose",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Finds the body key points of everybody in a picture, with BlazePose (got by one command, or "
             "download_if_missing) or with OpenPose's network (package controlnet_aux and a file of 200 MB). SDPose and "
             "DWPose key points serve as well.",

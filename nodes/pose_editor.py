@@ -14,7 +14,7 @@ from ..cfld_modules.poses.canonical import canonical_frames, read_hands
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
-from .types import CATEGORY, PoseType, read_poses
+from .types import POSES, PoseType, read_poses
 
 NODE = "Pose Editor"
 READ_ROUTE = "/cfld/read_pose"
@@ -28,7 +28,7 @@ class CFLDPoseEditor(io.ComfyNode):
         return io.Schema(
             node_id="CFLDPoseEditor",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Draw a pose by dragging joints, or give OpenPose JSON. The drawing is kept in pose_json, so "
             "shared workflows and API calls carry it.",
             search_aliases=["draw pose", "openpose editor", "edit keypoints", "skeleton editor"],

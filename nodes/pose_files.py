@@ -16,7 +16,7 @@ from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from ..cfld_modules.poses.reading import parse_pose_json, read_people
 from .pictures import check_memory, image_batch
-from .types import CATEGORY, PoseType, check_choice, read_poses
+from .types import POSES, PoseType, check_choice, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
 OWN = "my poses/"
@@ -29,7 +29,7 @@ class CFLDLoadPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDLoadPose",
             display_name="Load Pose",
-            category=CATEGORY,
+            category=POSES,
             description="A bundled pose, one saved by Save Pose, or an OpenPose JSON file from ComfyUI's input folder.",
             search_aliases=["openpose json", "pose preset", "load keypoints", "target pose"],
             inputs=[
@@ -74,7 +74,7 @@ class CFLDSavePose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDSavePose",
             display_name="Save Pose",
-            category=CATEGORY,
+            category=POSES,
             description="Saves key points as OpenPose JSON among your own poses, where Load Pose lists them.",
             search_aliases=["save keypoints", "export pose", "openpose json", "my poses"],
             is_output_node=True,
@@ -113,7 +113,7 @@ class CFLDDrawPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDrawPose",
             display_name="Draw Pose",
-            category=CATEGORY,
+            category=POSES,
             description="Draws key points: as CFLD's pose adapter sees them, or as ControlNet OpenPose expects them.",
             search_aliases=["render pose", "openpose image", "keypoints to image", "skeleton"],
             inputs=[

@@ -62,7 +62,7 @@ describeInPage('blueprint', (real) => {
           return node
         }
         const connect = (from, to, name) => from.connect(0, to, to.inputs.findIndex((input) => input.name === name))
-        connect(add('CFLDDemoPerson', scale.CFLDDemoPerson), whole, 'photo')
+        connect(add('LoadImage', scale.LoadImage), whole, 'photo')
         connect(add('CFLDLoadPose', scale.CFLDLoadPose), whole, 'pose')
         connect(whole, add('SaveImage', scale.SaveImage), 'images')
         return whole.widgets.map(({ name }) => name)

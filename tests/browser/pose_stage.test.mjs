@@ -223,7 +223,7 @@ describeInPage("the pose editor's stage", (real) => {
 
     test('the people in the picture to trace become the figures on it', async (context) => {
       await fresh()
-      await putInput(real.server, 'plain.png', readFileSync(new URL('../../workflows/CFLD turntable - character from all sides.jpg', import.meta.url)))
+      await putInput(real.server, 'plain.png', readFileSync(new URL('../../workflows/Turn around - turntable, all sides.jpg', import.meta.url)))
       const detect = page.locator('.cfld-pose-editor [data-action=detect]')
       assert.ok(await detect.isDisabled())
       if (!isVue) {
