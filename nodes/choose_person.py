@@ -6,7 +6,7 @@ from ..cfld_modules.errors import PoseError, short, shortened
 from ..cfld_modules.poses.choosing import RULES, choose_through_time
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.reading import Person, read_people
-from .types import CATEGORY, BodyType, PoseType, check_choice
+from .types import POSES, BodyType, PoseType, check_choice
 
 NODE = "Choose Person"
 NOBODY = ("error", "skip", "hold")
@@ -18,7 +18,7 @@ class CFLDChoosePerson(io.ComfyNode):
         return io.Schema(
             node_id="CFLDChoosePerson",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Keeps one person in each frame of key points, where a picture shows several, and follows them "
             "through a video. Hands, face and the third dimension stay as they are.",
             search_aliases=["select person", "filter people", "pick pose", "multiple people", "person index"],

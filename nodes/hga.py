@@ -29,7 +29,7 @@ class CFLDApplyHGA(io.ComfyNode):
                 cfld_input(),
                 AppearanceType.Input("appearance", tooltip="The source person, from PRD Prompt Encoder."),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=10.0, step=0.01,
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.01, advanced=True,
                     tooltip="Weight of the appearance in the queries; 1.0 is the trained one, 0 leaves the model as it "
                     "is.",
                 ),

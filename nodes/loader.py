@@ -36,7 +36,7 @@ class CFLDLoader(io.ComfyNode):
                     "one folder, choose either.",
                 ),
                 io.Combo.Input(
-                    "weight_dtype", options=list(WEIGHT_DTYPES), default="default",
+                    "weight_dtype", options=list(WEIGHT_DTYPES), default="default", advanced=True,
                     tooltip="Precision of CFLD's own networks, which run once a picture. default: the file's, or fp32 "
                     "where the device cannot compute in it.",
                 ),

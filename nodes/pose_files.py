@@ -11,11 +11,12 @@ from comfy_api.latest import io, ui
 
 from ..cfld_modules.checkpoints.atomic_files import numbered_file, written_whole
 from ..cfld_modules.errors import PoseError, short, shortened
+from ..cfld_modules.poses.canonical import read_hands
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from ..cfld_modules.poses.reading import parse_pose_json, read_people
 from .pictures import check_memory, image_batch
-from .types import CATEGORY, PoseType, check_choice, read_poses
+from .types import POSES, PoseType, check_choice, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
 OWN = "my poses/"
@@ -28,7 +29,7 @@ class CFLDLoadPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDLoadPose",
             display_name="Load Pose",
-            category=CATEGORY,
+            category=POSES,
             description="A bundled pose, one saved by Save Pose, or an OpenPose JSON file from ComfyUI's input folder.",
             search_aliases=["openpose json", "pose preset", "load keypoints", "target pose"],
             inputs=[
@@ -61,7 +62,8 @@ class CFLDLoadPose(io.ComfyNode):
     def execute(cls, pose: str) -> io.NodeOutput:
         path = pose_path(pose)
         try:
-            poses = parse_pose_json(path.read_bytes(), is_ours=pose in (_bundled() | _own()))
+            is_ours = path.is_relative_to(BUNDLED) or path.is_relative_to(own_poses())
+            poses = parse_pose_json(path.read_bytes(), is_ours=is_ours)
         except (PoseError, OSError) as error:
             raise ValueError(shortened(f"Load Pose: input 'pose': '{pose}': {error}")) from error
         return io.NodeOutput(write_pose_keypoints(poses))
@@ -73,7 +75,7 @@ class CFLDSavePose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDSavePose",
             display_name="Save Pose",
-            category=CATEGORY,
+            category=POSES,
             description="Saves key points as OpenPose JSON among your own poses, where Load Pose lists them.",
             search_aliases=["save keypoints", "export pose", "openpose json", "my poses"],
             is_output_node=True,
@@ -112,7 +114,7 @@ class CFLDDrawPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDrawPose",
             display_name="Draw Pose",
-            category=CATEGORY,
+            category=POSES,
             description="Draws key points: as CFLD's pose adapter sees them, or as ControlNet OpenPose expects them.",
             search_aliases=["render pose", "openpose image", "keypoints to image", "skeleton"],
             inputs=[
@@ -121,8 +123,8 @@ class CFLDDrawPose(io.ComfyNode):
                 io.Int.Input("height", default=512, min=16, max=16384, tooltip="Height of the picture in pixels."),
                 io.Combo.Input(
                     "style", options=list(STYLES), default="cfld",
-                    tooltip="cfld: thin lines, as the network was trained; openpose: thick limbs, for an OpenPose "
-                    "ControlNet beside CFLD.",
+                    tooltip="cfld: thin lines, as the network was trained; openpose: thick limbs, and hands, for an "
+                    "OpenPose ControlNet beside CFLD.",
                 ),
             ],
             outputs=[io.Image.Output("image", tooltip="One picture a frame.")],
@@ -133,7 +135,11 @@ class CFLDDrawPose(io.ComfyNode):
         check_choice("Draw Pose", "style", style, STYLES)
         poses = read_poses("Draw Pose", "pose", pose)
         check_memory("Draw Pose", len(poses), width, height)
-        return io.NodeOutput(image_batch([draw_pose_in_style(one, width, height, style) for one in poses]))
+        hands = read_hands(pose) if style == "openpose" else [{}] * len(poses)
+        drawings = [
+            draw_pose_in_style(one, width, height, style, both) for one, both in zip(poses, hands, strict=True)
+        ]
+        return io.NodeOutput(image_batch(drawings))
 
 
 def own_poses() -> Path:

@@ -13,6 +13,7 @@ from ..cfld_modules.poses.keypoints import Pose
 from ..cfld_modules.poses.reading import read_pose_keypoints
 
 CATEGORY = "CFLD"
+POSES, PEOPLE, SCENES, DEMO = (f"{CATEGORY}/{name}" for name in ("poses", "people", "scenes", "demo"))
 CFLDType = io.Custom("CFLD")
 AppearanceType = io.Custom("CFLD_APPEARANCE")
 PoseType = io.Custom("POSE_KEYPOINT")
@@ -26,7 +27,7 @@ def cfld_input() -> io.Input:
 
 def fit_input(what: str) -> io.Input:
     return io.Combo.Input(
-        "fit", options=list(FITS), default="pad",
+        "fit", options=list(FITS), default="pad", advanced=True,
         tooltip=f"How a {what} of another aspect than 176:256 becomes the frame the network sees: pad repeats the "
         "border (nothing is lost; the paper's way for pictures already of that aspect), crop cuts the centre, stretch "
         "squashes. Use the same for the source and the pose, so that proportions survive.",
@@ -36,11 +37,11 @@ def fit_input(what: str) -> io.Input:
 def percent_inputs(what: str) -> list[io.Input]:
     return [
         io.Float.Input(
-            "start_percent", default=0.0, min=0.0, max=1.0, step=0.001,
+            "start_percent", default=0.0, min=0.0, max=1.0, step=0.001, advanced=True,
             tooltip=f"Share of the sampling after which {what} begins.",
         ),
         io.Float.Input(
-            "end_percent", default=1.0, min=0.0, max=1.0, step=0.001,
+            "end_percent", default=1.0, min=0.0, max=1.0, step=0.001, advanced=True,
             tooltip=f"Share of the sampling after which {what} ends.",
         ),
     ]
