@@ -13,7 +13,7 @@ ROOMS = (
     "__main__", "command_line", "commands", "training", "evaluation", "data", "mannequins", "pipeline", "checkpoints",
     "networks", "poses", "guidance", "saliency", "settings", "photographs", "demo_model", "errors", "__init__",
 )  # fmt: skip
-HOST = {"app", "comfy", "comfy_api", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
+HOST = {"app", "comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
 # What nodes know of the host themselves; its patcher, conditioning and sampler are met in nodes/host/ alone.
 HOST_OF_NODES = {"comfy.model_management", "comfy.utils", "comfy_api", "folder_paths"}
 
