@@ -20,7 +20,7 @@ function show(node, lines) {
     widget = createWidget(node)
   }
   widget.element.textContent = lines.join('\n')
-  widget.hidden = widget.options.hidden = !lines.length
+  widget.element.hidden = widget.hidden = widget.options.hidden = !lines.length
   const [width, height] = node.computeSize()
   node.setSize([node.size[0], Math.max(node.size[1], height)])
   node.setDirtyCanvas?.(true, true)
