@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
     import torch
 
-    from ..checkpoints.cfld_checkpoint import build_networks, load_checkpoint
+    from ..checkpoints.cfld_checkpoint import build_networks, cast, load_checkpoint
     from ..errors import CheckpointError
     from ..pipeline.base_model import load_base_model
     from ..pipeline.cfld_pipeline import CFLDPipeline
@@ -90,7 +90,8 @@ def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
         raise CommandError(f"--device: '{device}' cannot be used ({reason}); leave it out, or give cpu") from error
     with option("--cfld", CheckpointError):
         checkpoint = load_checkpoint(arguments.cfld)
-        networks = build_networks(checkpoint).to(dtype)
+        networks = build_networks(checkpoint)
+        cast(networks, dtype)
     with option("--base", CheckpointError):
         unet, vae = load_base_model(arguments.base, dtype)
         patch_unet(unet, checkpoint.key_values)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from PIL import Image
 
@@ -16,8 +15,8 @@ from ..pipeline.lora import add_lora, save_lora
 from ..pipeline.schedulers import published_scheduler
 from ..poses.framing import FRAME_ASPECT
 from .distiller import Distiller
-from .loop import LoopSettings, build_accelerator, run_training
-from .run_settings import keep_settings
+from .loop import LoopSettings, run_training
+from .run_settings import begun_run
 from .teacher import Teacher, TeacherSamples
 from .train import DTYPES
 
@@ -52,11 +51,8 @@ def distil(settings: DistilSettings) -> None:
         SettingsError, DataError, CheckpointError: about settings, data set and given files.
         DivergedError: see `loop.run_training`.
     """
-    accelerator = build_accelerator(settings.training, settings.output)
-    if accelerator.is_main_process:
-        keep_settings(settings, settings.output)
-    torch.manual_seed(settings.training.seed)
-    run_training(accelerator, settings.training, settings.output, DistillationTask(settings, accelerator))
+    with begun_run(settings) as accelerator:
+        run_training(accelerator, settings.training, settings.output, DistillationTask(settings, accelerator))
 
 
 class DistillationTask:

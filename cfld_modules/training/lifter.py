@@ -15,8 +15,8 @@ from ..poses.keypoints import Pose
 from ..poses.lifting import Lifter
 from ..poses.pose_maps import draw_pose
 from .lifter_samples import LifterSamples, build_skeletons
-from .loop import LoopSettings, build_accelerator, run_training
-from .run_settings import keep_settings
+from .loop import LoopSettings, run_training
+from .run_settings import begun_run
 
 SHEET_POSES = 8
 SHEET_SIZE = 160
@@ -45,11 +45,8 @@ def train_lifter(settings: LifterSettings) -> None:
     Raises:
         SettingsError, DivergedError: see `train.train`.
     """
-    accelerator = build_accelerator(settings.training, settings.output)
-    if accelerator.is_main_process:
-        keep_settings(settings, settings.output)
-    torch.manual_seed(settings.training.seed)
-    run_training(accelerator, settings.training, settings.output, LifterTask(settings))
+    with begun_run(settings) as accelerator:
+        run_training(accelerator, settings.training, settings.output, LifterTask(settings))
 
 
 class LiftingError(nn.Module):
@@ -96,7 +93,7 @@ class LifterTask:
         state = self.model.lifter.state_dict()
         write_tensors(
             self.settings.output / "lifter.safetensors",
-            {name: tensor.detach().half().cpu().contiguous() for name, tensor in state.items()},
+            {name: tensor.detach() for name, tensor in state.items()}, dtype=torch.float16,
         )
 
 
