@@ -19,6 +19,8 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP")
 ENDINGS = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Of files that are read; those of phones (.heic) with the package pillow-heif."""
 
+NO_PICTURE = "cannot identify image of a kind that is read (JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC)"
+
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 
@@ -33,7 +35,7 @@ def read_photograph(file: Path) -> np.ndarray:
         with _opened(file.read_bytes()) as image:
             return rgb_pixels(image)
     except UnidentifiedImageError as error:
-        raise _unreadable(file, _no_picture()) from error
+        raise _unreadable(file, NO_PICTURE) from error
     except Exception as error:  # of a damaged file, Pillow raises whatever its reader ran into
         raise _unreadable(file, error) from error
 
@@ -48,7 +50,7 @@ def decode_photograph(content: bytes) -> np.ndarray:
         with _opened(content) as image:
             return rgb_pixels(image)
     except UnidentifiedImageError as error:
-        raise PhotographError(f"the {len(content)} bytes are {_no_picture()}; open another file") from error
+        raise PhotographError(f"the {len(content)} bytes are no picture: {NO_PICTURE}; open another file") from error
     except Exception as error:
         raise PhotographError(f"the picture cannot be read: {error}; save it again") from error
 
@@ -66,7 +68,7 @@ def check_photograph(file: Path) -> tuple[int, int]:
             image.load()
             turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED_ORIENTATIONS
     except UnidentifiedImageError as error:
-        raise _unreadable(file, _no_picture()) from error
+        raise _unreadable(file, NO_PICTURE) from error
     except Exception as error:
         raise _unreadable(file, error) from error
     return (height, width) if turned else (width, height)
@@ -139,10 +141,6 @@ def _formats(content: bytes) -> tuple[str, ...]:
             "it is an AVIF picture, which Pillow reads from 11.3 on; 'pip install -U pillow', or save it as PNG"
         )
     return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def _no_picture() -> str:
-    return "no picture of a kind that is read (JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC)"
 
 
 def _unreadable(file: Path, error: object) -> PhotographError:

@@ -22,9 +22,9 @@ def prefix_mistake(node: str, prefix: object) -> str | None:
         return None
     leads = " and leads outside the output folder" if ".." in str(prefix).split("/") else ""
     return shortened(
-        f"{node}: input 'filename_prefix' is {short(prefix)}{leads}; use letters, digits, spaces, points, %, - and _, and "
-        f"/ between folders, each name beginning with a letter or digit, at most {LONGEST_NAME} letters long (fewer "
-        "where they are not Latin)"
+        f"{node}: input 'filename_prefix' is {short(prefix)}{leads}; use letters, digits, spaces, points, %, - and _, "
+        f"and / between folders, each name beginning with a letter or digit, at most {LONGEST_NAME} letters long "
+        "(fewer where they are not Latin)"
     )
 
 

@@ -131,16 +131,16 @@ def test_eps_of_any_name_starts_no_program(tmp_path: Path, monkeypatch, name: st
     monkeypatch.setattr("subprocess.Popen", start)
     (tmp_path / name).write_bytes(EPS)
     for read in (read_photograph, check_photograph):
-        with pytest.raises(PhotographError, match=f"{name}' cannot be read: no picture of a kind that is read"):
+        with pytest.raises(PhotographError, match=f"{name}' cannot be read: cannot identify image of a kind"):
             read(tmp_path / name)
-    with pytest.raises(PhotographError, match="are no picture of a kind that is read"):
+    with pytest.raises(PhotographError, match="are no picture: cannot identify image of a kind"):
         decode_photograph(EPS)
 
 
 @pytest.mark.parametrize("kind", ["PPM", "TGA", "PCX", "ICO", "PDF"])
 def test_kinds_beyond_the_closed_list_are_refused(tmp_path: Path, kind: str) -> None:
     PHOTO.resize((32, 32)).save(tmp_path / "photo.png", kind)
-    with pytest.raises(PhotographError, match="no picture of a kind that is read"):
+    with pytest.raises(PhotographError, match="cannot identify image of a kind that is read"):
         read_photograph(tmp_path / "photo.png")
 
 

@@ -629,6 +629,16 @@ def test_latents_are_kept_and_made_anew_for_others(folder, drawn_pairs, tmp_path
         ({"trainning": {}}, "trainning: no such setting; is training meant"),
         ({"training": {"steps": "many"}}, "training.steps: expected a whole number, got 'many'"),
         ({"training": {}}, "training.steps: this setting is missing"),
+        *[({"training": {"steps": 8} | {name: value}}, f"training.{name}: {value!r} is out of bounds; give a")
+          for name, value in [
+              ("steps", 0), ("steps", -3), ("batch_size", 0), ("batch_size", 10**12), ("learning_rate", 0.0),
+              ("learning_rate", float("nan")), ("learning_rate", float("inf")), ("warmup_steps", -1), ("drop_at", -1),
+              ("ema_decay", 1.0), ("ema_decay", -0.1), ("max_grad_norm", 0.0), ("seed", -1), ("seed", 2**63),
+              ("gradient_accumulation", 0), ("workers", -1), ("checkpoint_every", 0), ("keep_checkpoints", 0),
+              ("sheet_every", -1),
+          ]],
+        ({"augmentation": {"flip": 1.5}}, "augmentation.flip: 1.5 is out of bounds; give a number from 0 to 1"),
+        ({"model": {"unet_widths": [32, 0, 32, 32]}}, r"model.unet_widths\[1\]: 0 is out of bounds; .*multiple of 32"),
         ({"data": {"format": "imagenet"}}, "data.format: 'imagenet' is none of deepfashion"),
         ({"export_dtype": "fp8"}, "export_dtype: 'fp8' is none of 'fp32', 'fp16'"),
         ({"model": {"cfld": {"source": {"depths": [1, "2"]}}}}, r"model.cfld.source.depths\[1\]: expected a whole"),

@@ -23,6 +23,7 @@ from ..errors import CheckpointError, SettingsError
 from ..evaluation.sheet import contact_sheet
 from ..pipeline.base_model import save_network
 from ..pipeline.taesd import taesd_state
+from ..settings import Side, Weight
 from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
 from .latents import square_picture
 from .loop import LoopSettings, TrainingData, run_training
@@ -52,11 +53,11 @@ class AutoencoderSettings:
     output: Path
     data: DataSet
     training: LoopSettings
-    size: int = 128
-    crop: int = 128
-    latent_noise: float = 0.1
-    latent_weight: float = 0.1
-    squared_error_weight: float = 3.0
+    size: Side = 128
+    crop: Side = 128
+    latent_noise: Weight = 0.1
+    latent_weight: Weight = 0.1
+    squared_error_weight: Weight = 3.0
     decoder_of: Path | None = None
     denoised: Denoising | None = None
 

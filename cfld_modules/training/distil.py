@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from accelerate import Accelerator
@@ -14,6 +14,7 @@ from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.lora import add_lora, save_lora
 from ..pipeline.schedulers import published_scheduler
 from ..poses.framing import FRAME_ASPECT
+from ..settings import Bound
 from .distiller import Distiller
 from .loop import LoopSettings, run_training
 from .run_settings import begun_run
@@ -37,8 +38,8 @@ class DistilSettings:
     data: DataSet
     teacher: Teacher
     training: LoopSettings
-    rank: int = 64
-    step_counts: tuple[int, ...] = (1, 2, 4)
+    rank: Annotated[int, Bound(ge=1, le=4096)] = 64
+    step_counts: tuple[Annotated[int, Bound(ge=1, le=1000)], ...] = (1, 2, 4)
     gradient_checkpointing: bool = True
     export_dtype: Literal["fp32", "fp16"] = "fp16"
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from ..evaluation.sheet import contact_sheet
 from ..poses.keypoints import Pose
 from ..poses.lifting import Lifter
 from ..poses.pose_maps import draw_pose
+from ..settings import Bound, Count
 from .lifter_samples import LifterSamples, build_skeletons
 from .loop import LoopSettings, run_training
 from .run_settings import begun_run
@@ -33,9 +35,9 @@ class LifterSettings:
 
     output: Path
     training: LoopSettings
-    skeletons: int = 100_000
-    width: int = 192
-    blocks: int = 2
+    skeletons: Count = 100_000
+    width: Annotated[int, Bound(ge=1, le=16384)] = 192
+    blocks: Annotated[int, Bound(ge=0, le=1000)] = 2
 
 
 def train_lifter(settings: LifterSettings) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
 
 from ..errors import CheckpointError
+from ..settings import Bound, Count, CountOrNone, Positive, Seed
 from .run_checkpoints import Progress, RunCheckpoints, RunState
 
 WARMUP_START = 0.1
@@ -54,20 +55,20 @@ class LoopSettings:
         keep_checkpoints: how many of the latest stay on the disk.
     """
 
-    steps: int
-    batch_size: int = 28
-    learning_rate: float = 1e-4
-    warmup_steps: int = 1000
-    drop_at: int | None = None
-    ema_decay: float = 0.0
-    max_grad_norm: float | None = None
-    seed: int = 3407
+    steps: Count
+    batch_size: Count = 28
+    learning_rate: Positive = 1e-4
+    warmup_steps: CountOrNone = 1000
+    drop_at: CountOrNone | None = None
+    ema_decay: Annotated[float, Bound(ge=0, lt=1)] = 0.0
+    max_grad_norm: Positive | None = None
+    seed: Seed = 3407
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    gradient_accumulation: int = 1
-    workers: int = 0
-    checkpoint_every: int = 1000
-    keep_checkpoints: int = 2
-    sheet_every: int = 1000
+    gradient_accumulation: Count = 1
+    workers: Annotated[int, Bound(ge=0, le=1024)] = 0
+    checkpoint_every: Count = 1000
+    keep_checkpoints: Count = 2
+    sheet_every: CountOrNone = 1000
 
 
 # May change between a run's parts: it leaves the trajectory as it is, or (max_grad_norm) is the remedy of a bad one.

@@ -12,6 +12,7 @@ from ..errors import SettingsError
 from ..guidance import ROWS, Row
 from ..poses.framing import frame_pose
 from ..poses.pose_maps import pose_maps
+from ..settings import Finite, Share
 from .latents import square_picture
 
 TIMESTEPS = 1000
@@ -29,10 +30,10 @@ class RowShares:
         SettingsError: when a share is negative, or all of them come to more than 1.
     """
 
-    uc: float = 0.0
-    down: float = 0.0
-    updown: float = 0.2
-    cdown: float = 0.0
+    uc: Finite = 0.0
+    down: Finite = 0.0
+    updown: Finite = 0.2
+    cdown: Finite = 0.0
 
     def __post_init__(self) -> None:
         shares = asdict(self)
@@ -50,7 +51,7 @@ class Augmentation:
         timesteps: cubic ones are noisy for the most part, and settle what is where; a fifth is left for the details.
     """
 
-    flip: float = 0.5
+    flip: Share = 0.5
     rows: RowShares = field(default_factory=RowShares)
     timesteps: Literal["cubic", "uniform"] = "cubic"
 

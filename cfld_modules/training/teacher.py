@@ -13,6 +13,7 @@ from ..guidance import SCALES_OF, GuidanceType
 from ..pipeline.cfld_pipeline import PAPER_SCALE, CFLDPipeline
 from ..poses.framing import frame_pose
 from ..poses.pose_maps import pose_maps
+from ..settings import Finite
 from .latents import square_picture
 
 
@@ -20,10 +21,10 @@ from .latents import square_picture
 class GuidanceScales:
     """By their names in `guidance.SCALES_OF`; the paper's. A guidance type reads some of them."""
 
-    full: float = PAPER_SCALE
-    down: float = PAPER_SCALE
-    all: float = PAPER_SCALE
-    guidance: float = PAPER_SCALE
+    full: Finite = PAPER_SCALE
+    down: Finite = PAPER_SCALE
+    all: Finite = PAPER_SCALE
+    guidance: Finite = PAPER_SCALE
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,8 @@ def test_a_disk_that_takes_no_pose_is_told(own_poses, monkeypatch, number, words
 
 
 @pytest.mark.parametrize(
-    "prefix", ["", "../pose", "/tmp/pose", "a/../../b", "a\\b", ".hidden", "a//b", "con:1", "a\n", "x" * 200, "dots.", "姿" * 80]
+    "prefix",
+    ["", "../pose", "/tmp/pose", "a/../../b", "a\\b", ".hidden", "a//b", "con:1", "a\n", "x" * 200, "dots.", "姿" * 80],
 )
 def test_a_prefix_that_leaves_the_folder_is_refused(own_poses, prefix):
     assert nodes.CFLDSavePose.validate_inputs(prefix).startswith("Save Pose: input 'filename_prefix' is '")
