@@ -30,7 +30,7 @@ def write_report(out: Path, title: str, command: str, rows: Sequence[Mapping[str
 
 
 def against(figure: float, stated: float | None) -> dict[str, Any]:
-    """Two columns: what is stated of a figure of which less is better, and a flag where it is behind that by a fifth."""
+    """Two columns: what is stated of a figure of which less is better, flagged where it is behind by a fifth."""
     return {"stated": stated, "behind": "RED" if stated is not None and figure > TOLERANCE * stated else ""}
 
 

@@ -116,7 +116,10 @@ def test_with_no_detector_both_ways_are_told(server, folder):
     assert answer["error"].endswith(f'get it by: {COMMAND} "{folder}/models/annotators" mediapipe==0.10.21')
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", PHOTO.read_bytes()[:9000], b"\n" * 9])
+@pytest.mark.parametrize("content", [
+    b"", b"no picture", PHOTO.read_bytes()[:9000], b"\n" * 9,
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
+])
 def test_what_is_no_picture_is_one_line(server, content):
     status, answer = ask(server, content)
     assert status == 422 and answer["error"].startswith("Detect Pose: the ")

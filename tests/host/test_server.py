@@ -438,6 +438,9 @@ def test_an_empty_mask_is_no_error(server):
     prompt[the_node(prompt, "CFLDApplyHGA")]["inputs"]["mask"] = ["mask", 0]
     run = server.run(prompt)
     assert run.error is None and len(server.pictures(run)) == 1
+    outputs = server.get(f"/history/{run.prompt_id}")[run.prompt_id]["outputs"]
+    text, = outputs[the_node(prompt, "CFLDApplyHGA")]["text"]
+    assert text.startswith("HGA Apply: input 'mask' is black everywhere"), "the API's answer says so"
 
 
 def test_an_interrupted_prompt_leaves_nothing_behind(server):
