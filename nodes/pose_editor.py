@@ -57,7 +57,7 @@ class CFLDPoseEditor(io.ComfyNode):
     ) -> io.NodeOutput:
         is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
         if is_drawn:
-            poses = read_poses(NODE, "pose_json", pose_json)
+            poses = read_poses(NODE, "pose_json", pose_json, is_ours=True)
         elif pose is not None:
             poses = read_poses(NODE, "pose", pose)
         else:

@@ -17,6 +17,8 @@ POSES, PEOPLE, SCENES, DEMO = (f"{CATEGORY}/{name}" for name in ("poses", "peopl
 CFLDType = io.Custom("CFLD")
 AppearanceType = io.Custom("CFLD_APPEARANCE")
 PoseType = io.Custom("POSE_KEYPOINT")
+BodyType = io.Custom("MHR_POSE_DATA")
+"""What core's Predict SAM3D Body gives, of hosts newer than those here: people in the picture and in space."""
 
 
 def cfld_input() -> io.Input:
@@ -45,10 +47,13 @@ def percent_inputs(what: str) -> list[io.Input]:
     ]
 
 
-def read_poses(node: str, name: str, value: Any) -> list[Pose]:
-    """The poses on a POSE_KEYPOINT wire, one a frame; errors name the node and its input."""
+def read_poses(node: str, name: str, value: Any, is_ours: bool = False) -> list[Pose]:
+    """The poses on a POSE_KEYPOINT wire, one a frame; errors name the node and its input.
+
+    is_ours: of the editor's text, see `read_pose_keypoints`.
+    """
     try:
-        return read_pose_keypoints(value)
+        return read_pose_keypoints(value, is_ours=is_ours)
     except PoseError as error:
         raise ValueError(shortened(f"{node}: input '{name}': {error}")) from error
 

@@ -7,19 +7,17 @@ as `chosen`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from .dialects import DEEPEST
 from .keypoints import KEYPOINTS_3D, Pose, write_pose_keypoints
-from .reading import CHOSEN_KEY, NORMALISED_REACH, Person, parse, read_people, read_pose_keypoints
+from .reading import CHOSEN_KEY, Person, parse, read_people, read_pose_keypoints
+from .units import NORMALISED_REACH
 
 BODY_KEY = "pose_keypoints_2d"
 HAND_POINTS = 21
 HAND_KEYS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
-_NEEDS_CANVAS = frozenset({"people", "keypoints", "instance_info"})
-_CANVAS_KEYS = ("canvas_width", "canvas_height", "width", "height")
 
 
 def canonical_frames(pose: object, canvas: tuple[int, int] | None = None) -> list[dict]:
@@ -30,11 +28,8 @@ def canonical_frames(pose: object, canvas: tuple[int, int] | None = None) -> lis
     Raises PoseError as `read_pose_keypoints` does, also where nobody is in a frame or mostly outside its canvas.
     """
     value = parse(pose) if isinstance(pose, str | bytes) else pose
-    if canvas is not None:
-        value = _on_canvas(value, {"canvas_width": canvas[0], "canvas_height": canvas[1]})
-    return [
-        _frame(people, chosen) for people, chosen in zip(read_people(value), read_pose_keypoints(value), strict=True)
-    ]
+    frames = zip(read_people(value, canvas), read_pose_keypoints(value, canvas), strict=True)
+    return [_frame(people, chosen) for people, chosen in frames]
 
 
 def read_hands(pose: object) -> list[dict[str, np.ndarray]]:
@@ -50,19 +45,6 @@ def read_hands(pose: object) -> list[dict[str, np.ndarray]]:
         rows = {key: np.reshape(chosen[key], (-1, 3)) for key in HAND_KEYS if key in chosen}
         hands.append({key: hand for key, hand in rows.items() if len(hand) == HAND_POINTS and hand[:, 2].any()})
     return hands
-
-
-def _on_canvas(value: object, size: Mapping[str, int], depth: int = 0) -> object:
-    """The value with `size` in each frame that has none; nested deeper than any frame may be, it is left alone."""
-    if depth > DEEPEST:
-        return value
-    if isinstance(value, list | tuple):
-        return [_on_canvas(part, size, depth + 1) for part in value]
-    if not isinstance(value, dict) or any(value.get(key) is not None for key in _CANVAS_KEYS):
-        return value
-    if value.keys() & _NEEDS_CANVAS:
-        return {**value, **size}
-    return {name: _on_canvas(part, size, depth + 1) for name, part in value.items()}
 
 
 def _frame(people: Sequence[Person], chosen: Pose) -> dict:

@@ -90,8 +90,10 @@ def person_box(person: Pose) -> Box:
 
 
 def cut_picture(picture: np.ndarray, box: Box) -> np.ndarray:
-    """The box of a picture (H, W, 3); what lies beyond the picture repeats its border pixels."""
+    """The box of a picture (H, W, 3), no copy of it; what lies beyond the picture repeats its border pixels."""
     height, width = picture.shape[:2]
+    if 0 <= box.top and box.bottom <= height and 0 <= box.left and box.right <= width:
+        return picture[box.top : box.bottom, box.left : box.right]
     rows = np.clip(np.arange(box.top, box.bottom), 0, height - 1)
     columns = np.clip(np.arange(box.left, box.right), 0, width - 1)
     return picture[rows[:, None], columns]
@@ -109,6 +111,19 @@ def frame_pose(pose: Pose, fit: Fit) -> Pose:
 
 def prepare_picture(picture: np.ndarray, box: Box, size: int) -> torch.Tensor:
     """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> (3, size, size) in [-1, 1]."""
+    return signed_unit(torch.from_numpy(squash_picture(picture, box, size)))
+
+
+def squash_picture(picture: np.ndarray, box: Box, size: int) -> np.ndarray:
+    """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> uint8 (3, size, size)."""
     squashed = Image.fromarray(cut_picture(picture, box)).resize((size, size), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(squashed)).permute(2, 0, 1)
-    return (pixels.float() / 255.0 - 0.5) / 0.5
+    return np.ascontiguousarray(np.asarray(squashed).transpose(2, 0, 1))
+
+
+def signed_unit(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 of any shape and device -> float32 in [-1, 1].
+
+    By a table made on the CPU: GPUs divide otherwise, and a picture would be another by its device.
+    """
+    levels = (torch.arange(256).float() / 255.0 - 0.5) / 0.5
+    return levels.to(pixels.device)[pixels.int()]

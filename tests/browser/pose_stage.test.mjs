@@ -230,7 +230,7 @@ describeInPage("the pose editor's stage", (real) => {
         await connectPicture(page, id, 'plain.png')
         await eventually(() => detect.click({ timeout: 500 }))
         await eventually(async () => {
-          assert.match(await problem(), /^Detect Pose: no detector is in .*get blazepose.*download_if_missing$/)
+          assert.match(await problem(), /^Detect Pose: no detector is there.*pip download .* mediapipe==0\.10\.21$/)
         }, 60_000)
         assert.equal(await storedText(page, id), '')
       }

@@ -1,6 +1,6 @@
 """Load Pose, Save Pose, Choose Person, Draw Pose, Pose Editor and Retarget Pose by their `execute` in the real host."""
 
-import fcntl
+import errno
 import importlib
 import json
 import os
@@ -209,21 +209,42 @@ def test_nothing_is_overwritten(own_poses, monkeypatch):
     names = [save(load(name), "pose") for name in BUNDLED[:3]]
     assert [name[-5:] for name in names] == ["00001", "00002", "00003"]
     (own_poses / "pose_00002.json").unlink()
-    other = fcntl.flock
+    link = os.link
 
-    def somebody_was_faster(stream, how):
-        if str(stream.name).endswith("pose_00004.json.claim"):
-            (own_poses / "pose_00004.json").write_text("theirs")
-        other(stream, how)
+    def somebody_was_faster(unfinished, file):
+        if file.name == "pose_00004.json":
+            file.write_text("theirs")
+        link(unfinished, file)
 
-    monkeypatch.setattr(fcntl, "flock", somebody_was_faster)
+    monkeypatch.setattr(os, "link", somebody_was_faster)
     assert save(load("a_pose"), "pose") == "my poses/pose_00005"
     assert (own_poses / "pose_00004.json").read_text() == "theirs"
     assert not list(own_poses.glob("*.part"))
 
 
+def test_numpy_s_numbers_are_saved_as_json(own_poses):
+    frame = load("a_pose")[0]
+    numbers = frame["people"][0]["pose_keypoints_2d"]
+    for kind in (np.float32, np.float64):
+        person = {"pose_keypoints_2d": [kind(number) for number in numbers]}
+        given = [frame | {"people": [person], "canvas_width": np.int64(frame["canvas_width"])}]
+        np.testing.assert_allclose(points(load(save(given, "numbers"))), points([frame]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "No space left"), (errno.EROFS, "Read-only file system")])
+def test_a_disk_that_takes_no_pose_is_told(own_poses, monkeypatch, number, words):
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(ValueError, match=f"^Save Pose: input 'filename_prefix': 'pose' cannot be written: {words}"):
+        nodes.CFLDSavePose.execute(load("a_pose"), "pose")
+    assert not list(own_poses.rglob("*.*"))
+
+
 @pytest.mark.parametrize(
-    "prefix", ["", "../pose", "/tmp/pose", "a/../../b", "a\\b", ".hidden", "a//b", "con:1", "a\n", "x" * 200, "dots."]
+    "prefix",
+    ["", "../pose", "/tmp/pose", "a/../../b", "a\\b", ".hidden", "a//b", "con:1", "a\n", "x" * 200, "dots.", "姿" * 80],
 )
 def test_a_prefix_that_leaves_the_folder_is_refused(own_poses, prefix):
     assert nodes.CFLDSavePose.validate_inputs(prefix).startswith("Save Pose: input 'filename_prefix' is '")

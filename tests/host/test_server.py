@@ -186,7 +186,7 @@ def assert_serves(server):
 def expected_error_without_detector(server, prompt):
     run = server.run(prompt)
     assert run.error["node_id"] == the_node(prompt, "CFLDDetectPose")
-    assert "controlnet_aux" in run.error["exception_message"] and "get blazepose" in run.error["exception_message"]
+    assert "controlnet_aux" in run.error["exception_message"] and "pip download" in run.error["exception_message"]
 
 
 def appearance_names(server):
@@ -438,6 +438,9 @@ def test_an_empty_mask_is_no_error(server):
     prompt[the_node(prompt, "CFLDApplyHGA")]["inputs"]["mask"] = ["mask", 0]
     run = server.run(prompt)
     assert run.error is None and len(server.pictures(run)) == 1
+    outputs = server.get(f"/history/{run.prompt_id}")[run.prompt_id]["outputs"]
+    text, = outputs[the_node(prompt, "CFLDApplyHGA")]["text"]
+    assert text.startswith("HGA Apply: input 'mask' is black everywhere"), "the API's answer says so"
 
 
 def test_an_interrupted_prompt_leaves_nothing_behind(server):
