@@ -9,7 +9,7 @@ from ..cfld_modules.poses.choosing import RULES, choose_person
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.metres import KEY, with_metres
 from ..cfld_modules.poses.reading import read_people
-from .types import CATEGORY, PoseType, check_choice
+from .types import CATEGORY, PoseType, check_choice, check_count
 
 NODE = "Choose Person"
 NOBODY = ("error", "skip", "hold")
@@ -51,6 +51,7 @@ class CFLDChoosePerson(io.ComfyNode):
     def execute(cls, pose: object, rule: str, number: int, nobody: str) -> io.NodeOutput:
         check_choice(NODE, "rule", rule, RULES)
         check_choice(NODE, "nobody", nobody, NOBODY)
+        check_count(NODE, "number", number, 1, 1000)
         try:
             frames = read_people(pose)
         except PoseError as error:

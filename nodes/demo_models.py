@@ -10,7 +10,7 @@ from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from .host.base_model import host_unet, host_vae
 from .host.networks import host_networks
 from .pictures import image_batch
-from .types import CATEGORY, CFLDType, LoadedCFLD, PoseType
+from .types import CATEGORY, CFLDType, LoadedCFLD, PoseType, check_count
 
 LARGEST_NUMBER = 999_999
 
@@ -75,5 +75,9 @@ class CFLDDemoPerson(io.ComfyNode):
 
     @classmethod
     def execute(cls, person: int, pose: int, width: int, height: int) -> io.NodeOutput:
+        for name, number in (("person", person), ("pose", pose)):
+            check_count("Demo Person", name, number, 0, LARGEST_NUMBER)
+        for name, side in (("width", width), ("height", height)):
+            check_count("Demo Person", name, side, 16, 4096)
         drawn = held_out_photograph(person, pose).draw(width, height)
         return io.NodeOutput(image_batch([drawn.image]), write_pose_keypoints([drawn.pose]))

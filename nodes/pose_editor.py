@@ -12,7 +12,7 @@ from ..cfld_modules.poses.detection.people import DetectedPerson, people_frame
 from ..cfld_modules.poses.keypoints import Pose
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
-from .types import CATEGORY, PoseType, read_poses_in_metres
+from .types import CATEGORY, PoseType, check_count, read_poses_in_metres
 
 NODE = "Pose Editor"
 
@@ -50,6 +50,8 @@ class CFLDPoseEditor(io.ComfyNode):
     def execute(
         cls, pose_json: object, width: int, height: int, pose: object = None, background: torch.Tensor | None = None
     ) -> io.NodeOutput:
+        for name, side in (("width", width), ("height", height)):
+            check_count(NODE, name, side, 16, 16384)
         is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
         if is_drawn:
             people = _read_people("pose_json", pose_json)

@@ -103,6 +103,11 @@ def _place_entries(executor: Any, model: Any, conds: list, x: torch.Tensor, sigm
     Of guidance's rows the unconditional one comes last: the host batches in reverse, and other packs take the first
     row of kind 1 for it.
     """
+    if x.ndim != 4:
+        raise ValueError(
+            f"HGA Apply: what is sampled has the shape {tuple(x.shape)}, a video's or another model's latent; connect "
+            "Empty Latent Image, whose latents have four axes"
+        )
     placed = [None if entries is None else [_placed(entry, *x.shape[2:]) for entry in entries] for entries in conds]
     kinds = options["transformer_options"].get(KEY, ())
     if len(kinds) <= 2:
