@@ -14,7 +14,7 @@ from ..cfld_modules.poses.canonical import canonical_frames, read_hands
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
-from .types import POSES, PoseType, read_poses
+from .types import POSES, PoseType, check_count, read_poses
 
 NODE = "Pose Editor"
 READ_ROUTE = "/cfld/read_pose"
@@ -55,6 +55,8 @@ class CFLDPoseEditor(io.ComfyNode):
     def execute(
         cls, pose_json: object, width: int, height: int, pose: object = None, background: torch.Tensor | None = None
     ) -> io.NodeOutput:
+        for name, side in (("width", width), ("height", height)):
+            check_count(NODE, name, side, 16, 16384)
         is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
         if is_drawn:
             poses = read_poses(NODE, "pose_json", pose_json, is_ours=True)
