@@ -1,4 +1,4 @@
-"""A picture by this pack's pipeline beside one made the published way, at Stable Diffusion's full size: the whole of it.
+"""A whole picture by this pack's pipeline beside one made the published way, at Stable Diffusion's full size.
 
 The published way: three rows a step whatever their weights, residuals copied at every step, encoders run for every
 picture, Stable Diffusion's autoencoder in the end. By operations, counted on tensors without content, and by seconds of
@@ -81,7 +81,8 @@ class Parts:
             unet = frozen(patch_unet(UNet2DConditionModel(**sd15_unet_config()), {}), dtype)
             self.vae, self.taesd = frozen(AutoencoderKL(**SD15_VAE), dtype), frozen(AutoencoderTiny(), dtype)
             size = self.cfld.config.source.image_size
-            self.source, self.maps = torch.randn(1, 3, size, size, dtype=dtype), torch.rand(1, 21, size, size, dtype=dtype)
+            self.source = torch.randn(1, 3, size, size, dtype=dtype)
+            self.maps = torch.rand(1, 21, size, size, dtype=dtype)
             self.latents = torch.randn(1, 4, pixels // 8, pixels // 8, dtype=dtype)
             self.text = torch.randn(2, 77, 768, dtype=dtype)
             self.pipeline = CFLDPipeline(unet, None, published_scheduler(), self.cfld)

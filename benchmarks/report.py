@@ -9,9 +9,7 @@ from typing import Any
 
 import torch
 
-
 TOLERANCE = 1.2
-
 
 def machine() -> str:
     """Such as 'Linux x86_64, 2 CPU cores, torch 2.13.0, 1 thread'."""
@@ -31,7 +29,7 @@ def write_report(out: Path, title: str, command: str, rows: Sequence[Mapping[str
 
 
 def against(figure: float, stated: float | None) -> dict[str, Any]:
-    """Two columns: what is stated of a figure of which less is better, and whether it is behind that by a fifth: a flag."""
+    """Two columns: what is stated of a figure of which less is better, and a flag if it is behind that by a fifth."""
     return {"stated": stated, "behind": "RED" if stated is not None and figure > TOLERANCE * stated else ""}
 
 
