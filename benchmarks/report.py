@@ -11,6 +11,7 @@ import torch
 
 TOLERANCE = 1.2
 
+
 def machine() -> str:
     """Such as 'Linux x86_64, 2 CPU cores, torch 2.13.0, 1 thread'."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -29,7 +30,7 @@ def write_report(out: Path, title: str, command: str, rows: Sequence[Mapping[str
 
 
 def against(figure: float, stated: float | None) -> dict[str, Any]:
-    """Two columns: what is stated of a figure of which less is better, and a flag if it is behind that by a fifth."""
+    """Two columns: what is stated of a figure of which less is better, flagged where it is behind by a fifth."""
     return {"stated": stated, "behind": "RED" if stated is not None and figure > TOLERANCE * stated else ""}
 
 

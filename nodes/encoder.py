@@ -1,6 +1,5 @@
 """PRD Prompt Encoder: a photo of a person to conditioning and appearance."""
 
-import logging
 from collections.abc import Sequence
 
 import comfy.model_management
@@ -15,6 +14,7 @@ from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, prepare
 from ..cfld_modules.poses.keypoints import Pose
 from .host.conditioning import prompt_conditioning
 from .host.networks import LoadedCFLD, on_device
+from .host.warnings import warn_on_node
 from .pictures import on_studio_wall, picture_array, read_masks, read_pictures
 from .types import CATEGORY, AppearanceType, PoseType, cfld_input, check_choice, fit_input, read_poses
 
@@ -65,7 +65,7 @@ class CFLDPromptEncoder(io.ComfyNode):
         image = read_pictures(NODE, "image", image)
         people = [None] if person is None else read_poses(NODE, "person", person)
         masks = [None] if mask is None else read_masks(NODE, "mask", mask)
-        size = cfld.config.source.image_size
+        size, warnings = cfld.config.source.image_size, [*_mask_warnings(masks), *_person_warnings(people, image)]
         pixels = [
             _framed(picture if opacity is None else _cut_out(picture, opacity), fit, pose, size)
             for picture, opacity, pose in zip(
@@ -89,7 +89,7 @@ class CFLDPromptEncoder(io.ComfyNode):
             },
         )
         positive, negative = prompt_conditioning(appearance.prompt, networks.learnable_vector.float().to(storage))
-        return io.NodeOutput(positive, negative, appearance)
+        return io.NodeOutput(positive, negative, appearance, ui=warn_on_node(*warnings))
 
 
 def _one_an_image(name: str, what: str, image: torch.Tensor, values: Sequence) -> Sequence:
@@ -100,18 +100,37 @@ def _one_an_image(name: str, what: str, image: torch.Tensor, values: Sequence) -
     return [values[0]] * len(image) if len(values) == 1 else values
 
 
+def _mask_warnings(masks: Sequence[torch.Tensor | None]) -> list[str]:
+    borders = [
+        torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean()
+        for mask in masks
+        if mask is not None and not mask.all()
+    ]
+    if not any(border > 0.5 for border in borders):
+        return []
+    return [
+        f"{NODE}: input 'mask' is white along the picture's border. White is the person; if it is what surrounds them, "
+        "as in Load Image's mask, put Invert Mask between"
+    ]
+
+
+def _person_warnings(people: Sequence[Pose | None], image: torch.Tensor) -> list[str]:
+    height, width = image.shape[1:3]
+    for person in people:
+        if person and abs(person.width * height / (person.height * width) - 1) > OTHER_ASPECT:
+            return [
+                f"{NODE}: input 'person' is on a canvas of {person.width}x{person.height}, and the picture is {width}x"
+                f"{height}, of another aspect. The key points are stretched to it; were they found in this picture?"
+            ]
+    return []
+
+
 def _cut_out(picture: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
     """The picture (H, W, 3) on the studio's wall, by a mask (h, w) of any size."""
     if not opacity.any():
         raise ValueError(
             f"{NODE}: input 'mask' is black everywhere, so that nobody is left; white is the person. Without a mask "
             "the picture stays as it is"
-        )
-    border = torch.cat([opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]])
-    if border.mean() > 0.5 and not opacity.all():
-        logging.getLogger("cfld").warning(
-            f"{NODE}: input 'mask' is white along the picture's border. White is the person; if it is what surrounds "
-            "them, as in Load Image's mask, put Invert Mask between"
         )
     resized = functional.interpolate(opacity[None, None], size=picture.shape[:2], mode="bilinear")
     return on_studio_wall(picture, resized[0, 0].to(picture.device))
@@ -122,11 +141,6 @@ def _framed(picture: torch.Tensor, fit: Fit, person: Pose | None, size: int) -> 
     height, width = array.shape[:2]
     if person is None:
         return prepare_picture(array, fit_box(width, height, fit), size)
-    if abs(person.width * height / (person.height * width) - 1) > OTHER_ASPECT:
-        logging.getLogger("cfld").warning(
-            f"{NODE}: input 'person' is on a canvas of {person.width}x{person.height}, and the picture is {width}x"
-            f"{height}, of another aspect. The key points are stretched to it; were they found in this picture?"
-        )
     scaled = Pose(person.points * (width / person.width, height / person.height), width, height)
     try:
         return prepare_picture(array, person_box(scaled), size)

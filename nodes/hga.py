@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from ..cfld_modules.networks.model import Appearance
 from .host.appearance import apply_hga, tracked_clone
 from .host.networks import LoadedCFLD
+from .host.warnings import warn_on_node
 from .pictures import read_masks
 from .types import CATEGORY, AppearanceType, cfld_input, check_finite, percent_inputs
 
@@ -29,7 +30,7 @@ class CFLDApplyHGA(io.ComfyNode):
                 cfld_input(),
                 AppearanceType.Input("appearance", tooltip="The source person, from PRD Prompt Encoder."),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=10.0, step=0.01,
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.01, advanced=True,
                     tooltip="Weight of the appearance in the queries; 1.0 is the trained one, 0 leaves the model as it "
                     "is.",
                 ),
@@ -61,8 +62,10 @@ class CFLDApplyHGA(io.ComfyNode):
             raise ValueError(
                 f"{NODE}: input 'mask' has {len(mask)} masks for {people} source people; give one, or as many"
             )
-        if strength == 0 or start_percent >= end_percent or (mask is not None and not mask.any()):
-            return io.NodeOutput(tracked_clone(model, cfld))
-        return io.NodeOutput(
-            apply_hga(model, cfld, appearance, strength, pose_guidance, (start_percent, end_percent), mask)
-        )
+        if mask is not None and not mask.any():
+            black = f"{NODE}: input 'mask' is black everywhere, so that nobody's appearance is applied; white is where"
+            return io.NodeOutput(tracked_clone(model, cfld), ui=warn_on_node(black))
+        if strength == 0 or start_percent >= end_percent:
+            return io.NodeOutput(tracked_clone(model, cfld), ui=warn_on_node())
+        patched = apply_hga(model, cfld, appearance, strength, pose_guidance, (start_percent, end_percent), mask)
+        return io.NodeOutput(patched, ui=warn_on_node())

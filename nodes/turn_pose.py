@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.turning import turntable
-from .types import CATEGORY, PoseType, check_finite, read_poses
+from .types import POSES, BodyType, PoseType, check_finite, read_poses
 
 NODE = "Turn Pose"
 
@@ -15,14 +15,15 @@ class CFLDTurnPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDTurnPose",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Shows a pose from another side: puts it in space with a small network that comes along, turns "
             "it, and puts it back on its canvas in the same size. Several frames make a turntable.",
             search_aliases=["rotate pose", "turntable", "3d pose", "pose lifting", "other view", "turn around"],
             inputs=[
-                PoseType.Input(
-                    "pose", tooltip="The pose to turn, or several. Where it carries pose_keypoints_3d, these are used "
-                    "instead of estimated depth.",
+                io.MultiType.Input(
+                    "pose", [PoseType, BodyType],
+                    tooltip="The pose to turn, or several. Where it carries pose_keypoints_3d, or comes from Predict "
+                    "SAM3D Body, these are used instead of estimated depth.",
                 ),
                 io.Float.Input(
                     "angle", default=45.0, min=0.0, max=360.0, step=1.0,

@@ -13,9 +13,12 @@ from ..cfld_modules.poses.keypoints import Pose
 from ..cfld_modules.poses.reading import read_pose_keypoints
 
 CATEGORY = "CFLD"
+POSES, PEOPLE, SCENES, DEMO = (f"{CATEGORY}/{name}" for name in ("poses", "people", "scenes", "demo"))
 CFLDType = io.Custom("CFLD")
 AppearanceType = io.Custom("CFLD_APPEARANCE")
 PoseType = io.Custom("POSE_KEYPOINT")
+BodyType = io.Custom("MHR_POSE_DATA")
+"""What core's Predict SAM3D Body gives, of hosts newer than those here: people in the picture and in space."""
 
 
 def cfld_input() -> io.Input:
@@ -24,7 +27,7 @@ def cfld_input() -> io.Input:
 
 def fit_input(what: str) -> io.Input:
     return io.Combo.Input(
-        "fit", options=list(FITS), default="pad",
+        "fit", options=list(FITS), default="pad", advanced=True,
         tooltip=f"How a {what} of another aspect than 176:256 becomes the frame the network sees: pad repeats the "
         "border (nothing is lost; the paper's way for pictures already of that aspect), crop cuts the centre, stretch "
         "squashes. Use the same for the source and the pose, so that proportions survive.",
@@ -34,20 +37,23 @@ def fit_input(what: str) -> io.Input:
 def percent_inputs(what: str) -> list[io.Input]:
     return [
         io.Float.Input(
-            "start_percent", default=0.0, min=0.0, max=1.0, step=0.001,
+            "start_percent", default=0.0, min=0.0, max=1.0, step=0.001, advanced=True,
             tooltip=f"Share of the sampling after which {what} begins.",
         ),
         io.Float.Input(
-            "end_percent", default=1.0, min=0.0, max=1.0, step=0.001,
+            "end_percent", default=1.0, min=0.0, max=1.0, step=0.001, advanced=True,
             tooltip=f"Share of the sampling after which {what} ends.",
         ),
     ]
 
 
-def read_poses(node: str, name: str, value: Any) -> list[Pose]:
-    """The poses on a POSE_KEYPOINT wire, one a frame; errors name the node and its input."""
+def read_poses(node: str, name: str, value: Any, is_ours: bool = False) -> list[Pose]:
+    """The poses on a POSE_KEYPOINT wire, one a frame; errors name the node and its input.
+
+    is_ours: of the editor's text, see `read_pose_keypoints`.
+    """
     try:
-        return read_pose_keypoints(value)
+        return read_pose_keypoints(value, is_ours=is_ours)
     except PoseError as error:
         raise ValueError(shortened(f"{node}: input '{name}': {error}")) from error
 

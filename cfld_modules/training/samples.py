@@ -14,6 +14,7 @@ from ..guidance import ROWS, Row
 from ..poses.framing import Fit, frame_pose, signed_unit
 from ..poses.keypoints import Pose
 from ..poses.pose_maps import draw_pose, joint_pixels, maps_of_drawings
+from ..settings import Finite, Share
 from .latents import square_pixels
 
 TIMESTEPS = 1000
@@ -31,10 +32,10 @@ class RowShares:
         SettingsError: when a share is negative, or all of them come to more than 1.
     """
 
-    uc: float = 0.0
-    down: float = 0.0
-    updown: float = 0.2
-    cdown: float = 0.0
+    uc: Finite = 0.0
+    down: Finite = 0.0
+    updown: Finite = 0.2
+    cdown: Finite = 0.0
 
     def __post_init__(self) -> None:
         shares = asdict(self)
@@ -52,7 +53,7 @@ class Augmentation:
         timesteps: cubic ones are noisy for the most part, and settle what is where; a fifth is left for the details.
     """
 
-    flip: float = 0.5
+    flip: Share = 0.5
     rows: RowShares = field(default_factory=RowShares)
     timesteps: Literal["cubic", "uniform"] = "cubic"
 

@@ -11,6 +11,7 @@ from ..data.pairs import Pairs
 from ..evaluation.models import load_pipeline
 from ..guidance import SCALES_OF, GuidanceType
 from ..pipeline.cfld_pipeline import PAPER_SCALE, CFLDPipeline
+from ..settings import Finite
 from .latents import square_pixels
 from .samples import drawn_poses
 
@@ -19,10 +20,10 @@ from .samples import drawn_poses
 class GuidanceScales:
     """By their names in `guidance.SCALES_OF`; the paper's. A guidance type reads some of them."""
 
-    full: float = PAPER_SCALE
-    down: float = PAPER_SCALE
-    all: float = PAPER_SCALE
-    guidance: float = PAPER_SCALE
+    full: Finite = PAPER_SCALE
+    down: Finite = PAPER_SCALE
+    all: Finite = PAPER_SCALE
+    guidance: Finite = PAPER_SCALE
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,14 @@ export async function promptInputs(page, id) {
   return output[id].inputs
 }
 
+/** The text that the workflow keeps: '' while the figure shown is only the starting point. */
+export function storedText(page, id) {
+  return page.evaluate((node) => {
+    const { widgets } = window.app.graph.getNodeById(node)
+    return widgets.find(({ name }) => name === 'pose_json').value
+  }, id)
+}
+
 /** The poses in the prompt, as `posesIn` gives them. */
 export async function promptPoses(page, id) {
   return posesIn((await promptInputs(page, id)).pose_json)

@@ -19,3 +19,15 @@ export function fadeWithNode(node, element) {
     element.style.opacity = MODES_AT_REST.includes(node.mode) && !LiteGraph.vueNodesMode ? FADED : ''
   })
 }
+
+/** Whether a wire comes in at an input of a node. */
+export function isConnected(node, name) {
+  const slot = node.inputs.findIndex((input) => input.name === name)
+  return slot >= 0 && inputLink(node, slot) !== null
+}
+
+/** The link that comes in at a slot, or null. Older pages have no method for it. */
+export function inputLink(node, slot) {
+  if (node.getInputLink) return node.getInputLink(slot) ?? null
+  return node.graph?.getLink(node.inputs[slot]?.link) ?? null
+}
