@@ -35,6 +35,10 @@ class SettingsError(ValueError):
     """A configuration cannot be used; names the key, the value it got and what may stand there."""
 
 
+class StepsError(ValueError):
+    """A scheduler cannot sample in so many steps; says which numbers near it can be taken."""
+
+
 class PhotographError(OSError):
     """A picture file cannot be used; names it, and says what is wrong with it."""
 

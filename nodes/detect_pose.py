@@ -14,7 +14,7 @@ from ..cfld_modules.poses.keypoints import write_frame
 from .host.detectors import AUTO, DETECTORS, load_detector
 from .host.networks import in_host_care, on_device
 from .pictures import picture_array, read_pictures
-from .types import CATEGORY, PoseType, check_choice
+from .types import POSES, PoseType, check_choice
 
 NODE = "Detect Pose"
 DETECT_ROUTE = "/cfld/detect_pose"
@@ -30,7 +30,7 @@ class CFLDDetectPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDetectPose",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Finds the body key points of everybody in a picture, with BlazePose (a file of 36 MB) or with "
             "OpenPose's network (a file of 200 MB and the package controlnet_aux). SDPose and DWPose key points serve, "
             "too.",

@@ -116,7 +116,10 @@ def test_with_no_detector_both_ways_are_told(server, folder):
     assert answer["error"].endswith(f'get it by: {COMMAND} "{folder}/models/annotators" mediapipe==0.10.21')
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", PHOTO.read_bytes()[:9000], b"\n" * 9])
+@pytest.mark.parametrize("content", [
+    b"", b"no picture", PHOTO.read_bytes()[:9000], b"\n" * 9,
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
+])
 def test_what_is_no_picture_is_one_line(server, content):
     status, answer = ask(server, content)
     assert status == 422 and answer["error"].startswith("Detect Pose: the ")
@@ -239,3 +242,54 @@ def test_a_picture_of_extreme_shape_is_answered_at_a_bounded_cost(server, bundle
     status, answer = ask(server, encoded(Image.new("RGB", (width, height))))
     assert (status, answer) == (200, {"people": [], "canvas_width": width, "canvas_height": height})
     assert server.memory() - before < 150e6
+
+
+READ = "/api/cfld/read_pose"
+CASES = {
+    case["name"]: case
+    for case in json.loads((host.PACK / "tests" / "data" / "keypoint_cases.json").read_text())["cases"]
+}
+PLAIN = json.dumps({"people": [{"keypoints": [[10 * joint, 20 * joint + 5] for joint in range(18)]}]})
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_key_points_of_any_dialect_are_answered_as_the_reader_reads_them(server, name):
+    case = CASES[name]
+    status, answer = ask(server, (case.get("text") or json.dumps(case["value"])).encode(), READ)
+    if "error" in case:
+        assert status == 422 and case["error"] in answer["error"] and len(answer["error"]) <= 500
+        return
+    assert status == 200 and len(answer["frames"]) == len(case["points"])
+    for frame, points in zip(answer["frames"], case["points"], strict=True):
+        people = frame["people"]
+        chosen = next((person for person in people if person.get("chosen")), people[0])
+        rows = np.reshape(chosen["pose_keypoints_2d"], (18, 3))
+        expected = [(*point, 1) if point else (0, 0, 0) for point in points]
+        np.testing.assert_allclose(rows, expected, atol=1e-5)
+
+
+def test_frames_without_a_size_are_read_on_the_canvas_of_the_query(server):
+    status, answer = ask(server, PLAIN.encode("utf-16"), f"{READ}?width=400&height=600")
+    assert status == 200 and answer["frames"][0]["canvas_height"] == 600
+    assert ask(server, PLAIN.encode(), READ)[0] == 422
+    for query in ("width=400", "width=a&height=b", "width=0&height=9", "width=1e9&height=9"):
+        status, answer = ask(server, PLAIN.encode(), f"{READ}?{query}")
+        assert status == 422 and "canvas" in answer["error"].lower(), query
+
+
+def test_a_text_of_more_than_32_megabytes_is_refused(server):
+    status, answer = ask(server, b" " * (2**25 + 1), READ)
+    assert status == 422 and "33,554,433 bytes" in answer["error"]
+
+
+def test_key_points_are_read_while_the_server_is_sampling(server):
+    prompt = json.loads((host.PACK / "workflows" / "api" / "demo_no_downloads.json").read_text())
+    (sampler,) = (number for number, node in prompt.items() if node["class_type"] == "KSampler")
+    prompt[sampler]["inputs"] |= {"steps": 400}  # minutes of them
+    run = server.queue(prompt)
+    for kind, data in server.events(run):
+        if kind == "progress" and data.get("node") == sampler:
+            break
+    assert ask(server, PLAIN.encode(), f"{READ}?width=400&height=600")[0] == 200
+    assert server.get("/queue")["queue_running"], "it is still sampling"
+    server.post("/interrupt", {})
