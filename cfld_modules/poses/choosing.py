@@ -13,9 +13,9 @@ RULES: tuple[str, ...] = get_args(Rule)
 STRAY, MIN_POINTS_FOR_STRAYS = 4.0, 6
 """A joint that is this many times as far from the middle of the person as half of them is a detector's mistake."""
 
-SAME_PLACE, SAME_SCENE = 0.3, 0.1
-"""Mean distance of two skeletons, in sides of the larger one's box: of one person in two frames, and of anybody who
-shows that the frames follow each other. The people of pictures that have nothing to do with each other are further
+SAME_PLACE, SAME_SCENE = 0.25, 0.06
+"""Mean distance of two skeletons, in heights of the larger one: of one person in two frames, and of anybody who shows
+that the frames follow each other. The people of pictures that have nothing to do with each other are further
 apart."""
 
 MOST_NEIGHBOURS = 16
@@ -107,11 +107,11 @@ def _has_left(person: Pose, people: Sequence[Pose]) -> bool:
 
 
 def _distances(pose: Pose, others: Sequence[Pose]) -> np.ndarray:
-    """(n,) mean distances of the joints that both show, in sides of the larger one's box; infinite without any."""
+    """(n,) mean distances of the joints that both show, in heights of the larger one; infinite without any."""
     if not others:
         return np.empty(0)
     points = np.stack([pose.points, *(other.points for other in others)])
-    sides = np.sqrt(np.prod(np.nanmax(points, axis=1) - np.nanmin(points, axis=1), axis=1).clip(1.0))
+    sides = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).max(axis=1).clip(1.0)
     apart = np.linalg.norm(points[1:] - points[0], axis=2)  # NaN where missing
     both = ~np.isnan(apart)
     means = np.nansum(apart, axis=1) / np.maximum(both.sum(axis=1), 1) / np.maximum(sides[1:], sides[0])

@@ -14,6 +14,7 @@ decided here, where they leave it open:
 
 import ast
 import json
+import logging
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ import numpy as np
 
 from ..errors import PoseError, short
 from .bodies import Body, check_number
-from .choosing import choose_through_time
+from .choosing import choose_person, choose_through_time
 from .dialects import MOST_FRAMES, read_frames
 from .frames import EXPECTED, Frame
 from .keypoints import Pose
@@ -105,7 +106,7 @@ def read_pose_keypoints(
                 "it may need another model or a picture in which the person is larger; else leave this frame out."
             )
     chosen = choose_through_time([[person.flat for person in people] for _, people in frames], "largest")
-    return [_marked(people, index or 0).pose() for (_, people), index in zip(frames, chosen, strict=True)]
+    return [_taken(frame, people, index).pose() for (frame, people), index in zip(frames, chosen, strict=True)]
 
 
 def read_people(value: object) -> list[list[Person]]:
@@ -218,6 +219,14 @@ def _person(body: Body, layout: Layout | None, canvas: tuple[int, int]) -> Perso
     return Person(Pose(points, *canvas, person_id=body.person_id), body, guess if is_known else None)
 
 
-def _marked(people: list[Person], chosen: int) -> Person:
+def _taken(frame: Frame, people: list[Person], followed: int | None) -> Person:
+    """Who is marked as chosen, else whom `choose_through_time` followed here; who has left is followed by another."""
     marked = (p for p in people if p.body.written.get(CHOSEN_KEY) is True and p.flat.visible.any())
-    return next(marked, people[chosen])
+    if person := next(marked, None):
+        return person
+    if followed is None:
+        logging.getLogger("cfld").warning(
+            f"Key points, {frame.where}: the person of the frames before is not in it by number, so the largest is taken"
+        )
+        followed = choose_person([person.flat for person in people], "largest")
+    return people[followed or 0]
