@@ -1,4 +1,4 @@
-"""The tables of docs/turning.md: made by one command, and right where the answer is known."""
+"""The tables of docs/training.md: made by one command, and right where the answer is known."""
 
 import json
 from dataclasses import replace

@@ -1,11 +1,14 @@
 """The diffusers pipeline: which source meets which pose, any latent size, any scheduler, either autoencoder."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
+from cfld_modules.errors import StepsError
 from cfld_modules.guidance import GUIDANCE_TYPES
 from cfld_modules.networks.hga import resample_tokens, token_grid
 from cfld_modules.networks.pose_adapter import resample_map
@@ -14,7 +17,7 @@ from cfld_modules.pipeline.schedulers import SCHEDULERS, published_scheduler
 from cfld_modules.pipeline.unet_patch import patch_unet
 from cfld_modules.poses.keypoints import Pose
 from cfld_modules.poses.reading import read_pose_keypoints
-from tests import golden
+from tests import golden, tiny_models
 
 SMALL = {"steps": 1, "width": 44, "height": 64}
 
@@ -24,9 +27,9 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> CFLDPipeline:
     checkpoint = load_checkpoint(
         golden.write_authors_pair(tmp_path_factory.mktemp("authors"), unet=golden.key_values())
     )
-    unet = patch_unet(golden.tiny_unet(), checkpoint.key_values)
+    unet = patch_unet(tiny_models.tiny_unet(), checkpoint.key_values)
     networks = build_networks(checkpoint)
-    pipeline = CFLDPipeline(unet, golden.tiny_autoencoder(), published_scheduler("ddim"), networks)
+    pipeline = CFLDPipeline(unet, tiny_models.tiny_autoencoder(), published_scheduler("ddim"), networks)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -192,6 +195,27 @@ def test_the_grid_of_a_layer_is_found_from_its_tokens(size: tuple[int, int], lev
 # Schedulers
 
 
+@pytest.mark.parametrize("steps", [1, 4, 20, 50, 51, 60, 334, 501, 600, 999, 1000])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_number_of_steps_leads_from_noise_to_picture_or_is_refused(name: str, steps: int) -> None:
+    try:
+        scheduler = published_scheduler(name, steps)
+    except StepsError as error:
+        assert steps == 1 or steps > 50
+        assert re.fullmatch(rf"{name} cannot sample in {steps} steps, .*; give \d+( or \d+)?", str(error))
+        for number in map(int, re.findall(r"\d+", str(error).partition("give ")[2])):
+            published_scheduler(name, number)
+        return
+    scheduler.set_timesteps(steps)
+    assert scheduler.timesteps.max() >= 1000 - 1000 / steps - 61 and scheduler.timesteps.max() < 1000
+    sample = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(0)) * scheduler.init_noise_sigma
+    for timestep in scheduler.timesteps:  # of the picture 0.5, whose noise a network knows
+        noise_free = scheduler.scale_model_input(sample, timestep)
+        level = scheduler.alphas_cumprod[min(int(timestep), 999)]
+        sample = scheduler.step((noise_free - level.sqrt() * 0.5) / (1 - level).sqrt(), timestep, sample).prev_sample
+    assert (sample - 0.5).abs().max() < 0.1
+
+
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_scheduler_samples_and_repeats_itself(pipeline: CFLDPipeline, name: str) -> None:
     appearance, pose = pipeline.encode_sources(photos(1), "pad"), pipeline.encode_poses(poses("front"), "pad")
@@ -221,7 +245,7 @@ def test_euler_starts_at_its_own_noise_level(pipeline: CFLDPipeline, latents: li
 
 
 def test_the_large_autoencoder_gives_pictures_too(pipeline: CFLDPipeline) -> None:
-    full = CFLDPipeline(pipeline.unet, golden.tiny_vae(), pipeline.scheduler, pipeline.cfld)
+    full = CFLDPipeline(pipeline.unet, tiny_models.tiny_vae(), pipeline.scheduler, pipeline.cfld)
     full.set_progress_bar_config(disable=True)
     (picture,) = full(photos(1), poses("side"), generator=seeded(), steps=1, width=176, height=256)
     assert picture.size == (176, 256)
@@ -229,7 +253,7 @@ def test_the_large_autoencoder_gives_pictures_too(pipeline: CFLDPipeline) -> Non
 
 
 def test_latents_are_scaled_as_the_autoencoder_says(pipeline: CFLDPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    vae, received = golden.tiny_vae(), []
+    vae, received = tiny_models.tiny_vae(), []
     decode = vae.decode
     monkeypatch.setattr(vae, "decode", lambda latents: (received.append(latents), decode(latents))[1])
     noise = golden.input_tensor("noise", (1, 4, 8, 8))

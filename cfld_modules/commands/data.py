@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..mannequins.benchmark import write_mannequins
+from . import number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     mannequins.add_argument("--out", type=Path, required=True, help="folder to write, in the layout of DeepFashion")
-    mannequins.add_argument("--count", type=int, required=True, help="people to train on")
-    mannequins.add_argument("--test-count", type=int, default=50, help="people, in poses of their own, to test on")
-    mannequins.add_argument("--pictures", type=int, default=5, help="pictures of each person")
+    mannequins.add_argument(
+        "--count", type=number("Count", "number of people"), required=True,
+        help="people to train on",
+    )
+    mannequins.add_argument(
+        "--test-count", type=number("Count", "number of people"), default=50,
+        help="people, in poses of their own, to test on",
+    )
+    mannequins.add_argument(
+        "--pictures", type=number("Count", "number of pictures"), default=5,
+        help="pictures of each person",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -109,9 +109,9 @@ def read_pose_keypoints(
     return [_taken(frame, people, index).pose() for (frame, people), index in zip(frames, chosen, strict=True)]
 
 
-def read_people(value: object) -> list[list[Person]]:
+def read_people(value: object, canvas: tuple[int, int] | None = None) -> list[list[Person]]:
     """As `read_pose_keypoints`, but everybody in each frame. Somebody may have no point visible, and a frame nobody."""
-    return [people for _, people in _read(value)]
+    return [people for _, people in _read(value, canvas)]
 
 
 def parse_pose_json(
