@@ -97,6 +97,13 @@ def read_pose_keypoints(
     Raises:
         PoseError: there is no frame, a frame shows nobody, or anything in it is not what it should be.
     """
+    return [chosen.pose() for _, chosen in read_chosen(value, canvas, is_ours)]
+
+
+def read_chosen(
+    value: object, canvas: tuple[int, int] | None = None, is_ours: bool = False
+) -> list[tuple[list[Person], Person]]:
+    """As `read_pose_keypoints`, for each frame everybody in it, and among them the one who is chosen."""
     frames = _read(value, canvas, is_ours)
     for frame, people in frames:
         if not any(person.flat.visible.any() for person in people):
@@ -105,8 +112,8 @@ def read_pose_keypoints(
                 f"Key points, {frame.where}: {found}. If a detector made it, look at the detector's own picture: "
                 "it may need another model or a picture in which the person is larger; else leave this frame out."
             )
-    chosen = choose_through_time([[person.flat for person in people] for _, people in frames], "largest")
-    return [_taken(frame, people, index).pose() for (frame, people), index in zip(frames, chosen, strict=True)]
+    followed = choose_through_time([[person.flat for person in people] for _, people in frames], "largest")
+    return [(people, _taken(frame, people, index)) for (frame, people), index in zip(frames, followed, strict=True)]
 
 
 def read_people(value: object, canvas: tuple[int, int] | None = None) -> list[list[Person]]:
@@ -226,7 +233,7 @@ def _taken(frame: Frame, people: list[Person], followed: int | None) -> Person:
         return person
     if followed is None:
         logging.getLogger("cfld").warning(
-            f"Key points, {frame.where}: the person of the frames before is not in it by number, so the largest is taken"
+            f"Key points, {frame.where}: the person of the frames before is not among its numbers; the largest is taken"
         )
         followed = choose_person([person.flat for person in people], "largest")
     return people[followed or 0]
