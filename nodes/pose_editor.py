@@ -69,7 +69,7 @@ class CFLDPoseEditor(io.ComfyNode):
         check_memory(NODE, len(poses), width, height)
         hands = [
             {key: _hand_on_canvas(hand, one, width, height) for key, hand in both.items()}
-            for one, both in zip(poses, read_hands(pose_json if is_drawn else pose), strict=True)
+            for one, both in zip(poses, read_hands(pose_json if is_drawn else pose, is_ours=is_drawn), strict=True)
         ]
         poses = [_on_canvas(one, width, height) for one in poses]
         drawings = [draw_pose(one, width, height) for one in poses]
