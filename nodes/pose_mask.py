@@ -25,7 +25,10 @@ class CFLDPoseMask(io.ComfyNode):
             category=SCENES,
             description="Where upper body, lower body or head will be in the target pose, as a mask: a blouse from one "
             "person, trousers from another, with two HGA Apply and nothing painted.",
-            search_aliases=["garment mask", "clothes region", "upper body mask", "body part mask", "keypoints to mask"],
+            search_aliases=[
+                "garment mask", "clothes region", "upper body mask", "body part mask", "keypoints to mask", "outfit swap",
+                "virtual try on",
+            ],
             inputs=[
                 PoseType.Input("pose", tooltip="The target pose, the same as for Pose Conditioning."),
                 io.Combo.Input(
