@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 import numpy as np
+import torch
 from PIL import Image
 
 from ..errors import PoseError
+from .fits import FITS as FITS
+from .fits import Fit
 from .keypoints import Pose
-
-if TYPE_CHECKING:
-    import torch
 
 FRAME_WIDTH, FRAME_HEIGHT = 176, 256
 FRAME_ASPECT = FRAME_WIDTH / FRAME_HEIGHT
@@ -25,9 +25,6 @@ BAND_PIXELS = 2_000_000  # that are read at a time
 
 ReadPixels: TypeAlias = Callable[[slice, slice], np.ndarray]
 """Gives rows and columns of a picture: RGB uint8 (rows, columns, 3)."""
-
-Fit = Literal["pad", "crop", "stretch"]
-FITS: tuple[str, ...] = get_args(Fit)
 
 
 @dataclass(frozen=True)
@@ -116,21 +113,19 @@ def frame_pose(pose: Pose, fit: Fit) -> Pose:
     return cut_pose(pose, fit_box(pose.width, pose.height, fit))
 
 
-def prepare_picture(picture: np.ndarray, box: Box, size: int) -> "torch.Tensor":
+def prepare_picture(picture: np.ndarray, box: Box, size: int) -> torch.Tensor:
     """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> (3, size, size) in [-1, 1]."""
     height, width = picture.shape[:2]
     return squashed_picture(lambda rows, columns: picture[rows, columns], height, width, box, size)
 
 
-def squashed_picture(read: ReadPixels, height: int, width: int, box: Box, size: int) -> "torch.Tensor":
+def squashed_picture(read: ReadPixels, height: int, width: int, box: Box, size: int) -> torch.Tensor:
     """As `prepare_picture`, of a picture of `height` x `width` pixels that is read in bands.
 
     A side of the box of at least `REDUCED_FROM` times `size` is first brought down to half of that or more by means of
     whole pixels, which changes a result by half a step of 255 at most in the mean. So it costs what the picture has,
     and no more memory than a band of it, however far the box reaches beyond.
     """
-    import torch  # here, so that the command line explains itself in no time
-
     reduced, remaining = _reduced(read, height, width, box, size)
     squashed = Image.fromarray(reduced).resize((size, size), Image.Resampling.BICUBIC, remaining)
     pixels = torch.from_numpy(np.array(squashed)).permute(2, 0, 1)

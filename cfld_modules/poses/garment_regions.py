@@ -92,7 +92,7 @@ def _crown(points: np.ndarray, torso: float) -> np.ndarray:
 
 def _is_near(points: np.ndarray, canvas: np.ndarray) -> np.ndarray:
     """(N,) bool: not further beyond the canvas than it is large, as a stray joint is, of which no body is as long."""
-    return ((points >= -canvas) & (points <= 2 * canvas)).all(axis=1)
+    return np.all((points >= -canvas) & (points <= 2 * canvas), axis=1)
 
 
 def _mark(drawing: np.ndarray, points: np.ndarray, around: float) -> None:
