@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from PIL import Image
@@ -118,7 +118,7 @@ def frame_pose(pose: Pose, fit: Fit) -> Pose:
     return cut_pose(pose, fit_box(pose.width, pose.height, fit))
 
 
-def prepare_picture(picture: np.ndarray, box: Box, size: int) -> "torch.Tensor":
+def prepare_picture(picture: np.ndarray, box: Box, size: int) -> torch.Tensor:
     """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> (3, size, size) in [-1, 1]."""
     height, width = picture.shape[:2]
     return squashed_picture(lambda rows, columns: picture[rows, columns], height, width, box, size)
