@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 from PIL import Image
@@ -20,7 +20,7 @@ ASPECT_TOLERANCE = 0.01
 # Room around the key points, as a share of the frame, as in the training photographs of whole people.
 MARGIN_TOP, MARGIN_BOTTOM, MARGIN_SIDE = 0.15, 0.06, 0.08
 
-REDUCED_FROM = 8  # times the side that a picture is squashed to
+REDUCED_FROM = 16  # times the side that a picture is squashed to
 BAND_PIXELS = 2_000_000  # that are read at a time
 
 ReadPixels: TypeAlias = Callable[[slice, slice], np.ndarray]
@@ -118,7 +118,7 @@ def frame_pose(pose: Pose, fit: Fit) -> Pose:
     return cut_pose(pose, fit_box(pose.width, pose.height, fit))
 
 
-def prepare_picture(picture: np.ndarray, box: Box, size: int) -> torch.Tensor:
+def prepare_picture(picture: np.ndarray, box: Box, size: int) -> "torch.Tensor":
     """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> (3, size, size) in [-1, 1]."""
     height, width = picture.shape[:2]
     return squashed_picture(lambda rows, columns: picture[rows, columns], height, width, box, size)
