@@ -1,4 +1,4 @@
-"""A picture by this pack's pipeline beside one made the published way, at Stable Diffusion's full size.
+"""A whole picture by this pack's pipeline beside one made the published way, at Stable Diffusion's full size.
 
 The published way: three rows a step whatever their weights, residuals copied at every step, encoders run for every
 picture, Stable Diffusion's autoencoder in the end. By operations, counted on tensors without content, and by seconds of

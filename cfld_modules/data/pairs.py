@@ -205,7 +205,7 @@ def _complete(row: dict) -> dict:
 def _plain_poses(rows: Sequence[Mapping[str, str]], canvas: tuple[int, int]) -> list[Pose | None]:
     """The poses of rows that are beyond doubt: numbers in pixels, in the frame, -1 where missing. None for others.
 
-    There are a hundred thousand rows, which one by one take as many milliseconds as these take microseconds.
+    One by one, a hundred thousand rows take half a minute.
     """
     plain = {index: columns for index, row in enumerate(rows) if (columns := _plain_columns(row))}
     points = np.array(list(plain.values()), float).reshape(-1, 2, 18)[:, ::-1].transpose(0, 2, 1).copy()
