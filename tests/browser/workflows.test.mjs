@@ -70,7 +70,7 @@ const complaints = (page) =>
     return found.concat([...shown].map((message) => message.innerText))
   })
 
-describe('workflows', { skip: missing || false, timeout: 480_000 }, () => {
+describe('workflows', { skip: missing || false, timeout: 1_800_000 }, () => {
   before(async () => {
     server = await startServer()
     for (const path of MODELS) await putFile(server, join('models', path))
