@@ -142,3 +142,12 @@ def test_the_registry_is_told_what_requirements_txt_says() -> None:
     required = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     table = (ROOT / "pyproject.toml").read_text().split("\ndependencies = [\n")[1].split("\n]\n")[0]
     assert re.findall(r'"([^"]+)"', table) == required
+
+
+def test_the_tests_that_keep_the_promises_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/reliability.md").read_text()))
+    defined = {
+        node.name for source in modules_of("tests").values() for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+    }  # fmt: skip
+    assert named and named <= defined, named - defined
