@@ -182,3 +182,12 @@ def test_nodes_need_what_every_host_brings_and_requirements_txt_names() -> None:
 def test_the_registry_is_told_what_requirements_txt_says() -> None:
     table = (ROOT / "pyproject.toml").read_text().split("\ndependencies = [\n")[1].split("\n]\n")[0]
     assert re.findall(r'"([^"]+)"', table) == requirements("requirements.txt")
+
+
+def test_the_tests_that_keep_the_promises_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/reliability.md").read_text()))
+    defined = {
+        node.name for source in modules_of("tests").values() for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+    }  # fmt: skip
+    assert named and named <= defined, named - defined
