@@ -12,6 +12,7 @@ from .errors import PhotographError
 # plain wall between light grey and white; black, or a colour hidden under the transparency, is nothing CFLD ever saw.
 STUDIO_WALL = (226, 227, 231)
 LARGEST_PIXELS = 100_000_000  # some hundred bytes can say more, and each takes ten bytes while it is read
+LARGEST_SIDE = 65_535  # as JPEG allows
 _TURNED_ORIENTATIONS = range(5, 9)  # of EXIF: the picture's sides change places
 
 # Pillow opens a file by its content, whatever its name, and has readers that start programs: EPS is Ghostscript's.
@@ -101,6 +102,8 @@ def _opened(content: bytes) -> Image.Image:
     if width * height > LARGEST_PIXELS:
         most = f"{LARGEST_PIXELS // 10**6} million"
         raise ValueError(f"it has {width}x{height} pixels, more than {most}; make it smaller")
+    if max(width, height) > LARGEST_SIDE:
+        raise ValueError(f"it has {width}x{height} pixels, more than {LARGEST_SIDE} on a side; cut a part out of it")
     return image
 
 

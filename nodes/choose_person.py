@@ -6,10 +6,11 @@ from ..cfld_modules.errors import PoseError, short, shortened
 from ..cfld_modules.poses.choosing import RULES, choose_through_time
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.reading import Person, read_people
-from .types import POSES, BodyType, PoseType, check_choice
+from .types import POSES, BodyType, PoseType, check_choice, check_count
 
 NODE = "Choose Person"
 NOBODY = ("error", "skip", "hold")
+LARGEST_NUMBER = 1_000_000
 
 
 class CFLDChoosePerson(io.ComfyNode):
@@ -35,7 +36,7 @@ class CFLDChoosePerson(io.ComfyNode):
                     "tracker gave that number as person_id.",
                 ),
                 io.Int.Input(
-                    "number", default=1, min=0, max=1_000_000,
+                    "number", default=1, min=0, max=LARGEST_NUMBER,
                     tooltip="With the rule number: which one, counted from left to right, from 1. With the rule id: "
                     "the person_id.",
                 ),
@@ -53,6 +54,7 @@ class CFLDChoosePerson(io.ComfyNode):
     def execute(cls, pose: object, rule: str, number: int, nobody: str) -> io.NodeOutput:
         check_choice(NODE, "rule", rule, RULES)
         check_choice(NODE, "nobody", nobody, NOBODY)
+        check_count(NODE, "number", number, 0, LARGEST_NUMBER)
         try:
             frames = read_people(pose)
             chosen = choose_through_time([[one.flat for one in people] for people in frames], rule, number)

@@ -10,7 +10,7 @@ from ..cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from .host.networks import LoadedCFLD, host_networks
 from .pictures import image_batch
-from .types import DEMO, CFLDType, PoseType
+from .types import DEMO, CFLDType, PoseType, check_count
 
 LARGEST_NUMBER = 999_999
 
@@ -78,5 +78,9 @@ class CFLDDemoPerson(io.ComfyNode):
     def execute(cls, person: int, pose: int, width: int, height: int) -> io.NodeOutput:
         from ..cfld_modules.mannequins.photograph import held_out_photograph
 
+        for name, number in (("person", person), ("pose", pose)):
+            check_count("Demo Person", name, number, 0, LARGEST_NUMBER)
+        for name, side in (("width", width), ("height", height)):
+            check_count("Demo Person", name, side, 16, 4096)
         drawn = held_out_photograph(person, pose).draw(width, height)
         return io.NodeOutput(image_batch([drawn.image]), write_pose_keypoints([drawn.pose]))

@@ -13,6 +13,7 @@ from ..cfld_modules.photographs import decode_photograph
 from ..cfld_modules.poses.keypoints import write_frame
 from .host.detectors import AUTO, DETECTORS, load_detector
 from .host.networks import in_host_care, on_device
+from .host.warnings import warn_on_node
 from .pictures import picture_array, read_pictures
 from .types import POSES, PoseType, check_choice
 
@@ -82,18 +83,17 @@ def detect_frames(image: torch.Tensor, name: str) -> io.NodeOutput:
     progress = comfy.utils.ProgressBar(len(image))
     height, width = image.shape[1:3]
     frames, masks = [], torch.zeros(image.shape[:3])
-    lines = [f"{NODE}: {choice}"] if choice else []
+    choice_line, warnings = [shortened(f"{NODE}: {choice}")] if choice else [], []
     for number, (picture, mask) in enumerate(zip(image, masks, strict=True), 1):
         people = detector.find_people(
             picture_array(picture), comfy.model_management.throw_exception_if_processing_interrupted
         )
         if not people.poses:
-            lines.append(f"{NODE}: nobody was found in image {number} of {len(image)}")
-            logger.warning(lines[-1])
+            warnings.append(f"{NODE}: nobody was found in image {number} of {len(image)}")
         frames.append(write_frame(people.poses, width, height))
         mask.copy_(torch.from_numpy(people.mask(width, height)))
         progress.update(1)
-    return io.NodeOutput(frames, masks, ui={"text": [shortened(line) for line in lines]})
+    return io.NodeOutput(frames, masks, ui={"text": choice_line + warn_on_node(*warnings)["text"]})
 
 
 def detect_in_file(content: bytes, check: Callable[[], None]) -> dict:

@@ -4,19 +4,29 @@ from collections.abc import Sequence
 
 import comfy.model_management
 import comfy.utils
+import numpy as np
 import torch
 import torch.nn.functional as functional
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError
 from ..cfld_modules.networks.model import Appearance
-from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, prepare_picture
+from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, squashed_picture
 from ..cfld_modules.poses.keypoints import Pose
 from .host.conditioning import prompt_conditioning
 from .host.networks import LoadedCFLD, on_device
-from .host.warnings import warn_on_node
+from .host.notices import warn_on_node
 from .pictures import on_studio_wall, picture_array, read_masks, read_pictures
-from .types import CATEGORY, AppearanceType, PoseType, cfld_input, check_choice, fit_input, read_poses
+from .types import (
+    CATEGORY,
+    AppearanceType,
+    PoseType,
+    cfld_input,
+    check_choice,
+    check_numbers,
+    fit_input,
+    read_poses,
+)  # fmt: skip
 
 NODE = "PRD Prompt Encoder"
 OTHER_ASPECT = 0.1  # detectors round a picture's sides to multiples of 64
@@ -80,6 +90,13 @@ class CFLDPromptEncoder(io.ComfyNode):
             comfy.model_management.throw_exception_if_processing_interrupted()
             encoded.append(networks.encode_source(picture[None].to(networks.device, networks.dtype)))
             progress.update(1)
+        is_full = networks.dtype == torch.float32
+        remedy = "copy the checkpoint again" if is_full else "set weight_dtype of CFLD Loader to fp32"
+        for one in encoded:
+            check_numbers(
+                NODE, "cfld", [one.prompt, *one.residuals.values()],
+                f"encodes this picture to NaN or infinite numbers; {remedy}",
+            )
         storage = comfy.model_management.intermediate_device()
         appearance = Appearance(
             torch.cat([one.prompt for one in encoded]).float().to(storage),
@@ -137,12 +154,15 @@ def _cut_out(picture: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
 
 
 def _framed(picture: torch.Tensor, fit: Fit, person: Pose | None, size: int) -> torch.Tensor:
-    array = picture_array(picture)
-    height, width = array.shape[:2]
+    height, width = picture.shape[:2]
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        return picture_array(picture[rows, columns])
+
     if person is None:
-        return prepare_picture(array, fit_box(width, height, fit), size)
+        return squashed_picture(read, height, width, fit_box(width, height, fit), size)
     scaled = Pose(person.points * (width / person.width, height / person.height), width, height)
     try:
-        return prepare_picture(array, person_box(scaled), size)
+        return squashed_picture(read, height, width, person_box(scaled), size)
     except PoseError as error:
         raise ValueError(f"{NODE}: input 'person': {error}") from error

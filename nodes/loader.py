@@ -119,7 +119,11 @@ def checkpoint_dates(node: str, name: str | None) -> list[tuple[str, float]]:
 
 
 def _places(name: str) -> list[str]:
-    return [os.path.join(folder, name) for folder in folder_paths.get_folder_paths("cfld")]
+    """Where it may lie; nowhere when the name leads out of models/cfld, of which nothing is told."""
+    folders = folder_paths.get_folder_paths("cfld")
+    if "\0" in name or os.path.isabs(name) or ".." in name.replace("\\", "/").split("/"):
+        return []
+    return [os.path.join(folder, name) for folder in folders]
 
 
 def _supported(dtype: torch.dtype) -> torch.dtype:

@@ -14,7 +14,7 @@ from ..cfld_modules.poses.canonical import canonical_frames, read_hands
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
-from .types import POSES, PoseType, read_poses
+from .types import POSES, PoseType, check_count, read_poses
 
 NODE = "Pose Editor"
 READ_ROUTE = "/cfld/read_pose"
@@ -55,6 +55,8 @@ class CFLDPoseEditor(io.ComfyNode):
     def execute(
         cls, pose_json: object, width: int, height: int, pose: object = None, background: torch.Tensor | None = None
     ) -> io.NodeOutput:
+        for name, side in (("width", width), ("height", height)):
+            check_count(NODE, name, side, 16, 16384)
         is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
         if is_drawn:
             poses = read_poses(NODE, "pose_json", pose_json, is_ours=True)
@@ -67,7 +69,7 @@ class CFLDPoseEditor(io.ComfyNode):
         check_memory(NODE, len(poses), width, height)
         hands = [
             {key: _hand_on_canvas(hand, one, width, height) for key, hand in both.items()}
-            for one, both in zip(poses, read_hands(pose_json if is_drawn else pose), strict=True)
+            for one, both in zip(poses, read_hands(pose_json if is_drawn else pose, is_ours=is_drawn), strict=True)
         ]
         poses = [_on_canvas(one, width, height) for one in poses]
         drawings = [draw_pose(one, width, height) for one in poses]

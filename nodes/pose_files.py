@@ -18,7 +18,7 @@ from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from ..cfld_modules.poses.reading import parse_pose_json, read_people
 from .file_names import check_prefix, prefix_mistake, written_by
 from .pictures import check_memory, image_batch
-from .types import POSES, PoseType, check_choice, read_poses
+from .types import POSES, PoseType, check_choice, check_count, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
 OWN = "my poses/"
@@ -136,6 +136,8 @@ class CFLDDrawPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: object, width: int, height: int, style: str) -> io.NodeOutput:
         check_choice("Draw Pose", "style", style, STYLES)
+        for name, side in (("width", width), ("height", height)):
+            check_count("Draw Pose", name, side, 16, 16384)
         poses = read_poses("Draw Pose", "pose", pose)
         check_memory("Draw Pose", len(poses), width, height)
         hands = read_hands(pose) if style == "openpose" else [{}] * len(poses)

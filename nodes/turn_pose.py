@@ -4,9 +4,10 @@ from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.turning import turntable
-from .types import POSES, BodyType, PoseType, check_finite, read_poses
+from .types import POSES, BodyType, PoseType, check_count, check_finite, read_poses
 
 NODE = "Turn Pose"
+MOST_FRAMES = 360
 
 
 class CFLDTurnPose(io.ComfyNode):
@@ -35,7 +36,7 @@ class CFLDTurnPose(io.ComfyNode):
                     tooltip="Degrees: above 0 the pose is seen from above, below 0 from below.",
                 ),
                 io.Int.Input(
-                    "frames", default=1, min=1, max=360,
+                    "frames", default=1, min=1, max=MOST_FRAMES,
                     tooltip="1 gives the one view. More give a turntable: as many views, evenly around the whole "
                     "circle, the first at the angle. Set the latent's batch size to as many.",
                 ),
@@ -48,5 +49,6 @@ class CFLDTurnPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: object, angle: float, tilt: float, frames: int) -> io.NodeOutput:
         check_finite(NODE, angle=angle, tilt=tilt)
+        check_count(NODE, "frames", frames, 1, MOST_FRAMES)
         views = [turntable(one, angle, tilt, frames) for one in read_poses(NODE, "pose", pose)]
         return io.NodeOutput(write_pose_keypoints([view for turned in views for view in turned]))

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
+import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError, short, shortened
@@ -67,6 +68,31 @@ def check_finite(node: str, **numbers: object) -> None:
     for name, number in numbers.items():
         if not isinstance(number, Real) or not math.isfinite(number):
             raise ValueError(f"{node}: input '{name}' is {short(number)}; give a finite number")
+
+
+def check_numbers(
+    node: str, name: str, tensors: Iterable[torch.Tensor], problem: str, dtype: torch.dtype | None = None
+) -> None:
+    """That tensors which come by an input are finite, also in `dtype` where given.
+
+    Raises:
+        ValueError: naming node and input, with what the problem is and its remedy.
+    """
+    for tensor in tensors:
+        largest = tensor.detach().abs().amax().float().item() if tensor.numel() else 0.0
+        if not largest <= (torch.finfo(dtype).max if dtype else math.inf) or math.isinf(largest):
+            raise ValueError(shortened(f"{node}: input '{name}' {problem}"))
+
+
+def check_count(node: str, name: str, value: object, least: int, most: int) -> None:
+    """That a number which any wire may feed is a whole one within the bounds of its widget.
+
+    Raises:
+        ValueError: naming node, input, value and bounds.
+    """
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or not least <= value <= most:
+        raise ValueError(f"{node}: input '{name}' is {short(value)}; give a whole number from {least} to {most}")
 
 
 def check_choice(node: str, name: str, value: object, options: Iterable[str]) -> None:

@@ -253,8 +253,9 @@ def test_third_numbers_that_are_a_depth_hide_nobody(caplog: pytest.LogCaptureFix
 def test_a_score_a_little_below_zero_is_a_score() -> None:
     """Peaks of heatmaps: open-mmlab/mmpose's raw scores of joints that are not there."""
     body = rows(JOINT_NAMES)
-    body[4][2] = -0.004
-    assert_reads([frame(flat(body), foot_keypoints_2d=[0.0] * 18)], without("right wrist"))
+    for score in (-0.004, -1):
+        body[4][2] = score
+        assert_reads([frame(flat(body), foot_keypoints_2d=[0.0] * 18)], without("right wrist"))
 
 
 def test_y_before_x_is_refused_with_the_reason() -> None:

@@ -12,7 +12,7 @@ below a threshold of the detector's:
   rtmlib, DWPose and RTMPose, told by not having a single zero, and whatever writes COCO's order;
 * 0.4 for AlphaPose and 0.5 for MediaPipe, which themselves draw from there on.
 
-Third numbers of which some are clearly below 0 are no scores but a depth, and tell nothing.
+Third numbers of which several are clearly below 0 are no scores but a depth, and tell nothing.
 """
 
 import logging
@@ -30,8 +30,9 @@ from .layouts import BLAZEPOSE, COCO_17, COCO_18, LAYOUTS, TOES, Layout
 
 MIN_SCORE_WHERE_MISSING_IS_ZERO, MIN_SCORE_WHERE_ALL_ARE_PLACED = 0.05, 0.3
 MIN_SCORE_OF_ALPHAPOSE, MIN_SCORE_OF_MEDIAPIPE = 0.4, 0.5
-MOST_NEGATIVE_SCORE = 0.1
-"""Of the largest: a heatmap's peak may be a little below 0, a depth is as often below as above."""
+MOST_NEGATIVE_SCORE, MIN_NEGATIVES = 0.1, 1 / 6
+"""Of the largest, and of all: a heatmap's peak may be a little below 0, and -1 stand for a joint that is missing; a
+depth is as often below as above."""
 
 OPENPOSE_KEYS = ("pose_keypoints_2d", "pose_keypoints")
 BODY_KEYS = (*OPENPOSE_KEYS, "keypoints", "pred_keypoints_2d", "joints", "landmarks", "landmark")
@@ -155,10 +156,10 @@ def _missing(rows: np.ndarray, min_score: float, where: str) -> np.ndarray:
     """(n, 3) x, y, score, NaN for null -> (n,) bool."""
     scores, there = rows[:, 2], ~np.isnan(rows).any(axis=1)
     nowhere = (rows[:, :2] == 0).all(axis=1) | (rows[:, :2] == -1).all(axis=1)
-    placed = scores[there & ~nowhere]
-    if len(placed) and placed.min() < -MOST_NEGATIVE_SCORE * np.abs(placed).max():
+    placed = scores[there & ~nowhere & (scores != -1)]
+    if len(placed) and (placed < -MOST_NEGATIVE_SCORE * np.abs(placed).max()).mean() >= MIN_NEGATIVES:
         logging.getLogger("cfld").warning(
-            f"Key points, {where}: some third numbers are negative, so they are no confidence; all points are taken"
+            f"Key points, {where}: several third numbers are negative, so they are no confidence; all points are taken"
         )
         return ~there | nowhere
     missing = ~there | (scores <= 0)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..errors import PoseError
 from .keypoints import KEYPOINTS_3D, Pose, write_pose_keypoints
-from .reading import CHOSEN_KEY, Person, parse, read_people, read_pose_keypoints
+from .reading import CHOSEN_KEY, Person, read_chosen
 from .units import NORMALISED_REACH
 
 BODY_KEY = "pose_keypoints_2d"
@@ -27,39 +28,43 @@ def canonical_frames(pose: object, canvas: tuple[int, int] | None = None) -> lis
 
     Raises PoseError as `read_pose_keypoints` does, also where nobody is in a frame or mostly outside its canvas.
     """
-    value = parse(pose) if isinstance(pose, str | bytes) else pose
-    frames = zip(read_people(value, canvas), read_pose_keypoints(value, canvas), strict=True)
-    return [_frame(people, chosen) for people, chosen in frames]
+    return [_frame(people, chosen) for people, chosen in read_chosen(pose, canvas)]
 
 
-def read_hands(pose: object) -> list[dict[str, np.ndarray]]:
+def read_hands(pose: object, is_ours: bool = False) -> list[dict[str, np.ndarray]]:
     """POSE_KEYPOINT in any dialect -> for each frame the hands of its chosen person, by key, where it has them.
 
     A hand is (21, 3): x, y in pixels of the canvas and the score, 0 where missing. CFLD does not read them; an OpenPose
-    ControlNet beside it does.
+    ControlNet beside it does. `is_ours` is that of `read_pose_keypoints`.
     """
     hands = []
-    for frame in canonical_frames(pose):
-        people = frame["people"]
-        chosen = next((person for person in people if person.get(CHOSEN_KEY)), people[0])
-        rows = {key: np.reshape(chosen[key], (-1, 3)) for key in HAND_KEYS if key in chosen}
+    for _, chosen in read_chosen(pose, is_ours=is_ours):
+        person = _entry(chosen, chosen.pose())
+        rows = {key: np.reshape(person[key], (-1, 3)) for key in HAND_KEYS if key in person}
         hands.append({key: hand for key, hand in rows.items() if len(hand) == HAND_POINTS and hand[:, 2].any()})
     return hands
 
 
-def _frame(people: Sequence[Person], chosen: Pose) -> dict:
-    entries = [_entry(person) for person in people]
+def _frame(people: Sequence[Person], chosen: Person) -> dict:
+    pose = chosen.pose()
+    entries = [_entry(person, pose if person is chosen else _beside(person)) for person in people]
     if len(entries) > 1:
-        marked = next(
-            number for number, person in enumerate(people)
-            if np.array_equal(person.flat.points, chosen.points, equal_nan=True)
-        )
-        entries[marked][CHOSEN_KEY] = True
-    return {"canvas_width": chosen.width, "canvas_height": chosen.height, "people": entries}
+        entries[[person is chosen for person in people].index(True)][CHOSEN_KEY] = True
+    return {"canvas_width": pose.width, "canvas_height": pose.height, "people": entries}
 
 
-def _entry(person: Person) -> dict:
-    pose, written = person.pose(), person.body.written
+def _beside(person: Person) -> Pose:
+    """Somebody who is not chosen may be mostly outside the canvas, or written without a third dimension that fits."""
+    try:
+        return person.pose()
+    except PoseError:
+        if person.layout is None:
+            raise
+        return person.flat
+
+
+def _entry(person: Person, pose: Pose) -> dict:
+    written = person.body.written
     (frame,) = write_pose_keypoints([pose])
     (ours,) = frame["people"]
     entry = {key: ours[key] for key in (BODY_KEY, KEYPOINTS_3D, "person_id") if key in ours}

@@ -13,10 +13,12 @@ RULES: tuple[str, ...] = get_args(Rule)
 STRAY, MIN_POINTS_FOR_STRAYS = 4.0, 6
 """A joint that is this many times as far from the middle of the person as half of them is a detector's mistake."""
 
-SAME_PLACE, SAME_SCENE = 0.2, 0.1
-"""Mean distance of two skeletons, in sides of the larger one's box: of one person in two frames, and of anybody who
-shows that the frames follow each other. The people of pictures that have nothing to do with each other are further
+SAME_PLACE, SAME_SCENE = 0.25, 0.06
+"""Mean distance of two skeletons, in heights of the larger one: of one person in two frames, and of anybody who shows
+that the frames follow each other. The people of pictures that have nothing to do with each other are further
 apart."""
+
+MOST_NEIGHBOURS = 16
 
 
 def choose_through_time(frames: Sequence[Sequence[Pose]], rule: Rule, number: int = 1) -> list[int | None]:
@@ -77,19 +79,25 @@ def _find(person: Pose, before: Sequence[Pose], people: Sequence[Pose]) -> int |
     by_id = [index for index, other in enumerate(people) if other.person_id == person.person_id and other.visible.any()]
     if person.person_id is not None and len(by_id) == 1:
         return by_id[0]
-    others = [pose for pose in before if pose is not person and pose.visible.any()]
-    free = [index for index, pose in enumerate(people) if pose.visible.any()]
-    least = np.inf
-    while free:
-        distances = _distances(person, [people[index] for index in free])
-        place = int(distances.argmin())
-        from_others = _distances(people[free[place]], others)
-        rival = int(from_others.argmin()) if len(from_others) else -1
-        least = min(least, distances[place], from_others[rival] if len(from_others) else np.inf)
-        if rival < 0 or from_others[rival] >= distances[place]:
-            return free[place] if distances[place] < SAME_PLACE or least < SAME_SCENE else None
-        del others[rival], free[place]  # they are one
+    new = [index for index, other in enumerate(people) if other.visible.any()]
+    new = _nearest(person, new, [people[index] for index in new])
+    old = [pose for pose in before if pose is not person and pose.visible.any()]
+    old = [person, *_nearest(person, old, old)]
+    distances = np.array([_distances(pose, [people[index] for index in new]) for pose in old])
+    least = distances.min(initial=np.inf)
+    while np.isfinite(distances).any():
+        row, column = np.unravel_index(distances.argmin(), distances.shape)
+        if row == 0:
+            return new[column] if distances[row, column] < SAME_PLACE or least < SAME_SCENE else None
+        distances[row], distances[:, column] = np.inf, np.inf  # these two are one
     return None
+
+
+def _nearest(pose: Pose, values: list, others: list[Pose]) -> list:
+    """Those of `values` whose poses, in `others`, are nearest: of a crowd the few who may be taken for the person."""
+    if len(values) <= MOST_NEIGHBOURS:
+        return values
+    return [values[place] for place in np.argsort(_distances(pose, others))[:MOST_NEIGHBOURS]]
 
 
 def _has_left(person: Pose, people: Sequence[Pose]) -> bool:
@@ -99,13 +107,15 @@ def _has_left(person: Pose, people: Sequence[Pose]) -> bool:
 
 
 def _distances(pose: Pose, others: Sequence[Pose]) -> np.ndarray:
-    """(n,) mean distances of the joints that both show, in sides of the larger one's box; infinite without any."""
+    """(n,) mean distances of the joints that both show, in heights of the larger one; infinite without any."""
     if not others:
         return np.empty(0)
-    apart = np.linalg.norm(np.stack([other.points for other in others]) - pose.points, axis=2)  # NaN where missing
+    points = np.stack([pose.points, *(other.points for other in others)])
+    sides = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).max(axis=1).clip(1.0)
+    apart = np.linalg.norm(points[1:] - points[0], axis=2)  # NaN where missing
     both = ~np.isnan(apart)
-    sides = np.sqrt([max(box_area(pose), box_area(other)) for other in others])
-    return np.where(both.any(axis=1), np.nansum(apart, axis=1) / np.maximum(both.sum(axis=1), 1) / sides, np.inf)
+    means = np.nansum(apart, axis=1) / np.maximum(both.sum(axis=1), 1) / np.maximum(sides[1:], sides[0])
+    return np.where(both.any(axis=1), means, np.inf)
 
 
 def _middle(pose: Pose) -> np.ndarray:

@@ -14,6 +14,7 @@ decided here, where they leave it open:
 
 import ast
 import json
+import logging
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ import numpy as np
 
 from ..errors import PoseError, short
 from .bodies import Body, check_number
-from .choosing import choose_through_time
+from .choosing import choose_person, choose_through_time
 from .dialects import MOST_FRAMES, read_frames
 from .frames import EXPECTED, Frame
 from .keypoints import Pose
@@ -96,6 +97,13 @@ def read_pose_keypoints(
     Raises:
         PoseError: there is no frame, a frame shows nobody, or anything in it is not what it should be.
     """
+    return [chosen.pose() for _, chosen in read_chosen(value, canvas, is_ours)]
+
+
+def read_chosen(
+    value: object, canvas: tuple[int, int] | None = None, is_ours: bool = False
+) -> list[tuple[list[Person], Person]]:
+    """As `read_pose_keypoints`, for each frame everybody in it, and among them the one who is chosen."""
     frames = _read(value, canvas, is_ours)
     for frame, people in frames:
         if not any(person.flat.visible.any() for person in people):
@@ -104,8 +112,8 @@ def read_pose_keypoints(
                 f"Key points, {frame.where}: {found}. If a detector made it, look at the detector's own picture: "
                 "it may need another model or a picture in which the person is larger; else leave this frame out."
             )
-    chosen = choose_through_time([[person.flat for person in people] for _, people in frames], "largest")
-    return [_marked(people, index or 0).pose() for (_, people), index in zip(frames, chosen, strict=True)]
+    followed = choose_through_time([[person.flat for person in people] for _, people in frames], "largest")
+    return [(people, _taken(frame, people, index)) for (frame, people), index in zip(frames, followed, strict=True)]
 
 
 def read_people(value: object, canvas: tuple[int, int] | None = None) -> list[list[Person]]:
@@ -218,6 +226,14 @@ def _person(body: Body, layout: Layout | None, canvas: tuple[int, int]) -> Perso
     return Person(Pose(points, *canvas, person_id=body.person_id), body, guess if is_known else None)
 
 
-def _marked(people: list[Person], chosen: int) -> Person:
+def _taken(frame: Frame, people: list[Person], followed: int | None) -> Person:
+    """Who is marked as chosen, else whom `choose_through_time` followed here; who has left is followed by another."""
     marked = (p for p in people if p.body.written.get(CHOSEN_KEY) is True and p.flat.visible.any())
-    return next(marked, people[chosen])
+    if person := next(marked, None):
+        return person
+    if followed is None:
+        logging.getLogger("cfld").warning(
+            f"Key points, {frame.where}: the person of the frames before is not among its numbers; the largest is taken"
+        )
+        followed = choose_person([person.flat for person in people], "largest")
+    return people[followed or 0]

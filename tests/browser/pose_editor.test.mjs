@@ -101,7 +101,7 @@ describeInPage('pose editor', (real) => {
       await press(page, 'Control+z', 'Control+z', 'Control+z')
       assert.deepEqual(await nodeIds(page), [String(id)])
       assert.equal(await page.evaluate((node) => window.app.graph.getNodeById(node).mode, id), 0)
-      await page.evaluate((node) => (window.sameNode = window.app.graph.getNodeById(node)), id)
+      await page.evaluate((node) => void (window.sameNode = window.app.graph.getNodeById(node)), id)
       await press(page, 'Control+z', 'Control+z', 'Control+z', 'Control+z', 'Control+z')
       await settle(page)
       assert.equal(await storedText(page, id), '')

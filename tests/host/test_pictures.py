@@ -2,6 +2,7 @@
 
 import logging
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -314,3 +315,59 @@ def test_a_demo_person_of_any_aspect_is_in_the_picture(width, height):
     pose, = reading.read_pose_keypoints(frames)
     points = pose.points[pose.visible]
     assert (points >= -0.5).all() and (points <= (width, height)).all()
+
+
+WRONG_COUNTS = [NAN, 1.5, "many", None, True, 10**9, -(10**9), np.float32(2)]
+
+
+@pytest.mark.parametrize("value", WRONG_COUNTS, ids=repr)
+def test_a_count_by_wire_has_the_bounds_of_its_widget(encoded, value):
+    """`frames` of a thousand million took all memory."""
+    frame, person = tiny_host.golden.pose_keypoints("side"), (encoded.positive, encoded.appearance)
+    for name, call in [
+        ("frames", lambda: nodes.CFLDBlendAppearance.execute(*person, *person, 0.5, value)),
+        ("frames", lambda: nodes.CFLDTurnPose.execute(frame, 45.0, 0.0, value)),
+        ("width", lambda: nodes.CFLDPoseMask.execute(frame, "head", value, 512, 0, 0, "pad")),
+        ("height", lambda: nodes.CFLDPoseMask.execute(frame, "head", 512, value, 0, 0, "pad")),
+        ("grow", lambda: nodes.CFLDPoseMask.execute(frame, "head", 512, 512, value, 0, "pad")),
+        ("feather", lambda: nodes.CFLDPoseMask.execute(frame, "head", 512, 512, 0, value, "pad")),
+        ("width", lambda: nodes.CFLDDrawPose.execute(frame, value, 512, "cfld")),
+        ("height", lambda: nodes.CFLDPoseEditor.execute("", 512, value, frame)),
+        ("number", lambda: nodes.CFLDChoosePerson.execute(frame, "number", value, "error")),
+        ("person", lambda: nodes.CFLDDemoPerson.execute(value, 0, 64, 64)),
+    ]:
+        with pytest.raises(ValueError, match=rf"^[A-Z][\w ]+: input '{name}' is .*; give a whole number from -?\d+ "):
+            call()
+
+
+def test_numbers_that_no_precision_of_the_model_holds_are_refused(model, encoded):
+    appearance = encoded.appearance
+    for factor, words in [(NAN, "holds NaN or infinite numbers; encode the person again with weight_dtype fp32"),
+                          (INFINITY, "holds NaN or infinite numbers")]:
+        spoilt = replace(appearance, residuals={b: tokens * factor for b, tokens in appearance.residuals.items()})
+        with pytest.raises(ValueError, match=f"^HGA Apply: input 'appearance' {words}"):
+            nodes.CFLDApplyHGA.execute(model, encoded.cfld, spoilt, 1.0, 2.0, 0.0, 1.0)
+    large = replace(appearance, residuals={b: tokens + 1e5 for b, tokens in appearance.residuals.items()})
+    half = model.clone()
+    half.model_dtype = lambda: torch.float16
+    nodes.CFLDApplyHGA.execute(model, encoded.cfld, large, 1.0, 2.0, 0.0, 1.0)
+    with pytest.raises(ValueError, match="^HGA Apply: input 'appearance' holds numbers that the model's fp16 can"):
+        nodes.CFLDApplyHGA.execute(half, encoded.cfld, large, 1.0, 2.0, 0.0, 1.0)
+
+
+def test_a_picture_that_is_encoded_to_no_numbers_is_refused_with_the_remedy(encoded):
+    spoilt = tiny_host.tiny_cfld()
+    queries = spoilt.networks.model.networks.decoder.query_feat
+    queries.data = queries.data * INFINITY
+    with pytest.raises(ValueError, match="^PRD Prompt Encoder: input 'cfld' encodes this picture to NaN .*; copy the"):
+        nodes.CFLDPromptEncoder.execute(spoilt, COLOURS, "pad")
+
+
+def test_a_wide_picture_is_encoded_in_bands(encoded):
+    wide = torch.full((1, 20, 20_000, 3), 0.5)
+    before = encode(encoded, torch.full((1, 64, 64, 3), 0.5))
+    tracemalloc.start()
+    assert torch.allclose(encode(encoded, wide), before, atol=1e-4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000

@@ -377,6 +377,8 @@ def test_a_combo_takes_a_wire_of_any_kind_and_the_host_has_nothing_to_say(server
 
 @pytest.mark.parametrize(("class_type", "name", "text", "words"), [
     ("CFLDLoader", "cfld_name", "../checkpoints/sdxl.safetensors", ["CFLD Loader", "'cfld_name'", "is not in models"]),
+    ("CFLDLoader", "cfld_name", "../../models", "'../../models' is not in models/cfld. Put the authors'"),
+    ("CFLDLoader", "cfld_name", "/etc", "'/etc' is not in models/cfld. Put the authors'"),
     ("CFLDLoader", "weight_dtype", "fp8", ["CFLD Loader", "'weight_dtype'", "'fp8'", "default, fp32"]),
     ("CFLDLoadPose", "pose", "../secret.json", ["Load Pose", "'pose'", "neither"]),
     ("CFLDLoadPose", "pose", "x" * 10_000, ["Load Pose", "'pose'", "put the file there"]),

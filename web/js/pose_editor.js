@@ -136,7 +136,7 @@ async function detectPose(file) {
   if (answer.ok) return answer.json()
   const text = await answer.text()
   // The pack says what is wrong in JSON; the host itself, of a file too large, say, in words.
-  throw new Error(answer.status === 422 ? JSON.parse(text).error : `${answer.status}: ${text}`)
+  throw new Error([422, 429].includes(answer.status) ? JSON.parse(text).error : `${answer.status}: ${text}`)
 }
 
 /**

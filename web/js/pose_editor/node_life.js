@@ -26,8 +26,8 @@ export function isConnected(node, name) {
   return slot >= 0 && inputLink(node, slot) !== null
 }
 
-/** The link that comes in at a slot, or null. Older pages have no method for it. */
+/** The link that comes in at a slot, or null: looked for among all, as no method is there, and right, on every page. */
 export function inputLink(node, slot) {
-  if (node.getInputLink) return node.getInputLink(slot) ?? null
-  return node.graph?.getLink(node.inputs[slot]?.link) ?? null
+  const isOurs = (link) => String(link.target_id) === String(node.id) && link.target_slot === slot
+  return [...(node.graph?.links.values() ?? [])].find(isOurs) ?? null
 }
