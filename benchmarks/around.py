@@ -41,7 +41,7 @@ PEOPLE, ROWS = 4, 600
 
 
 def figures(count: int) -> np.ndarray:
-    return FIGURE + np.random.default_rng(0).normal(0, 5, (count, *FIGURE.shape))
+    return FIGURE + np.random.default_rng(0).normal(0, 2, (count, *FIGURE.shape))
 
 
 @contextmanager

@@ -35,10 +35,6 @@ from report import against, write_report  # noqa: E402
 
 import nodes as core  # noqa: E402
 
-SD15_VAE = {
-    "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128,
-    "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0,
-}  # fmt: skip
 PARTS = ("encode", "pose", "first step", "step", "decode", "save")
 STATED = {"demo": 1.2, "full size": 1.03}  # a CFLD step over a plain one of as many rows, in docs/performance.md
 cfld_nodes = host_step.nodes
@@ -64,7 +60,7 @@ def full_size() -> Models:
     person = host_step.RandomPerson(host_step.FULL_SIZE)
     host_networks = host_step.tiny_host.host_networks
     cfld = host_networks.LoadedCFLD("random", config, host_networks.host_networks(networks), person.cfld.key_values)
-    vae = AutoencoderKL(SD15_VAE, embed_dim=4)
+    vae = AutoencoderKL(ddconfig=host_step.SD15_VAE, embed_dim=4)
     host_step.fill(vae)
     model = host_step.base_model(host_step.FULL_SIZE)
     return Models("full size", model, comfy.sd.VAE(sd=vae.state_dict()), cfld, options.size, options.steps)

@@ -1,5 +1,6 @@
 """Load Pose, Save Pose and Draw Pose: key points from files and to files, and key points as a picture."""
 
+import hashlib
 import json
 import os
 from contextlib import suppress
@@ -54,10 +55,11 @@ class CFLDLoadPose(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, pose: str | None) -> list:
-        # Which one a wire brings is not known yet.
+    def fingerprint_inputs(cls, pose: str | None) -> str:
+        """One text, also of all files, where a wire's is not known yet: the host walks through a list, each time."""
         paths = [pose_path(pose)] if pose is not None else _pose_files().values()
-        return [(os.fspath(path), os.stat(path).st_mtime) for path in paths]
+        times = [(os.fspath(path), os.stat(path).st_mtime) for path in paths]
+        return hashlib.sha256(repr(times).encode()).hexdigest()
 
     @classmethod
     def execute(cls, pose: str) -> io.NodeOutput:

@@ -5,6 +5,7 @@ the person they are as long as an adult's or, foreshortened, shorter; in the wro
 feet. Where two orders fit alike nobody knows, and guessing would make an ankle an eye.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -203,7 +204,8 @@ def _places(layout: Layout) -> Mapping[str, int]:
 
 def _misfit(points: np.ndarray, layout: Layout) -> tuple[float, int]:
     """By how much the bones miss an adult's lengths, in the mean over them, at the stature at which they fit best."""
-    bones = _bones({name: row for name, row in _by_name(points, layout).items() if not np.isnan(row).any()})
+    rows = {name: row.tolist() for name, row in _by_name(points, layout).items()}
+    bones = _bones({name: row for name, row in rows.items() if not any(map(math.isnan, row))})
     if len(bones) < 2:
         return MOST_OF_A_BONE, len(bones)
     lengths, adult = np.array(bones).T
@@ -216,7 +218,7 @@ def _misfit(points: np.ndarray, layout: Layout) -> tuple[float, int]:
     return float(costs.mean(axis=1).min()), len(bones)
 
 
-def _bones(points: dict[str, np.ndarray]) -> list[tuple[float, float]]:
+def _bones(points: dict[str, list[float]]) -> list[tuple[float, float]]:
     """(length, adult's length in statures) from each point to the next one that is there on the way to the neck."""
     bones = []
     for name in [name for name in ADULT if name in points]:
@@ -225,5 +227,5 @@ def _bones(points: dict[str, np.ndarray]) -> list[tuple[float, float]]:
             end, further = ADULT[end]
             adult += further
         if end in points:
-            bones.append((float(np.linalg.norm(points[name] - points[end])), adult))
+            bones.append((math.dist(points[name], points[end]), adult))
     return bones
