@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # In cfld_modules a room imports from itself and from those after it.
 ROOMS = (
-    "__main__", "command_line", "commands", "training", "evaluation", "data", "mannequins", "pipeline", "checkpoints",
-    "networks", "poses", "guidance", "saliency", "settings", "photographs", "demo_model", "errors", "__init__",
+    "__main__", "command_line", "commands", "training", "evaluation", "data", "mannequins", "people", "pipeline",
+    "checkpoints", "networks", "poses", "guidance", "saliency", "settings", "photographs", "demo_model", "errors",
+    "__init__",
 )  # fmt: skip
 HOST = {"app", "comfy", "comfy_api", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
 # What nodes know of the host themselves; its patcher, conditioning and sampler are met in nodes/host/ alone.

@@ -25,6 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=size_of_text, default="176x256", metavar="WxH", help="of the results in pixels (%(default)s)"
     )
     parser.add_argument("--batch", type=int, default=16, help="pairs at a time (%(default)s)")
+    parser.add_argument(
+        "--blazepose", type=Path, metavar="FILE",
+        help="blazepose.safetensors of 'get blazepose': score the poses that it sees in results and truths",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="evaluate the first N pairs only")
     add_sampling_arguments(parser)
 
@@ -56,6 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         from ..evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
         from ..evaluation.models import load_pipeline
+    from ..checkpoints.blazepose_file import load_blazepose
     from ..errors import CheckpointError, DataError
 
     show_log()
@@ -67,9 +72,13 @@ def run(arguments: argparse.Namespace) -> None:
     )
     with option("--base, --cfld or --lora", CheckpointError):
         pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler, arguments.lora)
+    judge = None
+    if arguments.blazepose:
+        with option("--blazepose", CheckpointError):
+            judge = load_blazepose(arguments.blazepose)
     with option("--data", DataError), option("--size", EvaluationError):
         pairs = data.pairs("test")
-        summary = evaluate(pipeline, pairs, lambda: data.pairs("train").photographs, arguments.out, settings)
+        summary = evaluate(pipeline, pairs, lambda: data.pairs("train").photographs, arguments.out, settings, judge)
     if PartialState().is_main_process:
         sys.stdout.write(json.dumps(summary["scores"] | {"missing": summary["missing"]}, indent=2) + "\n")
 

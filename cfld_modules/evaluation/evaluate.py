@@ -15,12 +15,15 @@ from accelerate.utils import gather_object
 from PIL import Image
 from tqdm import tqdm
 
-from ..data.pairs import Pairs, Photograph
+from ..data.pairs import Pairs, Photograph, PhotographFile
 from ..mannequins.photograph import MannequinPhotograph, parse_mannequin_name
 from ..mannequins.scores import score_mannequin
 from ..pipeline.cfld_pipeline import CFLDPipeline
-from ..poses.framing import ASPECT_TOLERANCE, FRAME_ASPECT
+from ..poses.detection.blazepose import BlazePose
+from ..poses.framing import ASPECT_TOLERANCE, FRAME_ASPECT, frame_pose
 from .generate import generate_pictures, transfer_sheet, truth_picture
+from .ground_truth import GroundTruth, has_ground_truth
+from .judge import judge_picture
 from .metrics import PAIR_METRICS, SSIM_WINDOW, MissingWeightsError, load_fid, load_lpips, ssim, unit_tensor
 
 SHEET_PAIRS = 12
@@ -56,7 +59,7 @@ class EvaluationSettings:
 
 def evaluate(
     pipeline: CFLDPipeline, pairs: Pairs, real_photographs: Callable[[], Sequence[Photograph]], out: Path,
-    settings: EvaluationSettings,
+    settings: EvaluationSettings, judge: BlazePose | None = None,
 ) -> dict[str, Any]:
     """Make the results of all pairs, over as many processes as accelerate has, and measure them.
 
@@ -65,10 +68,12 @@ def evaluate(
     Args:
         real_photographs: called if there is a Fréchet distance; gives what it takes as real, in the paper all of the
             training pictures.
+        judge: what sees poses in results and truths (`judge.judge_picture`), if there is one.
 
     Returns:
         The summary: `scores`, the means over all pairs (and the one `fid`), `missing`, {metric: why there is none}, and
-        the settings. Mannequins, told by their names, have scores of their own (see `mannequins.scores`).
+        the settings. Mannequins, told by their names, have scores of their own (see `mannequins.scores`),
+        and so do data sets with silhouettes (see `ground_truth`).
 
     Raises:
         EvaluationError: for a size that cannot be measured.
@@ -86,7 +91,9 @@ def evaluate(
 
     numbers = range(min(len(pairs), settings.limit or len(pairs)))
     batches = [numbers[first : first + settings.batch_size] for first in numbers[:: settings.batch_size]]
-    measure = PairMeasure(settings, pairs, numbers, lpips)
+    measure = PairMeasure(settings, pairs, numbers, lpips, judge)
+    if judge is None:
+        missing["pck"] = "no detector was given; 'get blazepose' fetches it, and --blazepose names its file"
     rows: list[dict[str, Any]] = []
     # Sliced by hand: accelerate's own split would give processes without work the last batch once more.
     own_batches = batches[accelerator.process_index :: accelerator.num_processes]
@@ -125,8 +132,9 @@ class PairMeasure:
 
     def __init__(
         self, settings: EvaluationSettings, pairs: Pairs, numbers: Sequence[int],
-        lpips: Callable[[np.ndarray, np.ndarray], float] | None,
+        lpips: Callable[[np.ndarray, np.ndarray], float] | None, judge: BlazePose | None,
     ) -> None:
+        self.judge = judge
         self.pairs, self.size = pairs, (settings.width, settings.height)
         self.metrics = PAIR_METRICS | ({"lpips": lpips} if lpips else {})
         targets = {number: parse_mannequin_name(pairs[number][1].name) for number in numbers}
@@ -136,6 +144,9 @@ class PairMeasure:
             if abs(settings.width / settings.height / FRAME_ASPECT - 1) > ASPECT_TOLERANCE:
                 raise EvaluationError(f"mannequins are 176x256, and results must have that aspect, not {self.size}")
         self.people = sorted({target.identity_seed for target in self.mannequins.values()})
+        self.ground_truth: GroundTruth | None = None
+        if not self.mannequins and has_ground_truth([pairs[number][1] for number in numbers]):
+            self.ground_truth = GroundTruth(pairs, self.size)
 
     def __call__(self, number: int, result: np.ndarray) -> dict[str, Any]:
         source, target = self.pairs[number]
@@ -145,6 +156,13 @@ class PairMeasure:
         row["ssim_of_source_unchanged"] = ssim(unchanged, truth)
         if self.mannequins:
             row |= asdict(score_mannequin(result, truth, self.mannequins[number], self.people))
+        if self.ground_truth and isinstance(target, PhotographFile):
+            row |= asdict(self.ground_truth.score(result, truth, target))
+        if self.judge:
+            asked = frame_pose(target.pose(), self.pairs.fit)
+            row |= asdict(judge_picture(self.judge, result, asked))
+            of_truth = asdict(judge_picture(self.judge, truth, asked))
+            row |= {f"{name}_of_truth": score for name, score in of_truth.items()}
         return row
 
 
@@ -160,7 +178,7 @@ def _if_present(name: str, load: Callable, device: torch.device, missing: dict[s
 
 def _means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     left_out = ("number", "from", "to", "nearest")
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name not in left_out}
+    return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0] if name not in left_out}
 
 
 def _write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

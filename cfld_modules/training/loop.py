@@ -40,6 +40,7 @@ class LoopSettings:
         batch_size: samples for each process and each backward pass.
         warmup_steps: steps over which the learning rate grows from a tenth.
         drop_at: step from which on the learning rate is a tenth; never where not given.
+        largest_gradient: norm above which all gradients are scaled down together; 0, the paper's, is none.
         ema_decay: of the running mean of the weights that sheets and the export use; 0, the paper's, is none.
         workers: data loading processes beside each training process.
         checkpoint_every, sheet_every: in steps; no sheets if 0.
@@ -51,6 +52,7 @@ class LoopSettings:
     learning_rate: float = 1e-4
     warmup_steps: int = 1000
     drop_at: int | None = None
+    largest_gradient: float = 0.0
     ema_decay: float = 0.0
     seed: int = 3407
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
@@ -204,6 +206,8 @@ def _steps(
         with accelerator.accumulate(model):
             scalars = model(batch)
             accelerator.backward(scalars["loss"])
+            if settings.largest_gradient and accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(model.parameters(), settings.largest_gradient)
             optimizer.step()
             optimizer.zero_grad()
         parts.append(torch.stack([scalar.detach().float() for scalar in scalars.values()]))
