@@ -222,6 +222,15 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(folder, whole_run):
     assert losses(accumulated.output) == pytest.approx({step: once[step] for step in (1, 2)}, abs=1e-3)
 
 
+def test_gradients_beyond_the_largest_are_scaled_down(folder, whole_run):
+    """So far down that what Adam adds to them is all that is left: the second step begins where the first did."""
+    clipped = parsed(folder, folder / "clipped", {"steps": 2, "largest_gradient": 1e-20})
+    train(clipped)
+    first, second = losses(clipped.output).values()
+    assert first == pytest.approx(losses(whole_run.output)[1], abs=1e-5)
+    assert second != pytest.approx(losses(whole_run.output)[2], abs=1e-5)
+
+
 def test_a_run_that_diverges_stops(folder):
     settings = parsed(folder, folder / "diverged", {"learning_rate": 1e30, "steps": 8})
     with pytest.raises(DivergedError, match="lower the learning rate"):
