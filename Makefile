@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 venv: .venv/installed
 
 # The constraints are for this virtual environment alone; users' requirements stay loose.
-.venv/installed: requirements.txt requirements-dev.txt requirements-train.txt constraints.txt
+.venv/installed: requirements.txt requirements-shell.txt requirements-train.txt requirements-dev.txt constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV) -m pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
 	touch $@
@@ -25,12 +25,13 @@ lint: venv
 unit: venv
 	$(VENV) $(PYTEST) tests --ignore tests/host
 
-# Under the host's own Python, which gets the pack's requirements as the Manager would give them.
+# Under the host's own Python, as it is: what is installed in it keeps its version, and nothing of requirements.txt is
+# installed, since the host brings all of it. What the tests compare with runs in .venv.
 host: venv
 	@if python=$$($(VENV) tests/host/host.py); then \
-	  $$python -m pip list --format freeze 2>/dev/null | grep -i '^torch' > .venv/host-constraints.txt; \
-	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt --requirement requirements.txt && \
-	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt pytest pytest-xdist websocket-client controlnet_aux scikit-image && \
+	  $$python -m pip freeze --all 2>/dev/null | grep '==' > .venv/host-constraints.txt; \
+	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt \
+	    pytest pytest-xdist websocket-client controlnet_aux scikit-image && \
 	  $$python $(PYTEST) tests/host; \
 	else echo "HOST TESTS SKIPPED (reason above)"; fi
 
@@ -40,7 +41,7 @@ composition: venv
 	@printf '| graph | largest difference | at most |\n|---|---|---|\n' >> docs/composition.md
 	@python=$$($(VENV) tests/host/host.py) && COMPOSITION_TABLE=docs/composition.md $$python -m pytest tests/host/test_composition_*.py
 
-# What docs/editing.md and docs/turning.md say of the demo model: pictures into web/docs/images, figures into output/ and
+# What docs/training.md says of the demo model in use: pictures into web/docs/images, figures into output/ and
 # to the terminal. To be run when the demo model has changed.
 demo-figures: venv
 	@python=$$($(VENV) tests/host/host.py) && mkdir -p output && $$python benchmarks/editing.py | tee output/editing.json

@@ -69,8 +69,8 @@ class RandomPerson:
         learnt = torch.nn.Module()  # all of the networks that a step needs
         learnt.learnable_vector = torch.nn.Parameter(torch.randn(1, 16, CONTEXT))
         networks = tiny_host.host_networks.in_host_care(learnt)
-        self.cfld = tiny_host.node_types.LoadedCFLD("random", tiny_host.config.CFLDConfig(), networks, key_values)
-        self.appearance = tiny_host.pipelines.Appearance(torch.randn(1, 16, CONTEXT), {
+        self.cfld = tiny_host.host_networks.LoadedCFLD("random", tiny_host.config.CFLDConfig(), networks, key_values)
+        self.appearance = tiny_host.network_model.Appearance(torch.randn(1, 16, CONTEXT), {
             block: torch.randn(1, (64 // 2 ** (3 - block // 3)) ** 2, width)
             for block, width in zip(range(3, 12), levels, strict=True)
         })

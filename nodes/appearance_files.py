@@ -17,9 +17,9 @@ from ..cfld_modules.checkpoints.atomic_files import numbered_file
 from ..cfld_modules.errors import CheckpointError, short, shortened
 from ..cfld_modules.networks.model import Appearance
 from .host.conditioning import prompt_conditioning
-from .host.networks import networks_of
+from .host.networks import LoadedCFLD, networks_of
 from .pictures import picture_array, read_pictures
-from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input
+from .types import CATEGORY, AppearanceType, cfld_input
 
 SAVE, LOAD = "Save Appearance", "Load Appearance"
 FOLDER = "cfld_appearances"

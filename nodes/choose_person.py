@@ -1,14 +1,11 @@
 """Choose Person: one of several people in each frame of key points."""
 
-from collections.abc import Mapping
-
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.choosing import RULES, choose_person
-from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
-from ..cfld_modules.poses.metres import KEY, with_metres
-from ..cfld_modules.poses.reading import read_people
+from ..cfld_modules.poses.keypoints import write_pose_keypoints
+from ..cfld_modules.poses.reading import Person, read_people
 from .types import CATEGORY, PoseType, check_choice
 
 NODE = "Choose Person"
@@ -55,22 +52,19 @@ class CFLDChoosePerson(io.ComfyNode):
             frames = read_people(pose)
         except PoseError as error:
             raise ValueError(shortened(f"{NODE}: input 'pose': {error}")) from error
-        chosen = [choose_person([one for one, _ in people], rule, number) for people in frames]
+        chosen = [choose_person([one.flat for one in people], rule, number) for people in frames]
         missing = [index for index, one in enumerate(chosen) if one is None]
         if missing and (nobody == "error" or len(missing) == len(chosen)):
             raise ValueError(_nobody_message(number, frames[missing[0]], missing, len(chosen)))
-        kept = [None if one is None else _alone(*people[one]) for people, one in zip(frames, chosen, strict=True)]
+        kept = [None if one is None else _alone(people[one]) for people, one in zip(frames, chosen, strict=True)]
         return io.NodeOutput(_hold(kept) if nobody == "hold" else [frame for frame in kept if frame is not None])
 
 
-def _alone(pose: Pose, written: Mapping) -> dict:
-    """A frame of one person; with hands, face and all else that is written, if its points are in our form already.
-
-    What is in metres holds in any form.
-    """
-    (frame,) = with_metres(write_pose_keypoints([pose]), [written.get(KEY)])
-    (person,) = frame["people"]
-    if written.get("pose_keypoints_2d") == person["pose_keypoints_2d"]:
+def _alone(person: Person) -> dict:
+    """A frame of one person; with hands, face and all else that is written, if its points are in our form already."""
+    (frame,) = write_pose_keypoints([person.pose()])
+    (ours,), written = frame["people"], person.body.written
+    if written.get("pose_keypoints_2d") == ours["pose_keypoints_2d"]:
         return frame | {"people": [dict(written)]}
     return frame
 
@@ -81,8 +75,8 @@ def _hold(frames: list[dict | None]) -> list[dict]:
     return [held := held if frame is None else frame for frame in frames]
 
 
-def _nobody_message(number: int, people: list[tuple[Pose, Mapping]], missing: list[int], frames: int) -> str:
-    count = sum(pose.visible.any() for pose, _ in people)
+def _nobody_message(number: int, people: list[Person], missing: list[int], frames: int) -> str:
+    count = sum(person.flat.visible.any() for person in people)
     found = f"there is no number {number} among its {count} people" if count else "nobody is in it"
     remedy = (
         "choose another rule or another picture" if len(missing) == frames

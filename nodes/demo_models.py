@@ -1,16 +1,16 @@
-"""CFLD Demo Models and Demo Person: the model that comes along, and the people it was made for."""
+"""CFLD Demo Models and Demo Person: the model that comes along, and the people it was made for.
+
+What no other node needs is imported when one of them runs, not at every start of ComfyUI.
+"""
 
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
 from ..cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE
-from ..cfld_modules.mannequins.photograph import held_out_photograph
-from ..cfld_modules.pipeline.base_model import load_base_model
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from .host.base_model import host_unet, host_vae
-from .host.networks import host_networks
+from .host.networks import LoadedCFLD, host_networks
 from .pictures import image_batch
-from .types import CATEGORY, CFLDType, LoadedCFLD, PoseType
+from .types import CATEGORY, CFLDType, PoseType
 
 LARGEST_NUMBER = 999_999
 
@@ -35,11 +35,12 @@ class CFLDDemoModels(io.ComfyNode):
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
-        unet, autoencoder = load_base_model(BASE_FOLDER)
+        from .host.base_model import load_unet, load_vae
+
         checkpoint = load_checkpoint(CFLD_FILE)
         networks = build_networks(checkpoint).float()
         cfld = LoadedCFLD("the demo model", checkpoint.config, host_networks(networks), checkpoint.key_values)
-        return io.NodeOutput(host_unet(unet), host_vae(autoencoder), cfld)
+        return io.NodeOutput(load_unet(BASE_FOLDER), load_vae(BASE_FOLDER), cfld)
 
 
 class CFLDDemoPerson(io.ComfyNode):
@@ -75,5 +76,7 @@ class CFLDDemoPerson(io.ComfyNode):
 
     @classmethod
     def execute(cls, person: int, pose: int, width: int, height: int) -> io.NodeOutput:
+        from ..cfld_modules.mannequins.photograph import held_out_photograph
+
         drawn = held_out_photograph(person, pose).draw(width, height)
         return io.NodeOutput(image_batch([drawn.image]), write_pose_keypoints([drawn.pose]))

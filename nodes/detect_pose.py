@@ -16,7 +16,7 @@ from ..cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE, get_blazep
 from ..cfld_modules.errors import CheckpointError, DetectionError, PhotographError, shortened
 from ..cfld_modules.photographs import decode_photograph
 from ..cfld_modules.poses.detection import blazepose, openpose
-from ..cfld_modules.poses.detection.people import DetectedPerson, people_frame, people_mask
+from ..cfld_modules.poses.keypoints import Pose, write_frame
 from .host.networks import in_host_care, on_device
 from .pictures import picture_array, read_pictures
 from .types import CATEGORY, PoseType, check_choice
@@ -94,11 +94,11 @@ def detect_frames(image: torch.Tensor, detector: str, download: bool) -> tuple[l
     frames, masks = [], []
     for number, picture in enumerate(image, 1):
         comfy.model_management.throw_exception_if_processing_interrupted()
-        people = detect(picture_array(picture))
+        people, mask = detect(picture_array(picture))
         if not people:
             logging.getLogger("cfld").warning(f"{NODE}: nobody was found in image {number} of {len(image)}")
-        frames.append(people_frame(people, width, height))
-        masks.append(torch.from_numpy(people_mask(people, width, height)))
+        frames.append(write_frame(people, width, height))
+        masks.append(torch.from_numpy(mask))
         progress.update(1)
     return frames, torch.stack(masks)
 
@@ -123,7 +123,8 @@ def detect_in_file(content: bytes) -> dict:
             f"no detector is in {_first_folder()}. Run '{COMMAND}' in this pack's folder, or {NODE} once with "
             "download_if_missing"
         ) from error
-    return people_frame(detect(picture), width, height)
+    people, _ = detect(picture)
+    return write_frame(people, width, height)
 
 
 class NoDetectorError(DetectionError):
@@ -132,7 +133,7 @@ class NoDetectorError(DetectionError):
 
 def _load_detector(
     name: str, download: bool, place: Callable[[torch.nn.Module], torch.nn.Module]
-) -> Callable[[np.ndarray], list[DetectedPerson]]:
+) -> Callable[[np.ndarray], tuple[list[Pose], np.ndarray]]:
     """place: brings its networks, which are on the CPU, to where they shall run."""
     if name != "blazepose":
         try:

@@ -5,8 +5,9 @@ from comfy_api.latest import io
 
 from ..cfld_modules.networks.model import Appearance
 from .host.appearance import apply_hga, tracked_clone
+from .host.networks import LoadedCFLD
 from .pictures import read_masks
-from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input, check_finite, percent_inputs
+from .types import CATEGORY, AppearanceType, cfld_input, check_finite, percent_inputs
 
 NODE = "HGA Apply"
 

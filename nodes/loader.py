@@ -9,8 +9,8 @@ from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, cast, load_checkpoint
 from ..cfld_modules.errors import CheckpointError, short, shortened
-from .host.networks import host_networks
-from .types import CATEGORY, CFLDType, LoadedCFLD, check_choice
+from .host.networks import LoadedCFLD, host_networks
+from .types import CATEGORY, CFLDType, check_choice
 
 NODE = "CFLD Loader"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

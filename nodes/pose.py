@@ -8,11 +8,10 @@ from comfy_api.latest import io
 from ..cfld_modules.poses.framing import FITS, Fit, frame_pose
 from ..cfld_modules.poses.pose_maps import pose_maps
 from .host.conditioning import source_count
-from .host.networks import on_device
+from .host.networks import LoadedCFLD, on_device
 from .host.pose_control import pose_conditioning
 from .types import (
     CATEGORY,
-    LoadedCFLD,
     PoseType,
     cfld_input,
     check_choice,

@@ -8,11 +8,10 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 
-from ..cfld_modules.poses.detection.people import DetectedPerson, people_frame
-from ..cfld_modules.poses.keypoints import Pose
+from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
-from .types import CATEGORY, PoseType, read_poses_in_metres
+from .types import CATEGORY, PoseType, read_poses
 
 NODE = "Pose Editor"
 
@@ -52,27 +51,21 @@ class CFLDPoseEditor(io.ComfyNode):
     ) -> io.NodeOutput:
         is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
         if is_drawn:
-            people = _read_people("pose_json", pose_json)
+            poses = read_poses(NODE, "pose_json", pose_json)
         elif pose is not None:
-            people = _read_people("pose", pose)
+            poses = read_poses(NODE, "pose", pose)
         else:
             raise ValueError(
                 f"{NODE}: input 'pose_json' is empty; draw a pose, paste OpenPose JSON, or connect the input 'pose'"
             )
-        check_memory(NODE, len(people), width, height)
-        people = [replace(person, pose=_on_canvas(person.pose, width, height)) for person in people]
-        frames = [people_frame([person], width, height) for person in people]
-        drawings = [draw_pose(person.pose, width, height) for person in people]
+        check_memory(NODE, len(poses), width, height)
+        poses = [_on_canvas(one, width, height) for one in poses]
+        drawings = [draw_pose(one, width, height) for one in poses]
         if background is not None:
             _put_behind(drawings, read_pictures(NODE, "background", background))
         # The widget offers a connected pose, once it is known, as the figure to start from, with everybody in it.
         starting_point = {} if is_drawn else {"ui": {"pose_json": [_text(pose)]}}
-        return io.NodeOutput(frames, image_batch(drawings), **starting_point)
-
-
-def _read_people(name: str, value: object) -> list[DetectedPerson]:
-    """Of each frame the chosen person, else the largest, in space too where it is known."""
-    return [DetectedPerson(*one) for one in zip(*read_poses_in_metres(NODE, name, value), strict=True)]
+        return io.NodeOutput(write_pose_keypoints(poses), image_batch(drawings), **starting_point)
 
 
 def _text(pose: object) -> str:
@@ -83,7 +76,7 @@ def _on_canvas(pose: Pose, width: int, height: int) -> Pose:
     """The pose on another canvas, scaled as a whole and centred, as the widget shows it."""
     scale = min(width / pose.width, height / pose.height)
     margin = (np.array([width, height]) - scale * np.array([pose.width, pose.height])) / 2
-    return Pose(pose.points * scale + margin, width, height)
+    return replace(pose, points=pose.points * scale + margin, width=width, height=height)
 
 
 def _put_behind(drawings: list[np.ndarray], pictures: torch.Tensor) -> None:

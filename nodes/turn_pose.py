@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.turning import turntable
-from .types import CATEGORY, PoseType, check_finite, read_poses_in_metres
+from .types import CATEGORY, PoseType, check_finite, read_poses
 
 NODE = "Turn Pose"
 
@@ -47,6 +47,5 @@ class CFLDTurnPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: object, angle: float, tilt: float, frames: int) -> io.NodeOutput:
         check_finite(NODE, angle=angle, tilt=tilt)
-        poses, metres = read_poses_in_metres(NODE, "pose", pose)
-        views = [turntable(*one, angle, tilt, frames) for one in zip(poses, metres, strict=True)]
+        views = [turntable(one, angle, tilt, frames) for one in read_poses(NODE, "pose", pose)]
         return io.NodeOutput(write_pose_keypoints([view for turned in views for view in turned]))

@@ -2,41 +2,20 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-import numpy as np
-import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError, short, shortened
-from ..cfld_modules.networks.config import CFLDConfig
 from ..cfld_modules.poses.framing import FITS
 from ..cfld_modules.poses.keypoints import Pose
-from ..cfld_modules.poses.metres import read_metres
 from ..cfld_modules.poses.reading import read_pose_keypoints
 
 CATEGORY = "CFLD"
 CFLDType = io.Custom("CFLD")
 AppearanceType = io.Custom("CFLD_APPEARANCE")
 PoseType = io.Custom("POSE_KEYPOINT")
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedCFLD:
-    """What travels on a CFLD wire.
-
-    Attributes:
-        name: as chosen in the loader, for messages.
-        networks: the host's model patcher around `cfld_modules.networks.model.CFLD`.
-        key_values: the 18 trained U-Net matrices, diffusers names.
-    """
-
-    name: str
-    config: CFLDConfig
-    networks: Any
-    key_values: dict[str, torch.Tensor]
 
 
 def cfld_input() -> io.Input:
@@ -69,15 +48,6 @@ def read_poses(node: str, name: str, value: Any) -> list[Pose]:
     """The poses on a POSE_KEYPOINT wire, one a frame; errors name the node and its input."""
     try:
         return read_pose_keypoints(value)
-    except PoseError as error:
-        raise ValueError(shortened(f"{node}: input '{name}': {error}")) from error
-
-
-def read_poses_in_metres(node: str, name: str, value: Any) -> tuple[list[Pose], list[np.ndarray | None]]:
-    """The poses on a POSE_KEYPOINT wire and their `pose_keypoints_3d`, see `metres`; errors name the node and input."""
-    poses = read_poses(node, name, value)
-    try:
-        return poses, read_metres(value, poses)
     except PoseError as error:
         raise ValueError(shortened(f"{node}: input '{name}': {error}")) from error
 

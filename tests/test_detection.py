@@ -14,8 +14,8 @@ from cfld_modules.command_line import main
 from cfld_modules.errors import CheckpointError
 from cfld_modules.poses.detection import blazepose
 from cfld_modules.poses.detection.blazepose import BlazePose, Candidate, anchors, detect_people, keep_surest
-from cfld_modules.poses.detection.people import people_frame, people_mask
 from cfld_modules.poses.detection.region import UPRIGHT, Region, tiles
+from cfld_modules.poses.keypoints import write_frame
 from cfld_modules.poses.reading import read_people
 from tests.fuzz.meter import measured
 from tests.smallest_blazepose import blazepose_content, smallest_blazepose
@@ -125,31 +125,31 @@ def coloured(width=800, height=600, hips=(300, 200), circle=(220, 200)):
 
 
 def test_a_person_who_lies_is_found_upright_in_the_region():
-    people = detect_people(BlazePose(SeesColours(), SeesOnePerson(hidden=[16])), coloured())
-    (person,) = people
+    (person,), mask = detect_people(BlazePose(SeesColours(), SeesOnePerson(hidden=[16])), coloured())
     landmarks = SeesOnePerson().rows[:, :2].numpy() / 256
     region = Region(np.array([300.0, 200.0]), 2 * 1.25 * 80, LEFT)
     expected = region.to_picture(landmarks)
-    points = person.pose.points
+    points = person.points
     np.testing.assert_allclose(points[[0, 2, 3, 5, 7, 8, 13]], expected[[0, 12, 14, 11, 15, 24, 27]], atol=1)
     np.testing.assert_allclose(points[14:], expected[[5, 2, 8, 7]], atol=1)  # right eye, left eye, right ear, left ear
     np.testing.assert_allclose(points[1], (points[2] + points[5]) / 2)
-    assert not person.pose.visible[4] and person.pose.visible.sum() == 17, "the hidden right wrist alone is missing"
+    assert not person.visible[4] and person.visible.sum() == 17, "the hidden right wrist alone is missing"
     x, y, z = SeesOnePerson().metres[14].tolist()
-    np.testing.assert_allclose(person.metres[3], (y, -x, z), atol=1e-6)  # turned back, as the picture is
-    assert np.isnan(person.metres[4]).all()
-    rows, columns = np.nonzero(person.mask > 0.5)
+    np.testing.assert_allclose(person.keypoints_3d[3], (y, -x, z), atol=1e-6)  # turned back, as the picture is
+    assert np.isnan(person.keypoints_3d[4]).all()
+    rows, columns = np.nonzero(mask > 0.5)
     assert columns.max() < 260 and columns.min() >= 199 and 99 <= rows.min() and rows.max() < 301
 
 
 def test_points_outside_the_picture_are_missing():
-    person, = detect_people(BlazePose(SeesColours(), SeesOnePerson()), coloured(hips=(50, 40), circle=(50, 140)))
-    assert 0 < person.pose.visible.sum() < 18
-    assert (person.pose.points[person.pose.visible] >= 0).all()
+    (person,), _ = detect_people(BlazePose(SeesColours(), SeesOnePerson()), coloured(hips=(50, 40), circle=(50, 140)))
+    assert 0 < person.visible.sum() < 18
+    assert (person.points[person.visible] >= 0).all()
 
 
 def test_nobody_where_the_second_network_sees_none():
-    assert detect_people(BlazePose(SeesColours(), SeesOnePerson(person=0.4)), coloured()) == []
+    people, mask = detect_people(BlazePose(SeesColours(), SeesOnePerson(person=0.4)), coloured())
+    assert people == [] and mask.shape == (600, 800) and not mask.any()
 
 
 def test_tiles_are_searched_only_while_nobody_is_large():
@@ -165,17 +165,15 @@ def test_tiles_are_searched_only_while_nobody_is_large():
 
 
 def test_a_frame_carries_the_third_dimension_under_a_key_of_its_own():
-    people = detect_people(BlazePose(SeesColours(), SeesOnePerson(hidden=[0])), coloured())
-    frame = people_frame(people, 800, 600)
+    people, _ = detect_people(BlazePose(SeesColours(), SeesOnePerson(hidden=[0])), coloured())
+    frame = write_frame(people, 800, 600)
     rows = np.reshape(frame["people"][0]["pose_keypoints_3d"], (18, 4))
     np.testing.assert_array_equal(rows[0], 0)
-    np.testing.assert_array_equal(rows[1:, :3], people[0].metres[1:])
+    np.testing.assert_array_equal(rows[1:, :3], people[0].keypoints_3d[1:])
     np.testing.assert_array_equal(rows[1:, 3], 1)
-    (((pose, written),),) = read_people(frame)
-    assert written is frame["people"][0]
-    np.testing.assert_array_equal(pose.points, people[0].pose.points)
-    np.testing.assert_array_equal(people_mask(people, 800, 600), people[0].mask)
-    assert people_mask([], 8, 6).shape == (6, 8) and not people_mask([], 8, 6).any()
+    ((person,),) = read_people(frame)
+    assert person.body.written is frame["people"][0]
+    np.testing.assert_array_equal(person.flat.points, people[0].points)
 
 
 # --- The file ---------------------------------------------------------------------------------------------------------
@@ -249,7 +247,7 @@ def test_networks_that_give_something_else_or_take_more_are_refused(tmp_path):
         steps = layouts["landmarks"].operations
         steps[place] = dataclasses.replace(steps[place], **changes)
 
-    assert detect_people(load(), np.zeros((64, 64, 3), np.uint8)) == []
+    assert detect_people(load(), np.zeros((64, 64, 3), np.uint8))[0] == []
     for change in (
         lambda weights, layouts: layouts["landmarks"].operations.pop(),
         lambda weights, layouts: layouts["detector"].outputs.pop("Identity_1"),

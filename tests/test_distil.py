@@ -18,9 +18,9 @@ from cfld_modules.training.distiller import Distiller, evenly_spaced
 from cfld_modules.training.loop import build_accelerator, run_training
 from cfld_modules.training.teacher import Teacher, TeacherSamples
 from cfld_modules.training.train import train
-from tests.golden import tiny_unet, write_lora
 from tests.micro_run import parsed
 from tests.test_training import losses
+from tests.tiny_models import tiny_unet, write_lora
 
 
 @pytest.fixture(scope="module")

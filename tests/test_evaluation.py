@@ -31,7 +31,8 @@ from cfld_modules.mannequins.scores import (
 )
 from cfld_modules.networks.config import read_config
 from cfld_modules.pipeline.base_model import load_base_model
-from tests.golden import key_values, networks_state, tiny_autoencoder, write_base_folder
+from tests.golden import key_values, networks_state
+from tests.tiny_models import tiny_autoencoder, write_base_folder
 
 ROOT = Path(__file__).parent.parent
 WIDTH, HEIGHT = 88, 128

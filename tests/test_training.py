@@ -53,8 +53,8 @@ from cfld_modules.training.loop import (
 )
 from cfld_modules.training.samples import Augmentation, PairSamples, RowShares, cubic_timesteps, uniform_timesteps
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
-from tests.golden import tiny_autoencoder
 from tests.micro_run import MICRO_CFLD, STEPS, configuration, parsed
+from tests.tiny_models import tiny_autoencoder
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,6 +1,6 @@
 """Frames: the 176x256 (width x height) cut of a picture or pose canvas that the networks see squashed to a square."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -99,7 +99,7 @@ def cut_picture(picture: np.ndarray, box: Box) -> np.ndarray:
 
 def cut_pose(pose: Pose, box: Box) -> Pose:
     """The same pose with the box as its canvas; joints may lie outside it."""
-    return Pose(pose.points - (box.left, box.top), box.width, box.height)
+    return replace(pose, points=pose.points - (box.left, box.top), width=box.width, height=box.height)
 
 
 def frame_pose(pose: Pose, fit: Fit) -> Pose:

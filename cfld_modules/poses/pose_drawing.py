@@ -1,14 +1,15 @@
 """Drawings of a pose for people and for other networks; what CFLD itself reads is in `pose_maps`."""
 
-import math
-
 import numpy as np
+from PIL import Image, ImageDraw
 
-from .keypoints import LIMBS, Pose
-from .pose_maps import JOINT_COLOURS, draw_pose, joint_pixels
-from .rasterization import draw_hard_disc, draw_hard_ellipse
+from .keypoints import Pose
+from .pose_maps import JOINT_COLOURS, LIMB_COLOURS, LIMB_ENDS, draw_pose, joint_pixels, visible_limbs
 
 STYLES = ("cfld", "openpose")
+FARTHEST = 2**15  # pixels; where joints beyond are drawn in OpenPose's style, since Pillow counts in 32 bits
+_ANGLES = np.deg2rad(np.arange(0, 360, 4))
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
 
 def draw_pose_in_style(pose: Pose, width: int, height: int, style: str) -> np.ndarray:
@@ -22,17 +23,20 @@ def draw_pose_in_style(pose: Pose, width: int, height: int, style: str) -> np.nd
 
 
 def _draw_openpose(pose: Pose, width: int, height: int) -> np.ndarray:
-    canvas = np.zeros((height, width, 3), np.uint8)
+    picture = Image.new("RGB", (width, height))
+    draw = ImageDraw.Draw(picture)
     joints = joint_pixels(pose, width, height)
+    limbs = visible_limbs(joints)
+    joints = joints.clip(-FARTHEST, FARTHEST)
     thickness = max(1, round(4 * min(width, height) / 512))
-    for limb, (start, end) in enumerate(LIMBS):
-        first, second = joints[start], joints[end]
-        if first is not None and second is not None:
-            middle = ((first[0] + second[0]) // 2, (first[1] + second[1]) // 2)
-            length, angle = math.dist(first, second), math.atan2(second[1] - first[1], second[0] - first[0])
-            colour = tuple(channel * 3 // 5 for channel in JOINT_COLOURS[limb])
-            draw_hard_ellipse(canvas, middle, (int(length / 2), thickness), int(math.degrees(angle)), colour)
-    for joint, colour in zip(joints, JOINT_COLOURS, strict=True):
-        if joint is not None:
-            draw_hard_disc(canvas, joint, thickness, colour)
-    return canvas
+    starts, ends = joints[LIMB_ENDS[limbs]].transpose(1, 0, 2)
+    down, right = (ends - starts)[:, 1], (ends - starts)[:, 0]
+    angles = np.deg2rad(np.trunc(np.rad2deg(np.arctan2(down, right))))  # whole degrees, as it is drawn for ControlNets
+    along = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    axes = np.stack([np.hypot(right, down)[:, None] // 2 * along, thickness * along[:, ::-1] * (-1, 1)], axis=1)
+    outlines = ((starts + ends) // 2)[:, None] + np.rint(_CIRCLE @ axes).astype(int)
+    for limb, outline in zip(limbs, outlines, strict=True):
+        draw.polygon(outline.ravel().tolist(), fill=tuple(LIMB_COLOURS[limb].tolist()))
+    for (x, y), colour in zip(joints.tolist(), JOINT_COLOURS.tolist(), strict=True):
+        draw.ellipse((x - thickness, y - thickness, x + thickness, y + thickness), fill=tuple(colour))
+    return np.array(picture)

@@ -17,13 +17,15 @@ import ast
 import json
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..errors import PoseError, short
-from .body_layouts import Layout, to_coco18, to_coco18_if_unambiguous
+from .body_layouts import COCO_18, Layout, to_coco18, to_coco18_if_unambiguous
 from .dialects import EXPECTED, MOST_FRAMES, Body, Frame, check_number, read_frames
-from .keypoints import Pose, box_area
+from .keypoints import KEYPOINTS_3D, Pose, box_area
+from .keypoints_3d import check_axes, parse_keypoints_3d
 
 CHOSEN_KEY = "chosen"
 """Of a person in a frame of several: this one is CFLD's."""
@@ -38,20 +40,38 @@ def read_pose_keypoints(value: object) -> list[Pose]:
 
     Raises PoseError where there is no frame, a frame shows nobody, or anything in it is not what it should be.
     """
-    return [_chosen(frame, poses) for frame, poses in _read(value)]
+    return [_chosen(frame, people) for frame, people in _read(value)]
 
 
-def read_people(value: object) -> list[list[tuple[Pose, Mapping]]]:
-    """As `read_pose_keypoints`, but everybody in each frame, each with the object in which it is written.
+def read_people(value: object) -> list[list["Person"]]:
+    """As `read_pose_keypoints`, but everybody in each frame. Somebody may have no point visible, and a frame nobody."""
+    return [people for _, people in _read(value)]
 
-    Somebody may have no point visible, and a frame nobody.
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """Somebody in a frame.
+
+    flat: the person in the picture, without the third dimension.
+    body: the person as written, in the order `layout`.
     """
-    return [
-        [(pose, body.written) for pose, body in zip(poses, frame.people, strict=True)] for frame, poses in _read(value)
-    ]
+
+    flat: Pose
+    body: Body
+    layout: Layout
+
+    def pose(self) -> Pose:
+        """With the third dimension where it is written. Raises PoseError where that cannot be right."""
+        where = self.body.where.rpartition(", ")[0]
+        space = parse_keypoints_3d(self.body.written.get(KEYPOINTS_3D), len(self.body.points), where)
+        if space is None:
+            return self.flat
+        pose = replace(self.flat, keypoints_3d=to_coco18(space, self.layout))
+        check_axes(pose, where)
+        return pose
 
 
-def _read(value: object) -> list[tuple[Frame, list[Pose]]]:
+def _read(value: object) -> list[tuple[Frame, list[Person]]]:
     frames: list[Frame] = []
     for frame in read_frames(parse(value) if isinstance(value, str | bytes) else value):
         frames.append(frame)
@@ -59,7 +79,7 @@ def _read(value: object) -> list[tuple[Frame, list[Pose]]]:
     if not frames:
         raise PoseError(f"Key points hold no frame: the list is empty. {EXPECTED}")
     layouts = _layouts_of(body for frame in frames for body in frame.people)
-    return [(frame, [_pose(body, frame.canvas, layouts) for body in frame.people]) for frame in frames]
+    return [(frame, [_person(body, frame.canvas, layouts) for body in frame.people]) for frame in frames]
 
 
 def parse_pose_json(text: str | bytes) -> list[Pose]:
@@ -99,7 +119,7 @@ def _layouts_of(bodies: Iterable[Body]) -> dict[int, Layout]:
     return {count: layouts.pop() for count, layouts in told.items() if len(layouts) == 1}
 
 
-def _pose(body: Body, canvas: tuple[int, int], layouts: Mapping[int, Layout]) -> Pose:
+def _person(body: Body, canvas: tuple[int, int], layouts: Mapping[int, Layout]) -> Person:
     count = len(body.points)
     layout = body.layout or layouts.get(count)
     points = to_coco18(body.points, layout) if layout else to_coco18_if_unambiguous(body.points)
@@ -112,7 +132,7 @@ def _pose(body: Body, canvas: tuple[int, int], layouts: Mapping[int, Layout]) ->
     if np.nanmax(np.abs(points), initial=0.0) <= NORMALISED_REACH:
         _check_shares(points, body.where)
         points = points * canvas
-    return Pose(points, *canvas)
+    return Person(Pose(points, *canvas), body, layout or COCO_18)
 
 
 def _check_shares(points: np.ndarray, where: str) -> None:
@@ -124,21 +144,18 @@ def _check_shares(points: np.ndarray, where: str) -> None:
         )
 
 
-def _chosen(frame: Frame, poses: list[Pose]) -> Pose:
-    people = [pose for pose in poses if pose.visible.any()]
-    if not people:
-        found = f"of {len(poses)} found in it, nobody has a single sure point" if poses else "nobody is in it"
+def _chosen(frame: Frame, people: list[Person]) -> Pose:
+    there = [person for person in people if person.flat.visible.any()]
+    if not there:
+        found = f"of {len(people)} found in it, nobody has a single sure point" if people else "nobody is in it"
         raise PoseError(
             f"Key points, {frame.where}: {found}. If a detector made it, look at the detector's own picture: "
             "it may need another model or a picture in which the person is larger; else leave this frame out."
         )
-    marked = (
-        pose for pose, body in zip(poses, frame.people, strict=True)
-        if body.written.get(CHOSEN_KEY) is True and pose.visible.any()
-    )
-    pose = next(marked, None) or max(people, key=box_area)
-    _check_place(pose, frame.where)
-    return pose
+    marked = (person for person in there if person.body.written.get(CHOSEN_KEY) is True)
+    person = next(marked, None) or max(there, key=lambda person: box_area(person.flat))
+    _check_place(person.flat, frame.where)
+    return person.pose()
 
 
 def _check_place(pose: Pose, where: str) -> None:

@@ -10,11 +10,11 @@ from einops import rearrange
 
 from ...cfld_modules.networks.hga import token_grid
 from ...cfld_modules.networks.model import Appearance
-from ..types import LoadedCFLD
 from .conditioning import KEY, Percents
 from .crops import Crop, cut, cut_mask, pick_rows
 from .guidance import UNCONDITIONAL_PROMPT, check_before_sampling, guide_with_pose
 from .key_values import LayerForward, add_key_values, check_base_model, cross_attention, rebind
+from .networks import LoadedCFLD
 from .unet_call import UNetCall, current_call, note_calls
 
 

@@ -13,8 +13,8 @@ from comfy.patcher_extension import CallbacksMP
 from comfy.weight_adapter import WeightAdapterBase
 
 from ...cfld_modules.checkpoints.cfld_checkpoint import key_value_name
-from ..types import LoadedCFLD
 from .conditioning import KEY
+from .networks import LoadedCFLD
 from .unet_call import current_call
 
 BLOCKS = range(3, 12)

@@ -27,7 +27,7 @@ from cfld_modules.networks.config import (
 )
 from cfld_modules.networks.model import CFLD, Appearance
 from cfld_modules.pipeline.lora import fuse_lora
-from tests import golden
+from tests import golden, tiny_models
 from tests.fuzz.mutations import CHANGES, SCALARS, change_bytes
 from tests.fuzz.target import Target
 from tests.smallest_blazepose import blazepose_content, smallest_blazepose
@@ -136,12 +136,12 @@ def _person() -> bytes:
 
 @lru_cache
 def _unet() -> torch.nn.Module:
-    return golden.tiny_unet()
+    return tiny_models.tiny_unet()
 
 
 def _lora() -> bytes:
     file = FOLDER / "made.safetensors"
-    golden.write_lora(file)
+    tiny_models.write_lora(file)
     return file.read_bytes()
 
 

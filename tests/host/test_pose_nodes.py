@@ -144,6 +144,34 @@ def test_a_pose_by_wire_is_checked_when_it_runs(input_folder):
         assert len(str(raised.value)) <= 500
 
 
+def test_fingerprint_of_a_wire_with_many_poses_lists_each_folder_once(input_folder, own_poses, monkeypatch):
+    own_poses.mkdir(parents=True)
+    for number in range(50):
+        for folder in (input_folder, own_poses):
+            (folder / f"{number}.json").write_text("[]")
+    listing, folders = os.scandir, []
+    monkeypatch.setattr(os, "scandir", lambda folder: folders.append(folder) or listing(folder))
+    assert len(nodes.CFLDLoadPose.fingerprint_inputs(None)) == len(BUNDLED) + 100
+    assert len(folders) == 3
+
+
+def test_an_own_pose_behind_a_link_is_listed_and_loaded(own_poses, tmp_path):
+    own_poses.mkdir(parents=True)
+    (tmp_path / "elsewhere.json").write_text(json.dumps(load("a_pose")))
+    (own_poses / "linked.json").symlink_to(tmp_path / "elsewhere.json")
+    (own_poses / "folder.json").mkdir()
+    assert "my poses/linked" in pose_files.pose_names() and "my poses/folder" not in pose_files.pose_names()
+    assert load("my poses/linked") == load("a_pose")
+
+
+@pytest.mark.parametrize("name", ["my poses/../../outside", "my poses/{folder}/outside", "my poses/gone", "x.json"])
+def test_a_name_that_is_in_no_list_is_refused(own_poses, name):
+    own_poses.mkdir(parents=True)
+    (own_poses.parents[1] / "outside.json").write_text(json.dumps(load("a_pose")))
+    with pytest.raises(ValueError, match="^Load Pose: input 'pose': '.*' is neither a bundled pose nor a .json file"):
+        load(name.format(folder=own_poses.parents[1]))
+
+
 def test_a_changed_file_is_read_again(input_folder):
     path = input_folder / "pose.json"
     path.write_text("[]")

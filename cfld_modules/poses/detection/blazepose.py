@@ -12,7 +12,6 @@ import torch
 
 from ..keypoints import Pose
 from .graph import Graph, GraphLayout
-from .people import DetectedPerson
 from .region import Region, tiles, whole_picture
 
 DETECTOR_SIZE, LANDMARK_SIZE = 224, 256
@@ -95,7 +94,7 @@ def region_of(hips: np.ndarray, circle: np.ndarray) -> Region:
 
 
 @torch.no_grad()
-def detect_people(network: BlazePose, picture: np.ndarray) -> list[DetectedPerson]:
+def detect_people(network: BlazePose, picture: np.ndarray) -> tuple[list[Pose], np.ndarray]:
     """Everybody the networks find in a picture.
 
     Args:
@@ -103,8 +102,8 @@ def detect_people(network: BlazePose, picture: np.ndarray) -> list[DetectedPerso
         picture: RGB uint8 (H, W, 3).
 
     Returns:
-        People with their points in space and their masks; an empty list if nobody is found. Points that are hidden or
-        lie outside the picture are missing.
+        People, in space too; an empty list if nobody is found. Points that are hidden or lie outside the picture are
+        missing. And where they are, all together: float32 (H, W), 1 where somebody is.
     """
     found: list[Landmarks] = []
     for candidate in find_candidates(network.detector, picture):
@@ -112,8 +111,12 @@ def detect_people(network: BlazePose, picture: np.ndarray) -> list[DetectedPerso
         if landmarks is not None and not any(landmarks.is_same_person(other) for other in found):
             found.append(landmarks)
     height, width = picture.shape[:2]
-    people = [landmarks.person(width, height) for landmarks in found]
-    return [person for person in people if person.pose.visible.any()]
+    people = [(landmarks, landmarks.pose(width, height)) for landmarks in found]
+    people = [(landmarks, pose) for landmarks, pose in people if pose.visible.any()]
+    mask = np.zeros((height, width), np.float32)
+    for landmarks, _ in people:
+        np.maximum(mask, landmarks.region.paste(landmarks.mask, width, height), out=mask)
+    return [pose for _, pose in people], mask
 
 
 def find_candidates(detector: Graph, picture: np.ndarray) -> list[Candidate]:
@@ -167,27 +170,26 @@ class Landmarks:
 
     points: (33, 2) in pixels of the picture.
     visible: (33,) bool.
-    metres: (33, 3) as in `DetectedPerson`.
+    space: (33, 3) in metres from the mid hip, x to the picture's right, y down, z away from the viewer.
     mask: (256, 256) of the region, 0 .. 1.
     """
 
     region: Region
     points: np.ndarray
     visible: np.ndarray
-    metres: np.ndarray
+    space: np.ndarray
     mask: np.ndarray
 
     def is_same_person(self, other: "Landmarks") -> bool:
         distance = np.linalg.norm(self.points - other.points, axis=1).mean()
         return bool(distance < SAME_POINTS * max(self.region.side, other.region.side))
 
-    def person(self, width: int, height: int) -> DetectedPerson:
+    def pose(self, width: int, height: int) -> Pose:
         """On the canvas of the picture: the 18 points that are visible and in it."""
         within = ((self.points >= 0) & (self.points < (width, height))).all(axis=1)
         missing = ~(self.visible & within)
         points = _to_18_points(np.where(missing[:, None], np.nan, self.points))
-        metres = _to_18_points(np.where(missing[:, None], np.nan, self.metres))
-        return DetectedPerson(Pose(points, width, height), metres, self.region.paste(self.mask, width, height))
+        return Pose(points, width, height, _to_18_points(np.where(missing[:, None], np.nan, self.space)))
 
 
 def see_landmarks(network: Graph, picture: np.ndarray, region: Region) -> Landmarks | None:
@@ -199,11 +201,11 @@ def see_landmarks(network: Graph, picture: np.ndarray, region: Region) -> Landma
         rows = results["Identity"].reshape(39, 5).double().cpu().numpy()
         points = region.to_picture(rows[:, :2] / LANDMARK_SIZE)
         seen_in, region = region, region_of(*points[_NEXT_REGION])
-    metres = results["Identity_4"].reshape(39, 3).double().cpu().numpy()[:33]
-    metres[:, :2] = metres[:, :2] @ seen_in.axes / seen_in.side
+    space = results["Identity_4"].reshape(39, 3).double().cpu().numpy()[:33]
+    space[:, :2] = space[:, :2] @ seen_in.axes / seen_in.side
     visible = rows[:33, 3] > 0  # a logit: more than one half
     mask = torch.sigmoid(results["Identity_2"][0, :, :, 0]).cpu().numpy()
-    return Landmarks(seen_in, points[:33], visible, metres, mask)
+    return Landmarks(seen_in, points[:33], visible, space, mask)
 
 
 def _to_18_points(landmarks: np.ndarray) -> np.ndarray:

@@ -15,7 +15,6 @@ import torch
 
 from ...errors import DetectionError
 from ..keypoints import Pose
-from .people import DetectedPerson
 
 WEIGHTS_FILE = "body_pose_model.pth"
 WEIGHTS_REPOSITORY = "lllyasviel/Annotators"
@@ -60,7 +59,7 @@ def load_body_network(path: str | os.PathLike) -> torch.nn.Module:
     return network.requires_grad_(False).eval()
 
 
-def detect_people(network: torch.nn.Module, picture: np.ndarray) -> list[DetectedPerson]:
+def detect_people(network: torch.nn.Module, picture: np.ndarray) -> tuple[list[Pose], np.ndarray]:
     """Everybody the network finds in a picture.
 
     Args:
@@ -68,7 +67,8 @@ def detect_people(network: torch.nn.Module, picture: np.ndarray) -> list[Detecte
         picture: RGB uint8 (H, W, 3).
 
     Returns:
-        People in pixels of the picture, without masks; an empty list if nobody is found.
+        People in pixels of the picture, an empty list if nobody is found; and a mask (H, W) of zeros, since OpenPose
+        gives none.
     """
     open_pose = _open_pose()
     body = object.__new__(open_pose.Body)  # its constructor would read the pickle as it is
@@ -78,8 +78,8 @@ def detect_people(network: torch.nn.Module, picture: np.ndarray) -> list[Detecte
     people = []
     for person in open_pose.OpenposeDetector(body).detect_poses(resized):
         shares = [(np.nan, np.nan) if joint is None else (joint.x, joint.y) for joint in person.body.keypoints]
-        people.append(DetectedPerson(Pose(np.array(shares, dtype=np.float64) * (width, height), width, height)))
-    return people
+        people.append(Pose(np.array(shares, dtype=np.float64) * (width, height), width, height))
+    return people, np.zeros((height, width), np.float32)
 
 
 def _open_pose() -> ModuleType:

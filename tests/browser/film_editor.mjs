@@ -1,11 +1,11 @@
-/** Frames of the pose editor in the real page, one PNG each, into the folder given: what docs/make_pictures.py films. */
+/** Frames of the pose editor in the real page, one PNG each, into the folder given: what benchmarks/make_pictures.py films. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { addEditor, clickAction, handlePoint, promptPoses, settle, windowPoint } from '../tests/browser/editor.mjs'
-import { missingBrowser, openPage, startBrowser } from '../tests/browser/page.mjs'
-import { missingHost, startServer } from '../tests/browser/server.mjs'
-import { STANDING } from '../web/js/pose_editor/skeleton.js'
+import { addEditor, clickAction, handlePoint, promptPoses, settle, windowPoint } from './editor.mjs'
+import { missingBrowser, openPage, startBrowser } from './page.mjs'
+import { missingHost, startServer } from './server.mjs'
+import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 
 const FOLDER = process.argv[2]
 const STEPS = 6 // frames of a drag

@@ -1,15 +1,15 @@
-/** Two PNGs of the pose editor in the real page, into the folder given: what docs/make_pictures.py puts side by side. */
+/** Two PNGs of the pose editor in the real page, into the folder given: what benchmarks/make_pictures.py puts side by side. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { addEditor, clickAction, connectPicture, eventually, settle } from '../tests/browser/editor.mjs'
-import { missingBrowser, openPage, startBrowser } from '../tests/browser/page.mjs'
-import { PYTHON, missingHost, putInput, saveSettings, startServer } from '../tests/browser/server.mjs'
+import { addEditor, clickAction, connectPicture, eventually, settle } from './editor.mjs'
+import { missingBrowser, openPage, startBrowser } from './page.mjs'
+import { PYTHON, missingHost, putInput, saveSettings, startServer } from './server.mjs'
 
 const FOLDER = process.argv[2]
-const ROOT = new URL('..', import.meta.url).pathname
-const PHOTO = readFileSync(new URL('../tests/data/astronaut.jpg', import.meta.url))
+const ROOT = new URL('../..', import.meta.url).pathname
+const PHOTO = readFileSync(new URL('../data/astronaut.jpg', import.meta.url))
 
 const missing = missingHost() || (await missingBrowser())
 if (missing) throw new Error(missing)

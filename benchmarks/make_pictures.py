@@ -1,8 +1,8 @@
-"""Makes pictures of the README and the help pages anew: `python -m docs.make_pictures demo`, `editor` or `editor_help`.
+"""Makes pictures of the README and the help pages anew: `python -m benchmarks.make_pictures demo|editor|editor_help`.
 
 demo.png is the second row of the sheet that `make demo` draws, whatever it looks like. pose_editor.webp is filmed in
-the real page by docs/film_editor.mjs, and the help page's pose_editor.jpg shot by docs/shoot_editor.mjs; both need what
-`make browser` needs.
+the real page by tests/browser/film_editor.mjs, and the help page's pose_editor.jpg shot by shoot_editor.mjs beside it;
+both need what `make browser` needs.
 """
 
 import subprocess
@@ -18,7 +18,8 @@ from cfld_modules.evaluation.demo import SHEET_SCALE
 from cfld_modules.evaluation.sheet import GAP as SHEET_GAP
 from cfld_modules.evaluation.sheet import TITLE_HEIGHT
 
-DOCS = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
+DOCS, BROWSER = ROOT / "docs", ROOT / "tests" / "browser"
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 150, 1500
 GAP = 12
 ROW = 1  # of the demo's sheet
@@ -35,7 +36,7 @@ def make_demo(folder: Path) -> None:
 
 
 def make_editor(folder: Path) -> None:
-    subprocess.run(["node", DOCS / "film_editor.mjs", folder], check=True)
+    subprocess.run(["node", BROWSER / "film_editor.mjs", folder], check=True)
     first, *others = [Image.open(file).convert("RGB") for file in sorted(folder.glob("*.png"))]
     durations = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
     first.save(
@@ -44,12 +45,12 @@ def make_editor(folder: Path) -> None:
 
 
 def make_editor_help(folder: Path) -> None:
-    subprocess.run(["node", DOCS / "shoot_editor.mjs", folder], check=True)
+    subprocess.run(["node", BROWSER / "shoot_editor.mjs", folder], check=True)
     shots = [Image.open(file).convert("RGB") for file in sorted(folder.glob("*.png"))]
     picture = Image.new("RGB", (sum(shot.width for shot in shots) + GAP, max(shot.height for shot in shots)))
     picture.paste(shots[0])
     picture.paste(shots[1], (shots[0].width + GAP, 0))
-    picture.save(DOCS.parent / "web" / "docs" / "images" / "pose_editor.jpg", quality=82)
+    picture.save(ROOT / "web" / "docs" / "images" / "pose_editor.jpg", quality=82)
 
 
 if __name__ == "__main__":
