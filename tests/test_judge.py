@@ -7,7 +7,6 @@ from PIL import Image
 from cfld_modules.data.pairs import Pairs, PhotographFile
 from cfld_modules.evaluation import judge
 from cfld_modules.evaluation.ground_truth import GroundTruth, has_ground_truth
-from cfld_modules.poses.detection.people import DetectedPerson
 from cfld_modules.poses.keypoints import Pose
 
 POSE = np.array([
@@ -17,8 +16,8 @@ POSE = np.array([
 
 
 def judged(monkeypatch, seen, asked=POSE, size=(176, 256)):
-    people = [] if seen is None else [DetectedPerson(Pose(np.array(seen, float), *size))]
-    monkeypatch.setattr(judge, "detect_people", lambda network, picture: people)
+    people = [] if seen is None else [Pose(np.array(seen, float), *size)]
+    monkeypatch.setattr(judge, "detect_people", lambda network, picture: (people, None))
     return judge.judge_picture(None, np.zeros((size[1], size[0], 3), np.uint8), Pose(asked, 176, 256))
 
 
@@ -60,8 +59,8 @@ def test_without_hips_there_is_no_pck_and_without_a_face_no_pckh(monkeypatch):
 
 
 def test_of_several_people_the_nearest_is_judged(monkeypatch):
-    people = [DetectedPerson(Pose(points, 176, 256)) for points in (POSE + 40.0, POSE)]
-    monkeypatch.setattr(judge, "detect_people", lambda network, picture: people)
+    people = [Pose(points, 176, 256) for points in (POSE + 40.0, POSE)]
+    monkeypatch.setattr(judge, "detect_people", lambda network, picture: (people, None))
     assert judge.judge_picture(None, np.zeros((256, 176, 3), np.uint8), Pose(POSE, 176, 256)).pck == 1.0
 
 

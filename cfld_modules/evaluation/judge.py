@@ -33,11 +33,11 @@ def judge_picture(network: BlazePose, picture: np.ndarray, asked: Pose) -> Judge
     """What the detector sees in a picture RGB uint8 (H, W, 3) that should show `asked`, on a canvas of its aspect."""
     height, width = picture.shape[:2]
     points = asked.points * (width, height) / (asked.width, asked.height)
-    people = detect_people(network, picture)
+    people, _ = detect_people(network, picture)
     if not people:
         return Judgement(False, *(0.0 if np.isfinite(length) else np.nan for length in _lengths(points)))
     torso, head = _lengths(points)
-    seen = min((person.pose.points for person in people), key=lambda person: _distance(person, points))
+    seen = min((person.points for person in people), key=lambda person: _distance(person, points))
     return Judgement(True, _share(seen, points, PCK_THRESHOLD * torso), _share(seen, points, PCKH_THRESHOLD * head))
 
 

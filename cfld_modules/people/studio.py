@@ -21,8 +21,8 @@ UNIFORMS: dict[str, Any] = {
 }
 DISTANCE = 5.0
 MARGIN = 1.05
-WALL = np.array([[226, 227, 231], [236, 237, 240]], float)
-FLOOR = np.array([212, 213, 217], float)
+WALL = np.array([[196, 198, 202], [212, 213, 217]], float)
+FLOOR = np.array([182, 183, 187], float)
 # How deep below the surface that hides it a joint may lie and still count as seen, in metres.
 DEPTH_OF_JOINT = np.array([0.04, 0.14, 0.13, 0.09, 0.06, 0.13, 0.09, 0.06, 0.17, 0.12, 0.09, 0.17, 0.12, 0.09,
                            0.035, 0.035, 0.06, 0.06])
