@@ -14,6 +14,7 @@ from .wardrobes import SKIRTS, Wardrobe
 
 SKIN, EYE, HAIR, CLOTH, LEATHER = range(5)
 LEG = 0.12  # how far from the middle the average body's legs are, in metres
+OVER_TROUSERS = 0.008  # metres that a top lies outside of its points, so that trousers do not poke through
 BARE_SHIN = 0.25  # a bottom that ends above this height shows the socks
 LASHES = (0.03, 0.02, 0.02)
 
@@ -26,6 +27,7 @@ class Surface:
         points: (n, 3); bone_weights: (n, bones); triangles: (m, 3).
         places: (n, 4), what the shader knows of each point: where it is on the average body, and a mask.
         uniforms: the shader's other inputs.
+        thickness: how far it lies outside of its points, in metres.
     """
 
     points: np.ndarray
@@ -33,6 +35,7 @@ class Surface:
     triangles: np.ndarray
     places: np.ndarray
     uniforms: dict[str, Any]
+    thickness: float = 0.0
 
 
 def dress(identity: Identity, shape: Shape, wardrobe: Wardrobe) -> list[Surface]:
@@ -51,7 +54,7 @@ def dress(identity: Identity, shape: Shape, wardrobe: Wardrobe) -> list[Surface]
         *(_eye(identity, shape, side) for side in "lr"),
         *(_surface(hair, shape, {"material": HAIR, "first": color}) for hair, color in hairs if hair),
         _surface(shoes, shape, leather),
-        *(_surface(garment, shape, _cloth_uniforms(cloth, garment)) for cloth, garment in clothes),
+        *(_cloth(cloth, garment, shape) for cloth, garment in clothes),
     ]
 
 
@@ -93,11 +96,12 @@ def _eye(identity: Identity, shape: Shape, side: str) -> Surface:
     return replace(surface, places=places)
 
 
-def _cloth_uniforms(cloth: Cloth, garment: Garment) -> dict[str, Any]:
+def _cloth(cloth: Cloth, garment: Garment, shape: Shape) -> Surface:
     trousers = cloth.half == "bottom" and cloth.suit not in SKIRTS
-    return {
+    uniforms = {
         "material": CLOTH, "kind": cloth.kind, "first": cloth.first, "second": cloth.second, "scale": cloth.scale,
         "axis": (LEG if trousers else 0.0, float(garment.places()[:, 1].mean())),
         "lowest": max(cloth.hem, garment.limits[0]), "print_form": cloth.print_form, "print_height": cloth.print_height,
         "shine": cloth.shine, "folds": 1.0, "seed": 10 * cloth.scale,
     }
+    return replace(_surface(garment, shape, uniforms), thickness=OVER_TROUSERS if cloth.half == "top" else 0.0)

@@ -95,7 +95,7 @@ class Studio:
         floor = everything[:, 2].min()
         aim, tall = self._framing(everything, floor)
         for (surface, actor), moved in zip(self._shown, points, strict=True):
-            _move(actor, moved, surface.triangles)
+            _move(actor, surface, moved)
         pixels, depth = self._render(aim, tall)
         covered = np.isfinite(depth)
         large = pixels.astype(np.float32) * covered[..., None]
@@ -222,12 +222,13 @@ def _actor(surface: Surface) -> Any:
     return actor
 
 
-def _move(actor: Any, points: np.ndarray, triangles: np.ndarray) -> None:
+def _move(actor: Any, surface: Surface, points: np.ndarray) -> None:
     from vtkmodules.util.numpy_support import numpy_to_vtk
 
-    mesh = actor.GetMapper().GetInput()
-    mesh.GetPoints().SetData(numpy_to_vtk(points.astype(np.float32), deep=True))
-    mesh.GetPointData().SetNormals(numpy_to_vtk(_normals(points, triangles).astype(np.float32), deep=True))
+    mesh, normals = actor.GetMapper().GetInput(), _normals(points, surface.triangles)
+    outside = (points + surface.thickness * normals).astype(np.float32)
+    mesh.GetPoints().SetData(numpy_to_vtk(outside, deep=True))
+    mesh.GetPointData().SetNormals(numpy_to_vtk(normals.astype(np.float32), deep=True))
     mesh.GetPoints().Modified()
     mesh.Modified()
 
