@@ -44,7 +44,7 @@ class CFLDPoseConditioning(io.ComfyNode):
                     "(not their drawing). Several frames are several poses; set the latent's batch size to as many.",
                 ),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=10.0, step=0.01,
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.01, advanced=True,
                     tooltip="Weight of the pose's additions to the U-Net; 1.0 is the trained one, 0 leaves them out.",
                 ),
                 *percent_inputs("the pose"),

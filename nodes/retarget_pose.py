@@ -6,7 +6,7 @@ from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.keypoints_3d import in_metres
 from ..cfld_modules.poses.lifting import lift_visible
 from ..cfld_modules.poses.retarget import AnyPose, retarget, retarget_motion
-from .types import CATEGORY, PoseType, check_choice, read_poses
+from .types import POSES, PoseType, check_choice, read_poses
 
 NODE = "Retarget Pose"
 MOTIONS = ("stay", "follow")
@@ -18,7 +18,7 @@ class CFLDRetargetPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDRetargetPose",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Gives a pose the proportions, size and place of another person, so that a child does not get "
             "the body of the adult the pose was taken from.",
             search_aliases=["pose retargeting", "body proportions", "limb lengths", "rescale skeleton"],

@@ -17,7 +17,7 @@ ROOMS = (
 )  # fmt: skip
 # Those that nodes do without: they are for the shell and for training, and need packages that no host brings.
 NOT_FOR_NODES = {"__main__", "command_line", "commands", "training", "evaluation", "data", "pipeline"}
-HOST = {"app", "comfy", "comfy_api", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
+HOST = {"app", "comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
 # What nodes know of the host themselves; its patcher, conditioning and sampler are met in nodes/host/ alone.
 HOST_OF_NODES = {"comfy.model_management", "comfy.utils", "comfy_api", "folder_paths"}
 

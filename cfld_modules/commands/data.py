@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ..mannequins.benchmark import write_mannequins
-from . import CommandError, option
+from . import CommandError, number, option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,22 +21,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     mannequins.add_argument("--out", type=Path, required=True, help="folder to write, in the layout of DeepFashion")
-    mannequins.add_argument("--count", type=int, required=True, help="people to train on")
-    mannequins.add_argument("--test-count", type=int, default=50, help="people, in poses of their own, to test on")
-    mannequins.add_argument("--pictures", type=int, default=5, help="pictures of each person")
+    mannequins.add_argument(
+        "--count", type=number("Count", "number of people"), required=True,
+        help="people to train on",
+    )
+    mannequins.add_argument(
+        "--test-count", type=number("Count", "number of people"), default=50,
+        help="people, in poses of their own, to test on",
+    )
+    mannequins.add_argument(
+        "--pictures", type=number("Count", "number of pictures"), default=5,
+        help="pictures of each person",
+    )
     people = commands.add_parser(
         "people",
         help="draw believable people in many poses, with exact key points and silhouettes; needs anny and VTK",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     people.add_argument("--out", type=Path, required=True, help="folder to write, in the layout of DeepFashion")
-    people.add_argument("--count", type=int, required=True, help="people to train on")
-    people.add_argument("--test-count", type=int, default=50, help="people, in poses of their own, to test on")
-    people.add_argument("--pictures", type=int, default=8, help="pictures of each person to train on")
+    count, pictures = number("Count", "number of people"), number("Count", "number of pictures")
+    people.add_argument("--count", type=count, required=True, help="people to train on")
+    people.add_argument("--test-count", type=count, default=50, help="people, in poses of their own, to test on")
+    people.add_argument("--pictures", type=pictures, default=8, help="pictures of each person to train on")
     people.add_argument(
         "--garments", type=Path, metavar="FOLDER", help="MakeHuman's assets; without them people wear plain cuts"
     )
-    people.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="that draw at once")
+    processes = number("Count", "number of processes")
+    people.add_argument("--processes", type=processes, default=os.cpu_count() or 1, help="that draw at once")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -3,15 +3,34 @@
 The truth is judged as well, since no detector sees all: its scores are the best that can be had.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
-from ..poses.detection.blazepose import BlazePose, detect_people
+from ..checkpoints.blazepose_file import load_blazepose
+from ..poses.detection.detector import Detector
 from ..poses.keypoints import Pose
 
 NECK, HIPS, FACE = 1, [8, 11], [0, 14, 15, 16, 17]
 PCK_THRESHOLD, PCKH_THRESHOLD = 0.1, 0.5
+
+
+def judge_pair(folder: Path, result: np.ndarray, truth: np.ndarray, asked: Pose) -> dict[str, float]:
+    """`Judgement` of a result, and with `_of_truth` behind the names that of its truth.
+
+    Args:
+        folder: where BlazePose lies (`load_blazepose`).
+    """
+    detector = _blazepose(folder)
+    of_truth = asdict(judge_picture(detector, truth, asked))
+    return asdict(judge_picture(detector, result, asked)) | {f"{name}_of_truth": of_truth[name] for name in of_truth}
+
+
+@cache
+def _blazepose(folder: Path) -> Detector:
+    return load_blazepose([folder])
 
 
 @dataclass(frozen=True)
@@ -29,11 +48,11 @@ class Judgement:
     pckh: float
 
 
-def judge_picture(network: BlazePose, picture: np.ndarray, asked: Pose) -> Judgement:
+def judge_picture(detector: Detector, picture: np.ndarray, asked: Pose) -> Judgement:
     """What the detector sees in a picture RGB uint8 (H, W, 3) that should show `asked`, on a canvas of its aspect."""
     height, width = picture.shape[:2]
     points = asked.points * (width, height) / (asked.width, asked.height)
-    people, _ = detect_people(network, picture)
+    people = detector.find_people(picture).poses
     if not people:
         return Judgement(False, *(0.0 if np.isfinite(length) else np.nan for length in _lengths(points)))
     torso, head = _lengths(points)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 
-import { EDITOR, GREEN_PNG, clickAction, connectPicture, freshEditor, isGreen, paintedAt, settle } from './editor.mjs'
+import { EDITOR, GREEN_PNG, IN_PICTURE, clickAction, connectPicture, freshEditor, isGreen, paintedAt, settle } from './editor.mjs'
 import { openEmptyGraph } from './page.mjs'
 import { putInput } from './server.mjs'
 import { describeInPage, inEachRenderer } from './suites.mjs'
@@ -112,7 +112,7 @@ describeInPage('the page and our widgets', (real) => {
       await isGreenThenLeave()
       await fresh()
       await settle(page)
-      assert.equal(await paintedAt(page, [20, 20]), 'rgb(0,0,0)')
+      assert.equal(await paintedAt(page, IN_PICTURE), 'rgb(0,0,0)')
     })
 
     test('a list without entries says what to do', async () => {

@@ -20,14 +20,14 @@ const MODELS = [
   'controlnet/control_v11p_sd15_openpose_fp16.safetensors', 'upscale_models/RealESRGAN_x4plus.safetensors'
 ]
 /** `example.png` comes with ComfyUI. */
-const PICTURES = ['example.png', 'scene.png', 'target_pose.png', 'two_people.png']
+const PICTURES = ['example.png', 'scene.png', 'target_pose.png']
 const SCREEN = { width: 1440, height: 900 }
 /** The classic canvas draws no text below 0.571. */
 const LEGIBLE = 0.6
 
 /** Workflows with nodes of other packs, and which they are: the page must name these, and nothing else. */
 const OTHER_PACKS = {
-  'CFLD relight with IC-Light - second pass': ['BackgroundScaler', 'LoadAndApplyICLightUnet', 'ICLightConditioning']
+  'Relight with IC-Light': ['BackgroundScaler', 'LoadAndApplyICLightUnet', 'ICLightConditioning']
 }
 
 const missing = missingHost() || (await missingBrowser())
