@@ -117,6 +117,19 @@ def test_a_planted_arrow_is_seen(module: str, source: str) -> None:
     assert len(forbidden_imports({f"pack.{module}": f"from . import *\n{source}"})) == 1
 
 
+def test_what_is_imported_of_the_pack_exists() -> None:
+    modules = modules_of("cfld_modules") | modules_of("nodes")
+    packages = {name.removesuffix(".__init__") for name in modules}
+    known = packages | {name.rpartition(".")[0] for name in packages}
+    missing = [
+        f"{module} imports {name}"
+        for module, source in modules.items()
+        for name in imports(module, source)
+        if name.startswith("pack.") and not {name, name.rpartition(".")[0]} & known
+    ]
+    assert missing == []
+
+
 def folders_in(folder: Path) -> set[str]:
     ignored = [line.removesuffix("/") for line in (ROOT / ".gitignore").read_text().split()]
     return {
