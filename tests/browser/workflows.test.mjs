@@ -27,7 +27,8 @@ const LEGIBLE = 0.6
 
 /** Workflows with nodes of other packs, and which they are: the page must name these, and nothing else. */
 const OTHER_PACKS = {
-  'CFLD relight with IC-Light - second pass': ['BackgroundScaler', 'LoadAndApplyICLightUnet', 'ICLightConditioning']
+  'CFLD relight with IC-Light - second pass': ['BackgroundScaler', 'LoadAndApplyICLightUnet', 'ICLightConditioning'],
+  'CFLD animation - AnimateDiff and a pose sequence': ['ADE_AnimateDiffLoaderGen1']
 }
 
 const missing = missingHost() || (await missingBrowser())
