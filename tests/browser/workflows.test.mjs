@@ -27,7 +27,8 @@ const LEGIBLE = 0.6
 
 /** Workflows with nodes of other packs, and which they are: the page must name these, and nothing else. */
 const OTHER_PACKS = {
-  'Relight with IC-Light': ['BackgroundScaler', 'LoadAndApplyICLightUnet', 'ICLightConditioning']
+  'Relight with IC-Light': ['BackgroundScaler', 'LoadAndApplyICLightUnet', 'ICLightConditioning'],
+  'Animation - AnimateDiff, pose sequence': ['ADE_AnimateDiffLoaderGen1']
 }
 
 const missing = missingHost() || (await missingBrowser())

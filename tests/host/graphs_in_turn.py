@@ -155,7 +155,7 @@ def advanced_controlnet() -> Prompt:
     graph = person_graph()
     graph |= {
         "loader": node(
-            "ControlNetLoaderAdvanced", control_net_name="control_v11p_sd15_openpose_fp16.safetensors"
+            "ACN_ControlNetLoaderAdvanced", cnet="control_v11p_sd15_openpose_fp16.safetensors"
         ),
         "control": node(
             "ACN_AdvancedControlNetApply_v2", positive=["posed", 0], negative=["posed", 1], control_net=["loader", 0],

@@ -27,7 +27,7 @@ PERSON_IN_A_PHOTO = "person_in_a_photo"
 # The nodes of other packs in workflows that are opened, and not run.
 OTHER_PACKS = {"relight_with_ic_light": {
     "BackgroundScaler", "ICLightConditioning", "LoadAndApplyICLightUnet",
-}}  # fmt: skip
+}, "animation_with_animatediff": {"ADE_AnimateDiffLoaderGen1"}}  # fmt: skip
 FRAME = (352, 512)
 SCENE = (768, 720)
 SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pass": (704, 1024),
