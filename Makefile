@@ -3,12 +3,12 @@ VENV := .venv/bin/python
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: venv demo test lint unit host js browser bench composition demo-figures fuzz soak clean
+.PHONY: venv demo test lint unit host js browser bench composition demo-figures fuzz soak turns clean
 
 venv: .venv/installed
 
 # The constraints are for this virtual environment alone; users' requirements stay loose.
-.venv/installed: requirements.txt requirements-dev.txt requirements-train.txt constraints.txt
+.venv/installed: requirements.txt requirements-shell.txt requirements-train.txt requirements-dev.txt constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV) -m pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
 	touch $@
@@ -25,12 +25,13 @@ lint: venv
 unit: venv
 	$(VENV) $(PYTEST) tests --ignore tests/host
 
-# Under the host's own Python, which gets the pack's requirements as the Manager would give them.
+# Under the host's own Python, as it is: what is installed in it keeps its version, and nothing of requirements.txt is
+# installed, since the host brings all of it. What the tests compare with runs in .venv.
 host: venv
 	@if python=$$($(VENV) tests/host/host.py); then \
-	  $$python -m pip list --format freeze 2>/dev/null | grep -i '^torch' > .venv/host-constraints.txt; \
-	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt --requirement requirements.txt && \
-	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt pytest pytest-xdist websocket-client controlnet_aux scikit-image && \
+	  $$python -m pip freeze --all 2>/dev/null | grep '==' > .venv/host-constraints.txt; \
+	  $$python -m pip install --quiet --constraint .venv/host-constraints.txt \
+	    pytest pytest-xdist websocket-client controlnet_aux scikit-image && \
 	  $$python $(PYTEST) tests/host; \
 	else echo "HOST TESTS SKIPPED (reason above)"; fi
 
@@ -40,7 +41,7 @@ composition: venv
 	@printf '| graph | largest difference | at most |\n|---|---|---|\n' >> docs/composition.md
 	@python=$$($(VENV) tests/host/host.py) && COMPOSITION_TABLE=docs/composition.md $$python -m pytest tests/host/test_composition_*.py
 
-# What docs/editing.md and docs/turning.md say of the demo model: pictures into web/docs/images, figures into output/ and
+# What docs/training.md says of the demo model in use: pictures into web/docs/images, figures into output/ and
 # to the terminal. To be run when the demo model has changed.
 demo-figures: venv
 	@python=$$($(VENV) tests/host/host.py) && mkdir -p output && $$python benchmarks/editing.py | tee output/editing.json
@@ -52,7 +53,9 @@ js:
 	@if command -v node > /dev/null; then node --test tests/js/*.test.mjs; \
 	else echo "JAVASCRIPT TESTS SKIPPED: no node"; fi
 
-# Opens the real page of a host.
+# Opens the real page of a host: its own, and another version of it where there is one, such as the newest of the package
+# index: pip download --no-deps comfyui-frontend-package, of which the folder comfyui_frontend_package/static is wanted.
+FRONTEND ?= $(HOME)/comfy/frontend-newest
 CHROMIUM_PATH ?= /usr/bin/chromium
 export CHROMIUM_PATH
 browser: venv
@@ -60,7 +63,11 @@ browser: venv
 	elif [ ! -x "$(CHROMIUM_PATH)" ]; then echo "BROWSER TESTS SKIPPED: no Chromium at $(CHROMIUM_PATH); set CHROMIUM_PATH"; \
 	elif ! $(VENV) tests/host/host.py > /dev/null; then echo "BROWSER TESTS SKIPPED (reason above)"; \
 	elif ! npm install --silent --no-audit --no-fund; then echo "BROWSER TESTS SKIPPED: npm could not install its packages"; \
-	else node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
+	else \
+	  echo "BROWSER TESTS in the host's own page"; node --test --test-concurrency=1 tests/browser/*.test.mjs || exit; \
+	  if [ -e "$(FRONTEND)/index.html" ]; then echo "BROWSER TESTS in the page of $(FRONTEND)"; \
+	    COMFYUI_FRONTEND="$(FRONTEND)" node --test --test-concurrency=1 tests/browser/*.test.mjs; \
+	  else echo "BROWSER TESTS of a second page SKIPPED: no $(FRONTEND); set FRONTEND"; fi; fi
 
 # Writes output/benchmarks/*.{json,md} and output/quality/*. Nothing else should run meanwhile.
 bench: venv
@@ -81,6 +88,10 @@ soak: venv
 	@python=$$($(VENV) tests/host/host.py) && for name in soak kills_of_saves; do \
 	  PYTHONPATH=. nice -n 19 $$python tests/host/$$name.py || exit; done
 	nice -n 19 $(VENV) -m tests.kills
+
+# Graphs with other packs (COMFYUI_PACKS) one after the other in one server, against each alone in a fresh one.
+turns: venv
+	@python=$$($(VENV) tests/host/host.py) && PYTHONPATH=. nice -n 19 $$python tests/host/graphs_in_turn.py --seeds 1 2
 
 clean:
 	rm -rf .venv output node_modules

@@ -25,9 +25,8 @@ import cv2
 import numpy as np
 import skimage.data
 
-from cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE, load_blazepose
-from cfld_modules.poses.detection.blazepose import detect_people
-from cfld_modules.poses.detection.people import DetectedPerson
+from cfld_modules.checkpoints.blazepose_file import load_blazepose
+from cfld_modules.poses.keypoints import Pose
 from cfld_modules.poses.pose_drawing import draw_pose_in_style
 
 POINTS = Path(__file__).with_name("detection_points.json")
@@ -60,12 +59,12 @@ def photographs(packages: Path) -> Iterator[tuple[str, np.ndarray]]:
         yield f"vtest.avi, frame {number}", video.read()[1][..., ::-1].copy()
 
 
-def rows(name: str, people: list[DetectedPerson], truths: list[dict]) -> Iterator[str]:
+def rows(name: str, people: list[Pose], truths: list[dict]) -> Iterator[str]:
     """A line of the table for each person that was seen by eye, and one for whoever else was found."""
     left = list(people)
     for truth in truths:
         points = np.array([point or (np.nan, np.nan) for point in truth["points"]])
-        shares = [np.linalg.norm(person.pose.points - points, axis=1) / truth["height"] for person in left]
+        shares = [np.linalg.norm(person.points - points, axis=1) / truth["height"] for person in left]
         means = [np.nanmean(share) if (~np.isnan(share)).any() else np.inf for share in shares]
         if not means or min(means) > FAR:
             yield f"| {name} | {truth['who']} | not found | | |"
@@ -86,12 +85,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures with what was found")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    network = load_blazepose(arguments.models / "annotators" / BLAZEPOSE_FILE)
+    detector = load_blazepose([arguments.models / "annotators"])
     by_eye = json.loads(POINTS.read_text(encoding="utf-8"))
     sys.stdout.write("| picture | who | | points | mean distance, % of the height |\n|---|---|---|---|---|\n")
     for name, picture in photographs(arguments.packages):
         begin = time.process_time()
-        people = detect_people(network, picture)
+        people = detector.find_people(picture).poses
         sys.stderr.write(f"{name}: {time.process_time() - begin:.1f} s of processor time\n")
         sys.stdout.write("\n".join(rows(name, people, by_eye[name])) + "\n")
         sys.stdout.flush()
@@ -99,9 +98,9 @@ def main() -> None:
         cv2.imwrite(str(file), _drawn(picture, people)[..., ::-1])
 
 
-def _drawn(picture: np.ndarray, people: list[DetectedPerson]) -> np.ndarray:
+def _drawn(picture: np.ndarray, people: list[Pose]) -> np.ndarray:
     for person in people:
-        drawing = draw_pose_in_style(person.pose, picture.shape[1], picture.shape[0], "openpose")
+        drawing = draw_pose_in_style(person, picture.shape[1], picture.shape[0], "openpose")
         picture = np.where(drawing.any(axis=-1, keepdims=True), drawing, picture)
     return picture
 

@@ -1,4 +1,4 @@
-"""The figures and pictures of docs/editing.md, made by the demo model inside ComfyUI.
+"""The figures and pictures of docs/training.md, made by the demo model inside ComfyUI.
 
     PATH_TO_COMFYUI_PYTHON benchmarks/editing.py
 
@@ -30,7 +30,6 @@ from tiny_host import nodes  # noqa: E402
 
 import nodes as core  # noqa: E402
 from cfld_modules.demo_model import HEIGHT, WIDTH  # noqa: E402
-from cfld_modules.evaluation.demo import load_demo_pipeline  # noqa: E402
 from cfld_modules.evaluation.metrics import psnr, ssim  # noqa: E402
 from cfld_modules.evaluation.sheet import contact_sheet  # noqa: E402
 from cfld_modules.mannequins.photograph import held_out_photograph  # noqa: E402
@@ -196,10 +195,8 @@ def inversion(demo: Demo) -> dict:
     """DDIM inversion by core's nodes against the pipeline's, and what it is good for."""
     figures: dict = {"from noise at random": [], "from the photo's own": []}
     rebuilt, same_steps, authors = [], [], []
-    pipeline = load_demo_pipeline()
-    pipeline.set_progress_bar_config(disable=True)
     for person in range(INVERTED):
-        image, _ = nodes.CFLDDemoPerson.execute(person, 0, 352, 512).result
+        image, points = nodes.CFLDDemoPerson.execute(person, 0, 352, 512).result
         positive, negative, appearance = demo.encode(person)
         model = demo.patched(appearance)
         square = core.ImageScale().upscale(image, "bicubic", 128, 128, "disabled")[0]
@@ -214,12 +211,12 @@ def inversion(demo: Demo) -> dict:
         alone = custom.BasicGuider.execute(model, negative).result[0]
         noise = sample(alone, flipped, latent)
         drawn = held_out_photograph(person, 0)
-        encoded = pipeline.encode_sources([Image.fromarray(drawn.picture())], "pad")
-        posture = pipeline.encode_poses([drawn.pose()], "pad")  # which the unconditional row does not heed
+        given = {"photograph": drawn.picture(), "pose": points}  # a pose that the unconditional row does not heed
         clean = latent["samples"] * tiny_host.LATENT_SCALE
-        steps = tiny_host.euler(pipeline, encoded, posture, {"uc": 1.0}, model, flipped, clean / flipped[0])
+        path = tiny_host.sampling_path(model, flipped, clean / flipped[0])
+        steps = tiny_host.ask_reference("demo_euler", **given, weights={"uc": 1.0}, **path) / tiny_host.LATENT_SCALE
         same_steps.append(float((noise["samples"] - steps).norm() / steps.norm()))
-        reference = pipeline.invert(clean, encoded, posture, "uc")
+        reference = tiny_host.ask_reference("demo_inverted", **given, latents=clean)
         own = noise["samples"] * tiny_host.LATENT_SCALE / torch.sqrt(1 + sigmas[0] ** 2)
         authors.append(float((own - reference).norm() / reference.norm()))
         (photo,), (again,) = demo.pictures(latent["samples"]), demo.pictures(sample(alone, sigmas, noise)["samples"])

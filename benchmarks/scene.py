@@ -1,4 +1,4 @@
-"""The figures and the picture of docs/editing.md's section on CFLD Scene Guider, made by the demo model inside ComfyUI.
+"""The figures and the picture of docs/training.md on CFLD Scene Guider, made by the demo model inside ComfyUI.
 
     PATH_TO_COMFYUI_PYTHON benchmarks/scene.py
 

@@ -53,3 +53,7 @@ class PoseError(ValueError):
 
 class DetectionError(ValueError):
     """Nothing can be detected: a package or a file is missing or wrong. Says which, and what to do."""
+
+
+class MissingDetectorError(DetectionError):
+    """A detector's file or package is not there, so that another may be taken."""

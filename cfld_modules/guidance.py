@@ -1,12 +1,7 @@
-"""The six guidance types as weighted sums of U-Net rows (docs/method.md, section 8)."""
+"""Guidance types as weighted sums of U-Net rows (docs/method.md, section 8): one table, from which all else follows."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
-
-GuidanceType = Literal[
-    "uc_down_full", "uc_full", "updown_full", "down_full", "uc_down_updown_cdown", "uc_down_updown_full"
-]
-GUIDANCE_TYPES: tuple[str, ...] = get_args(GuidanceType)
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -27,15 +22,44 @@ ROWS = {  # the authors' names; "c", prompt alone, serves DDIM inversion
     "c": Row(prompt=True, pose=False, appearance=False),
 }
 
-# Which scales a type reads, in the order of its formula.
-SCALES_OF: dict[str, tuple[str, ...]] = {
-    "uc_full": ("full",),
-    "updown_full": ("full",),
-    "down_full": ("full",),
-    "uc_down_full": ("down", "full"),
-    "uc_down_updown_cdown": ("down", "all", "guidance"),
-    "uc_down_updown_full": ("down", "all", "full"),
+
+class Difference(NamedTuple):
+    """scale * (plus - minus), of two rows; the scale by its name."""
+
+    scale: str
+    plus: str
+    minus: str
+
+
+# epsilon = the first difference's `minus`, plus every difference. The last one's scale is the cfg of a sampler.
+GUIDANCE: dict[str, tuple[Difference, ...]] = {
+    "uc_down_full": (Difference("down", "down", "uc"), Difference("full", "full", "down")),
+    "uc_full": (Difference("full", "full", "uc"),),
+    "updown_full": (Difference("full", "full", "updown"),),
+    "down_full": (Difference("full", "full", "down"),),
+    "uc_down_updown_cdown": (
+        Difference("down", "down", "uc"), Difference("all", "updown", "down"), Difference("guidance", "cdown", "down")
+    ),
+    "uc_down_updown_full": (
+        Difference("down", "down", "uc"), Difference("all", "updown", "down"), Difference("full", "full", "updown")
+    ),
 }
+GUIDANCE_TYPES = tuple(GUIDANCE)  # the paper's first
+SCALES_OF = {name: tuple(difference.scale for difference in differences) for name, differences in GUIDANCE.items()}
+if TYPE_CHECKING:
+    GuidanceType = str
+else:
+    GuidanceType = Literal[GUIDANCE_TYPES]
+
+
+def differences_of(guidance_type: str) -> tuple[Difference, ...]:
+    """
+    Raises:
+        ValueError: for a type that is not in the table.
+    """
+    if guidance_type not in GUIDANCE:
+        raise ValueError(f"guidance type '{guidance_type}' is none of {', '.join(GUIDANCE_TYPES)}")
+    return GUIDANCE[guidance_type]
 
 
 def row_weights(guidance_type: str, scales: dict[str, float]) -> dict[str, float]:
@@ -47,17 +71,8 @@ def row_weights(guidance_type: str, scales: dict[str, float]) -> dict[str, float
 
     With equal `down` and `full` scales uc_down_full needs two rows, not three: the pose-only row cancels.
     """
-    # uc + a*(down-uc) + b*(updown-down) + ... : each difference adds its scale to one row and takes it from another.
-    differences = {
-        "uc_full": (("full", "full", "uc"),),
-        "updown_full": (("full", "full", "updown"),),
-        "down_full": (("full", "full", "down"),),
-        "uc_down_full": (("down", "down", "uc"), ("full", "full", "down")),
-        "uc_down_updown_cdown": (("down", "down", "uc"), ("all", "updown", "down"), ("guidance", "cdown", "down")),
-        "uc_down_updown_full": (("down", "down", "uc"), ("all", "updown", "down"), ("full", "full", "updown")),
-    }[guidance_type]
-    base = differences[0][2]
-    weights = {base: 1.0}
+    differences = differences_of(guidance_type)
+    weights = {differences[0].minus: 1.0}
     for scale, plus, minus in differences:
         weights[plus] = weights.get(plus, 0.0) + scales[scale]
         weights[minus] = weights.get(minus, 0.0) - scales[scale]
@@ -93,12 +108,19 @@ class CFGAndTerms:
 
 
 def as_cfg_and_terms(guidance_type: str, scales: dict[str, float]) -> CFGAndTerms:
-    """The same as `row_weights`, for samplers that do classifier-free guidance themselves."""
-    if guidance_type in ("uc_full", "updown_full", "down_full"):
-        return CFGAndTerms("full", guidance_type.removesuffix("_full"), scales["full"])
-    pose = Term(scales["down"], "down", "uc")
-    if guidance_type == "uc_down_full":
-        return CFGAndTerms("full", "uc", scales["full"], (pose,))
-    if guidance_type == "uc_down_updown_full":
-        return CFGAndTerms("full", "uc", scales["full"], (pose, Term(scales["all"], "updown", "down")))
-    return CFGAndTerms("cdown", "uc", scales["guidance"], (pose, Term(scales["all"], "updown", "down", less_cfg=False)))
+    """The same as `row_weights`, for samplers that do classifier-free guidance themselves.
+
+    Their cfg leads from the first row to the last one's `plus`, so it has already scaled every difference on the way to
+    the last one's `minus`.
+    """
+    *others, last = differences_of(guidance_type)
+    before = {difference.plus: difference for difference in others}
+    scaled_by_cfg, row = set(), last.minus
+    while row in before:
+        scaled_by_cfg.add(before[row])
+        row = before[row].minus
+    terms = tuple(
+        Term(scales[difference.scale], difference.plus, difference.minus, difference in scaled_by_cfg)
+        for difference in others
+    )
+    return CFGAndTerms(last.plus, row, scales[last.scale], terms)

@@ -18,9 +18,9 @@ from ..cfld_modules.errors import CheckpointError, short, shortened
 from ..cfld_modules.networks.model import Appearance
 from .file_names import check_prefix, prefix_mistake, written_by
 from .host.conditioning import prompt_conditioning
-from .host.networks import networks_of
+from .host.networks import LoadedCFLD, networks_of
 from .pictures import picture_array, read_pictures
-from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input
+from .types import PEOPLE, AppearanceType, cfld_input
 
 SAVE, LOAD = "Save Appearance", "Load Appearance"
 FOLDER = "cfld_appearances"
@@ -34,7 +34,7 @@ class CFLDSaveAppearance(io.ComfyNode):
         return io.Schema(
             node_id="CFLDSaveAppearance",
             display_name=SAVE,
-            category=CATEGORY,
+            category=PEOPLE,
             description="Keeps an encoded person as a small file in output/cfld_appearances, where Load Appearance "
             "finds it: a wardrobe of people for many graphs, without their photos.",
             search_aliases=["save person", "save embeds", "export appearance", "wardrobe", "save character"],
@@ -84,7 +84,7 @@ class CFLDLoadAppearance(io.ComfyNode):
         return io.Schema(
             node_id="CFLDLoadAppearance",
             display_name=LOAD,
-            category=CATEGORY,
+            category=PEOPLE,
             description="A person that Save Appearance kept, in the place of PRD Prompt Encoder: no photo is needed "
             "and no encoder runs.",
             search_aliases=["load person", "load embeds", "import appearance", "wardrobe", "load character"],

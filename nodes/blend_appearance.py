@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from ..cfld_modules.networks.appearance_blend import blend, blend_appearances
 from ..cfld_modules.networks.model import Appearance
 from .host.conditioning import APPEARANCE_ROW, POSE_ROW, prompt_conditioning
-from .types import CATEGORY, AppearanceType, check_count, check_finite
+from .types import PEOPLE, AppearanceType, check_count, check_finite
 
 NODE = "Blend Appearance"
 MOST_FRAMES = 4096
@@ -18,7 +18,7 @@ class CFLDBlendAppearance(io.ComfyNode):
         return io.Schema(
             node_id="CFLDBlendAppearance",
             display_name=NODE,
-            category=CATEGORY,
+            category=PEOPLE,
             description="Mixes two encoded people, or makes the strip that leads from the first to the second: linear "
             "in the coarse-grained prompt and in the multi-scale appearance, as the paper interpolates styles.",
             search_aliases=["interpolate people", "style interpolation", "mix appearance", "morph", "average persons"],

@@ -1,16 +1,16 @@
-"""CFLD Demo Models and Demo Person: the model that comes along, and the people it was made for."""
+"""CFLD Demo Models and Demo Person: the model that comes along, and the people it was made for.
+
+What no other node needs is imported when one of them runs, not at every start of ComfyUI.
+"""
 
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
 from ..cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE
-from ..cfld_modules.mannequins.photograph import held_out_photograph
-from ..cfld_modules.pipeline.base_model import load_base_model
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from .host.base_model import host_unet, host_vae
-from .host.networks import host_networks
+from .host.networks import LoadedCFLD, host_networks
 from .pictures import image_batch
-from .types import CATEGORY, CFLDType, LoadedCFLD, PoseType, check_count
+from .types import DEMO, CFLDType, PoseType, check_count
 
 LARGEST_NUMBER = 999_999
 
@@ -21,7 +21,7 @@ class CFLDDemoModels(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDemoModels",
             display_name="CFLD Demo Models",
-            category=CATEGORY,
+            category=DEMO,
             description="The small model that comes with this pack: with nothing downloaded it moves drawn mannequins "
             "(Demo Person), at 128x128. For photos use Stable Diffusion 1.5 and CFLD Loader.",
             search_aliases=["pose transfer demo", "example model", "try cfld"],
@@ -35,11 +35,12 @@ class CFLDDemoModels(io.ComfyNode):
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
-        unet, autoencoder = load_base_model(BASE_FOLDER)
+        from .host.base_model import load_unet, load_vae
+
         checkpoint = load_checkpoint(CFLD_FILE)
         networks = build_networks(checkpoint).float()
         cfld = LoadedCFLD("the demo model", checkpoint.config, host_networks(networks), checkpoint.key_values)
-        return io.NodeOutput(host_unet(unet), host_vae(autoencoder), cfld)
+        return io.NodeOutput(load_unet(BASE_FOLDER), load_vae(BASE_FOLDER), cfld)
 
 
 class CFLDDemoPerson(io.ComfyNode):
@@ -48,7 +49,7 @@ class CFLDDemoPerson(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDemoPerson",
             display_name="Demo Person",
-            category=CATEGORY,
+            category=DEMO,
             description="Draws a mannequin that the demo model was not trained on, in any of a million poses. The same "
             "person in the target's pose is what a perfect transfer would give.",
             search_aliases=["mannequin", "pose transfer demo", "synthetic person", "ground truth"],
@@ -75,6 +76,8 @@ class CFLDDemoPerson(io.ComfyNode):
 
     @classmethod
     def execute(cls, person: int, pose: int, width: int, height: int) -> io.NodeOutput:
+        from ..cfld_modules.mannequins.photograph import held_out_photograph
+
         for name, number in (("person", person), ("pose", pose)):
             check_count("Demo Person", name, number, 0, LARGEST_NUMBER)
         for name, side in (("width", width), ("height", height)):

@@ -14,20 +14,19 @@ from ..cfld_modules.networks.model import Appearance
 from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, squashed_picture
 from ..cfld_modules.poses.keypoints import Pose
 from .host.conditioning import prompt_conditioning
-from .host.networks import on_device
-from .host.warnings import warn_on_node
+from .host.networks import LoadedCFLD, on_device
+from .host.notices import warn_on_node
 from .pictures import on_studio_wall, picture_array, read_masks, read_pictures
 from .types import (
     CATEGORY,
     AppearanceType,
-    LoadedCFLD,
     PoseType,
     cfld_input,
     check_choice,
     check_numbers,
     fit_input,
     read_poses,
-)
+)  # fmt: skip
 
 NODE = "PRD Prompt Encoder"
 OTHER_ASPECT = 0.1  # detectors round a picture's sides to multiples of 64

@@ -12,7 +12,7 @@ from ..cfld_modules.poses.framing import Box
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.placing import mask_box, place_people
 from .pictures import read_masks, read_pictures
-from .types import CATEGORY, PoseType, read_poses
+from .types import SCENES, PoseType, read_poses
 
 NODE = "Fit Pose to Mask"
 
@@ -23,7 +23,7 @@ class CFLDFitPoseToMask(io.ComfyNode):
         return io.Schema(
             node_id="CFLDFitPoseToMask",
             display_name=NODE,
-            category=CATEGORY,
+            category=SCENES,
             description="Puts a person where a mask says in a photo: the pose fills the mask's box, and the photo is "
             "cut to the frame around it that CFLD paints. Image Composite Masked puts the result back.",
             search_aliases=["inpaint crop", "person in a photo", "mask bounding box", "crop by mask", "place person"],

@@ -45,11 +45,11 @@ class CFLDGuiderNode(io.ComfyNode):
                     "cdown (pose and prompt), full (all). uc_down_full is the paper's.",
                 ),
                 io.Float.Input(
-                    "guidance_start_percent", default=0.0, min=0.0, max=1.0, step=0.001,
+                    "guidance_start_percent", default=0.0, min=0.0, max=1.0, step=0.001, advanced=True,
                     tooltip="Before this share of the sampling only the full prediction is computed, without guidance.",
                 ),
                 io.Float.Input(
-                    "guidance_end_percent", default=1.0, min=0.0, max=1.0, step=0.001,
+                    "guidance_end_percent", default=1.0, min=0.0, max=1.0, step=0.001, advanced=True,
                     tooltip="After this share of the sampling only the full prediction is computed, without guidance.",
                 ),
             ],
@@ -62,7 +62,7 @@ class CFLDGuiderNode(io.ComfyNode):
         guidance_start_percent: float = 0.0, guidance_end_percent: float = 1.0,
     ) -> io.NodeOutput:
         # The host leaves out what is none of its options, and hands on what a wire brings.
-        if not isinstance(mode, dict):
+        if not isinstance(mode, dict) or mode.get("mode") not in GUIDANCE_TYPES:
             raise ValueError(
                 f"{NODE}: input 'mode' is missing, wired or unknown; give one of {', '.join(GUIDANCE_TYPES)}"
             )

@@ -5,9 +5,10 @@ from comfy_api.latest import io
 
 from ..cfld_modules.networks.model import Appearance
 from .host.appearance import apply_hga, tracked_clone
-from .host.warnings import warn_on_node
+from .host.networks import LoadedCFLD
+from .host.notices import warn_on_node
 from .pictures import read_masks
-from .types import CATEGORY, AppearanceType, LoadedCFLD, cfld_input, check_finite, check_numbers, percent_inputs
+from .types import CATEGORY, AppearanceType, cfld_input, check_finite, check_numbers, percent_inputs
 
 NODE = "HGA Apply"
 
@@ -29,7 +30,7 @@ class CFLDApplyHGA(io.ComfyNode):
                 cfld_input(),
                 AppearanceType.Input("appearance", tooltip="The source person, from PRD Prompt Encoder."),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=10.0, step=0.01,
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.01, advanced=True,
                     tooltip="Weight of the appearance in the queries; 1.0 is the trained one, 0 leaves the model as it "
                     "is.",
                 ),

@@ -9,8 +9,8 @@ from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, cast, load_checkpoint
 from ..cfld_modules.errors import CheckpointError, short, shortened
-from .host.networks import host_networks
-from .types import CATEGORY, CFLDType, LoadedCFLD, check_choice
+from .host.networks import LoadedCFLD, host_networks
+from .types import CATEGORY, CFLDType, check_choice
 
 NODE = "CFLD Loader"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -36,7 +36,7 @@ class CFLDLoader(io.ComfyNode):
                     "one folder, choose either.",
                 ),
                 io.Combo.Input(
-                    "weight_dtype", options=list(WEIGHT_DTYPES), default="default",
+                    "weight_dtype", options=list(WEIGHT_DTYPES), default="default", advanced=True,
                     tooltip="Precision of CFLD's own networks, which run once a picture. default: the file's, or fp32 "
                     "where the device cannot compute in it.",
                 ),

@@ -8,11 +8,10 @@ from comfy_api.latest import io
 from ..cfld_modules.poses.framing import FITS, Fit, frame_pose
 from ..cfld_modules.poses.pose_maps import pose_maps
 from .host.conditioning import source_count
-from .host.networks import on_device
+from .host.networks import LoadedCFLD, on_device
 from .host.pose_control import pose_conditioning
 from .types import (
     CATEGORY,
-    LoadedCFLD,
     PoseType,
     cfld_input,
     check_choice,
@@ -46,7 +45,7 @@ class CFLDPoseConditioning(io.ComfyNode):
                     "(not their drawing). Several frames are several poses; set the latent's batch size to as many.",
                 ),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=10.0, step=0.01,
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.01, advanced=True,
                     tooltip="Weight of the pose's additions to the U-Net; 1.0 is the trained one, 0 leaves them out.",
                 ),
                 *percent_inputs("the pose"),

@@ -1,7 +1,9 @@
 """Load Pose, Save Pose and Draw Pose: key points from files and to files, and key points as a picture."""
 
+import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import folder_paths
@@ -10,13 +12,13 @@ from comfy_api.latest import io, ui
 
 from ..cfld_modules.checkpoints.atomic_files import write_numbered
 from ..cfld_modules.errors import PoseError, short, shortened
+from ..cfld_modules.poses.canonical import read_hands
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from ..cfld_modules.poses.metres import with_metres, written_metres
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
-from ..cfld_modules.poses.reading import parse, read_people, read_pose_keypoints
+from ..cfld_modules.poses.reading import parse_pose_json, read_people
 from .file_names import check_prefix, prefix_mistake, written_by
 from .pictures import check_memory, image_batch
-from .types import CATEGORY, PoseType, check_choice, check_count, read_poses
+from .types import POSES, PoseType, check_choice, check_count, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
 OWN = "my poses/"
@@ -29,7 +31,7 @@ class CFLDLoadPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDLoadPose",
             display_name="Load Pose",
-            category=CATEGORY,
+            category=POSES,
             description="A bundled pose, one saved by Save Pose, or an OpenPose JSON file from ComfyUI's input folder.",
             search_aliases=["openpose json", "pose preset", "load keypoints", "target pose"],
             inputs=[
@@ -53,19 +55,21 @@ class CFLDLoadPose(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, pose: str | None) -> list:
-        paths = [pose_path(one) for one in ([pose] if pose is not None else pose_names())]
-        return [(str(path), path.stat().st_mtime) for path in paths]
+    def fingerprint_inputs(cls, pose: str | None) -> str:
+        """One text, also of all files, where a wire's is not known yet: the host walks through a list, each time."""
+        paths = [pose_path(pose)] if pose is not None else _pose_files().values()
+        times = [(os.fspath(path), os.stat(path).st_mtime) for path in paths]
+        return hashlib.sha256(repr(times).encode()).hexdigest()
 
     @classmethod
     def execute(cls, pose: str) -> io.NodeOutput:
         path = pose_path(pose)
         try:
-            written = parse(path.read_bytes())
-            poses = read_pose_keypoints(written)
+            is_ours = path.is_relative_to(BUNDLED) or path.is_relative_to(own_poses())
+            poses = parse_pose_json(path.read_bytes(), is_ours=is_ours)
         except (PoseError, OSError) as error:
             raise ValueError(shortened(f"Load Pose: input 'pose': '{pose}': {error}")) from error
-        return io.NodeOutput(with_metres(write_pose_keypoints(poses), written_metres(written, poses)))
+        return io.NodeOutput(write_pose_keypoints(poses))
 
 
 class CFLDSavePose(io.ComfyNode):
@@ -74,7 +78,7 @@ class CFLDSavePose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDSavePose",
             display_name="Save Pose",
-            category=CATEGORY,
+            category=POSES,
             description="Saves key points as OpenPose JSON among your own poses, where Load Pose lists them.",
             search_aliases=["save keypoints", "export pose", "openpose json", "my poses"],
             is_output_node=True,
@@ -113,7 +117,7 @@ class CFLDDrawPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDrawPose",
             display_name="Draw Pose",
-            category=CATEGORY,
+            category=POSES,
             description="Draws key points: as CFLD's pose adapter sees them, or as ControlNet OpenPose expects them.",
             search_aliases=["render pose", "openpose image", "keypoints to image", "skeleton"],
             inputs=[
@@ -122,8 +126,8 @@ class CFLDDrawPose(io.ComfyNode):
                 io.Int.Input("height", default=512, min=16, max=16384, tooltip="Height of the picture in pixels."),
                 io.Combo.Input(
                     "style", options=list(STYLES), default="cfld",
-                    tooltip="cfld: thin lines, as the network was trained; openpose: thick limbs, for an OpenPose "
-                    "ControlNet beside CFLD.",
+                    tooltip="cfld: thin lines, as the network was trained; openpose: thick limbs, and hands, for an "
+                    "OpenPose ControlNet beside CFLD.",
                 ),
             ],
             outputs=[io.Image.Output("image", tooltip="One picture a frame.")],
@@ -136,7 +140,11 @@ class CFLDDrawPose(io.ComfyNode):
             check_count("Draw Pose", name, side, 16, 16384)
         poses = read_poses("Draw Pose", "pose", pose)
         check_memory("Draw Pose", len(poses), width, height)
-        return io.NodeOutput(image_batch([draw_pose_in_style(one, width, height, style) for one in poses]))
+        hands = read_hands(pose) if style == "openpose" else [{}] * len(poses)
+        drawings = [
+            draw_pose_in_style(one, width, height, style, both) for one, both in zip(poses, hands, strict=True)
+        ]
+        return io.NodeOutput(image_batch(drawings))
 
 
 def own_poses() -> Path:
@@ -149,9 +157,7 @@ def own_poses() -> Path:
 
 def pose_names() -> list[str]:
     """Bundled poses without ending, the user's own without ending after `OWN`, then JSON files in the input folder."""
-    folder = Path(folder_paths.get_input_directory())
-    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*.[jJ][sS][oO][nN]") if not _problem(file))
-    return [*_bundled(), *_own(), *sorted(files)]
+    return list(_pose_files())
 
 
 def pose_path(pose: object) -> Path:
@@ -160,11 +166,15 @@ def pose_path(pose: object) -> Path:
     Raises:
         ValueError: naming the node, the pose and what is the matter with it.
     """
-    if isinstance(pose, str) and pose in (named := _bundled() | _own()):
-        return named[pose]
     name = pose if isinstance(pose, str) else short(pose)
+    is_name = isinstance(pose, str) and ".." not in Path(name).parts and not os.path.isabs(name)
+    if is_name and name in (bundled := _bundled()):
+        return Path(bundled[name])
+    own = own_poses() / f"{name.removeprefix(OWN)}.json"
+    if is_name and name.startswith(OWN) and own.is_relative_to(own_poses()) and os.path.isfile(own):
+        return own
     file = Path(folder_paths.get_input_directory(), name)
-    is_listed = ".." not in file.parts and not os.path.isabs(name) and file.suffix.lower() == ".json"
+    is_listed = is_name and file.suffix.lower() == ".json"
     problem = _problem(file) if is_listed and os.path.lexists(file) else (
         "is neither a bundled pose nor a .json file in ComfyUI's input folder; put the file there and reload the page"
     )
@@ -173,13 +183,29 @@ def pose_path(pose: object) -> Path:
     return file
 
 
-def _bundled() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(BUNDLED.glob("*.json"))}
+def _pose_files() -> dict[str, os.DirEntry[str]]:
+    """All that Load Pose lists, by name, in its order."""
+    folder = folder_paths.get_input_directory()
+    own = {OWN + name.removesuffix(".json"): file for name, file in _json_files(str(own_poses())).items()}
+    files = _json_files(folder).items()
+    return _bundled() | own | {name: file for name, file in files if not (file.is_symlink() and _problem(Path(file)))}
 
 
-def _own() -> dict[str, Path]:
-    folder = own_poses()
-    return {OWN + path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.json"))}
+def _bundled() -> dict[str, os.DirEntry[str]]:
+    return {name.removesuffix(".json"): file for name, file in _json_files(str(BUNDLED)).items()}
+
+
+def _json_files(folder: str) -> dict[str, os.DirEntry[str]]:
+    """By name within the folder, sorted; nothing is asked of the system for each file, unless it is a link."""
+    files, folders = {}, [(folder, "")]
+    for place, within in folders:
+        with suppress(OSError), os.scandir(place) as entries:  # there may be none, or no right to read it
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append((entry.path, f"{within}{entry.name}/"))
+                elif entry.name[-5:].lower() == ".json" and entry.is_file():
+                    files[within + entry.name] = entry
+    return dict(sorted(files.items()))
 
 
 def _problem(file: Path) -> str:

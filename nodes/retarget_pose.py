@@ -3,10 +3,10 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
+from ..cfld_modules.poses.keypoints_3d import in_metres
 from ..cfld_modules.poses.lifting import lift_visible
-from ..cfld_modules.poses.metres import measured_again, with_metres, write_metres
 from ..cfld_modules.poses.retarget import AnyPose, retarget, retarget_motion
-from .types import CATEGORY, PoseType, check_choice, read_poses_in_metres
+from .types import POSES, PoseType, check_choice, read_poses
 
 NODE = "Retarget Pose"
 MOTIONS = ("stay", "follow")
@@ -18,7 +18,7 @@ class CFLDRetargetPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDRetargetPose",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Gives a pose the proportions, size and place of another person, so that a child does not get "
             "the body of the adult the pose was taken from.",
             search_aliases=["pose retargeting", "body proportions", "limb lengths", "rescale skeleton"],
@@ -40,8 +40,7 @@ class CFLDRetargetPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: object, reference: object, motion: str = "stay") -> io.NodeOutput:
         check_choice(NODE, "motion", motion, MOTIONS)
-        poses, metres = read_poses_in_metres(NODE, "pose", pose)
-        references, reference_metres = read_poses_in_metres(NODE, "reference", reference)
+        poses, references = read_poses(NODE, "pose", pose), read_poses(NODE, "reference", reference)
         count = max(len(poses), len(references))
         if not {len(poses), len(references)} <= {1, count}:
             raise ValueError(
@@ -52,17 +51,16 @@ class CFLDRetargetPose(io.ComfyNode):
                 f"{NODE}: input 'reference' has {len(references)} frames, but motion 'follow' moves one body; give "
                 "one frame, or set motion to 'stay'"
             )
-        if all(one is None for one in metres):
+        if all(one.keypoints_3d is None for one in poses):
             return io.NodeOutput(write_pose_keypoints(_retargeted(poses, references, motion)))
-        spaces = _retargeted(
-            [*map(lift_visible, poses, metres)], [*map(lift_visible, references, reference_metres)], motion
-        )
-        flat = [Pose(space.points[:, :2], space.width, space.height) for space in spaces]
-        written = [
-            write_metres(measured_again(space.points, metres[index % len(metres)]))
+        spaces = _retargeted([*map(lift_visible, poses)], [*map(lift_visible, references)], motion)
+        return io.NodeOutput(write_pose_keypoints([
+            Pose(
+                space.points[:, :2], space.width, space.height,
+                in_metres(space.points, poses[index % len(poses)].keypoints_3d),
+            )
             for index, space in enumerate(spaces)
-        ]
-        return io.NodeOutput(with_metres(write_pose_keypoints(flat), written))
+        ]))
 
 
 def _retargeted(poses: list[AnyPose], references: list[AnyPose], motion: str) -> list[AnyPose]:

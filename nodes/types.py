@@ -2,41 +2,24 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError, short, shortened
-from ..cfld_modules.networks.config import CFLDConfig
 from ..cfld_modules.poses.framing import FITS
 from ..cfld_modules.poses.keypoints import Pose
-from ..cfld_modules.poses.metres import read_metres
 from ..cfld_modules.poses.reading import read_pose_keypoints
 
 CATEGORY = "CFLD"
+POSES, PEOPLE, SCENES, DEMO = (f"{CATEGORY}/{name}" for name in ("poses", "people", "scenes", "demo"))
 CFLDType = io.Custom("CFLD")
 AppearanceType = io.Custom("CFLD_APPEARANCE")
 PoseType = io.Custom("POSE_KEYPOINT")
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedCFLD:
-    """What travels on a CFLD wire.
-
-    Attributes:
-        name: as chosen in the loader, for messages.
-        networks: the host's model patcher around `cfld_modules.networks.model.CFLD`.
-        key_values: the 18 trained U-Net matrices, diffusers names.
-    """
-
-    name: str
-    config: CFLDConfig
-    networks: Any
-    key_values: dict[str, torch.Tensor]
+BodyType = io.Custom("MHR_POSE_DATA")
+"""What core's Predict SAM3D Body gives, of hosts newer than those here: people in the picture and in space."""
 
 
 def cfld_input() -> io.Input:
@@ -45,7 +28,7 @@ def cfld_input() -> io.Input:
 
 def fit_input(what: str) -> io.Input:
     return io.Combo.Input(
-        "fit", options=list(FITS), default="pad",
+        "fit", options=list(FITS), default="pad", advanced=True,
         tooltip=f"How a {what} of another aspect than 176:256 becomes the frame the network sees: pad repeats the "
         "border (nothing is lost; the paper's way for pictures already of that aspect), crop cuts the centre, stretch "
         "squashes. Use the same for the source and the pose, so that proportions survive.",
@@ -55,29 +38,23 @@ def fit_input(what: str) -> io.Input:
 def percent_inputs(what: str) -> list[io.Input]:
     return [
         io.Float.Input(
-            "start_percent", default=0.0, min=0.0, max=1.0, step=0.001,
+            "start_percent", default=0.0, min=0.0, max=1.0, step=0.001, advanced=True,
             tooltip=f"Share of the sampling after which {what} begins.",
         ),
         io.Float.Input(
-            "end_percent", default=1.0, min=0.0, max=1.0, step=0.001,
+            "end_percent", default=1.0, min=0.0, max=1.0, step=0.001, advanced=True,
             tooltip=f"Share of the sampling after which {what} ends.",
         ),
     ]
 
 
-def read_poses(node: str, name: str, value: Any) -> list[Pose]:
-    """The poses on a POSE_KEYPOINT wire, one a frame; errors name the node and its input."""
-    try:
-        return read_pose_keypoints(value)
-    except PoseError as error:
-        raise ValueError(shortened(f"{node}: input '{name}': {error}")) from error
+def read_poses(node: str, name: str, value: Any, is_ours: bool = False) -> list[Pose]:
+    """The poses on a POSE_KEYPOINT wire, one a frame; errors name the node and its input.
 
-
-def read_poses_in_metres(node: str, name: str, value: Any) -> tuple[list[Pose], list[np.ndarray | None]]:
-    """The poses on a POSE_KEYPOINT wire and their `pose_keypoints_3d`, see `metres`; errors name the node and input."""
-    poses = read_poses(node, name, value)
+    is_ours: of the editor's text, see `read_pose_keypoints`.
+    """
     try:
-        return poses, read_metres(value, poses)
+        return read_pose_keypoints(value, is_ours=is_ours)
     except PoseError as error:
         raise ValueError(shortened(f"{node}: input '{name}': {error}")) from error
 

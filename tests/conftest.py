@@ -20,7 +20,7 @@ if importlib.util.find_spec("hypothesis"):  # the host's Python need not have it
 def folder(tmp_path_factory):
     """What training tests train on: `mannequins/` and `autoencoder/`."""
     from cfld_modules.mannequins.benchmark import write_mannequins
-    from tests.golden import tiny_autoencoder
+    from tests.tiny_models import tiny_autoencoder
 
     folder = tmp_path_factory.mktemp("training")
     write_mannequins(folder / "mannequins", count=3, test_count=1, pictures=2)

@@ -3,7 +3,7 @@
 Parameters and inputs come from a rule (`value`, `normal`) that needs nothing but a name, so that any test can build the
 tiny networks, the tiny U-Net and checkpoint files of them. See data/golden/README.md for what is stored.
 
-This file imports nothing of the pack: tests under the host's own Python load it by its path.
+This file imports nothing of the pack and no diffusers: tests under the host's own Python load it by its path.
 """
 
 import hashlib
@@ -15,10 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from safetensors import safe_open
-
-from cfld_modules.pipeline.lora import add_lora, save_lora
 
 DATA = Path(__file__).parent / "data" / "golden"
 
@@ -190,36 +187,6 @@ def key_values() -> State:
     return {name.removeprefix("model."): unet_state()[name.removeprefix("model.")] for name in keys("tiny").trained}
 
 
-def empty_unet() -> UNet2DConditionModel:
-    return UNet2DConditionModel(
-        block_out_channels=(64, 128, 256, 256), cross_attention_dim=64, attention_head_dim=8, sample_size=32
-    )
-
-
-def tiny_unet() -> UNet2DConditionModel:
-    """The goldens' U-Net, SD 1.5's layout at widths 64, 128, 256, 256 and context 64."""
-    unet = empty_unet()
-    unet.load_state_dict(unet_state())
-    return unet.requires_grad_(False).eval()
-
-
-def tiny_vae() -> AutoencoderKL:
-    """SD 1.5's autoencoder at width 32; not the authors' (the goldens end at latents), but filled by the same rule."""
-    vae = AutoencoderKL(
-        block_out_channels=(32, 32, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=2,
-    )
-    vae.load_state_dict(parameters({name: tensor.shape for name, tensor in vae.state_dict().items()}, "vae."))
-    return vae.requires_grad_(False).eval()
-
-
-def tiny_autoencoder() -> AutoencoderTiny:
-    """TAESD's architecture at width 8, filled by the rule."""
-    vae = AutoencoderTiny(encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4)
-    vae.load_state_dict(parameters({name: tensor.shape for name, tensor in vae.state_dict().items()}, "taesd."))
-    return vae.requires_grad_(False).eval()
-
-
 def buffers() -> State:
     """The buffers in the authors' first file. Any value serves: they are recomputed, whatever a file holds."""
     return {
@@ -242,21 +209,4 @@ def write_authors_pair(
     states = networks_state() | buffers(), {f"model.{name}": tensor for name, tensor in unet.items()}
     for name, state in zip(names, states, strict=True):
         torch.save({prefix + key: tensor for key, tensor in state.items()}, folder / name)
-    return folder
-
-
-def write_lora(file: Path) -> None:
-    """Of random numbers, for the tiny U-Net."""
-    unet = tiny_unet()
-    add_lora(unet, 2)
-    for name, parameter in unet.named_parameters():
-        if parameter.requires_grad:
-            parameter.data.copy_(torch.from_numpy(normal(name, tuple(parameter.shape))) / 4)
-    save_lora(file, unet, torch.float32)
-
-
-def write_base_folder(folder: Path, vae: AutoencoderKL | AutoencoderTiny | None = None) -> Path:
-    """A diffusers folder with the tiny U-Net and a VAE (`tiny_vae` unless given)."""
-    tiny_unet().save_pretrained(folder / "unet")
-    (vae or tiny_vae()).save_pretrained(folder / "vae")
     return folder

@@ -21,7 +21,7 @@ from cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE
 from cfld_modules.checkpoints.tensor_files import read_tensors
 from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.photographs import check_photograph
-from tests import golden
+from tests import golden, tiny_models
 from tests.micro_run import configuration
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +46,7 @@ def check_whole(folder: Path) -> int:
 
 def prepare(folder: Path) -> None:
     write_mannequins(folder / "mannequins", count=3, test_count=1, pictures=2)
-    golden.tiny_autoencoder().save_pretrained(folder / "autoencoder")
+    tiny_models.tiny_autoencoder().save_pretrained(folder / "autoencoder")
     golden.write_authors_pair(folder / "authors")
 
 

@@ -8,17 +8,17 @@ import torch
 from diffusers import AutoencoderTiny
 from safetensors.torch import load_file
 
+from cfld_modules.checkpoints.taesd import taesd_state
 from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.errors import SettingsError
 from cfld_modules.evaluation.models import load_pipeline
-from cfld_modules.pipeline.taesd import taesd_state
 from cfld_modules.settings import parse_settings
 from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSamples, carry_colours, train_autoencoder
 from cfld_modules.training.denoised_latents import DenoisedSamples, denoise_targets
 from cfld_modules.training.latents import square_picture
 from cfld_modules.training.train import train
-from tests.golden import tiny_autoencoder
 from tests.micro_run import parsed
+from tests.tiny_models import tiny_autoencoder
 
 
 def configuration(folder, output, **others):
@@ -155,7 +155,7 @@ def test_crops_are_cut_out_of_the_pictures():
 
 
 def test_taesd_names():
-    names = set(taesd_state(tiny_autoencoder()))
+    names = set(taesd_state(tiny_autoencoder().state_dict()))
     assert {"taesd_encoder.0.weight", "taesd_encoder.1.conv.0.weight", "taesd_encoder.14.bias"} <= names
     assert {"taesd_decoder.1.weight", "taesd_decoder.3.conv.4.bias", "taesd_decoder.18.conv.0.weight"} <= names
     assert len(names) == len(tiny_autoencoder().state_dict()) + 2

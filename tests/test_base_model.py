@@ -11,23 +11,23 @@ from safetensors.torch import save_file
 from cfld_modules.errors import CheckpointError
 from cfld_modules.pipeline.base_model import load_base_model
 from cfld_modules.pipeline.unet_patch import patch_unet
-from tests import golden
+from tests import golden, tiny_models
 from tests.ldm_layout import ldm_state, write_ldm_file
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return golden.write_base_folder(tmp_path_factory.mktemp("sd15"))
+    return tiny_models.write_base_folder(tmp_path_factory.mktemp("sd15"))
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sd15") / "sd15.safetensors"
-    return write_ldm_file(path, golden.tiny_unet(), golden.tiny_vae())
+    return write_ldm_file(path, tiny_models.tiny_unet(), tiny_models.tiny_vae())
 
 
 def assert_tiny(unet: UNet2DConditionModel, vae: AutoencoderKL, dtype: torch.dtype = torch.float32) -> None:
-    for module, original in ((unet, golden.tiny_unet()), (vae, golden.tiny_vae())):
+    for module, original in ((unet, tiny_models.tiny_unet()), (vae, tiny_models.tiny_vae())):
         state, expected = module.state_dict(), original.state_dict()
         assert state.keys() == expected.keys()
         assert all(torch.equal(state[name], expected[name].to(dtype)) for name in state)
@@ -42,7 +42,8 @@ def test_a_folder_and_a_file_hold_the_same(folder: Path, file: Path, dtype: torc
 
 
 def test_a_ckpt_of_a_training_framework(tmp_path: Path) -> None:
-    assert_tiny(*load_base_model(write_ldm_file(tmp_path / "v1-5.ckpt", golden.tiny_unet(), golden.tiny_vae())))
+    file = write_ldm_file(tmp_path / "v1-5.ckpt", tiny_models.tiny_unet(), tiny_models.tiny_vae())
+    assert_tiny(*load_base_model(file))
 
 
 def test_both_forms_compute_the_same(folder: Path, file: Path) -> None:
@@ -57,7 +58,7 @@ def test_both_forms_compute_the_same(folder: Path, file: Path) -> None:
 
 
 def test_a_folder_with_taesd(tmp_path: Path) -> None:
-    golden.write_base_folder(tmp_path, golden.tiny_autoencoder())
+    tiny_models.write_base_folder(tmp_path, tiny_models.tiny_autoencoder())
     assert isinstance(load_base_model(tmp_path)[1], AutoencoderTiny)
 
 
@@ -108,14 +109,14 @@ def test_a_file_of_another_model(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_vae(tmp_path: Path) -> None:
-    state = ldm_state(golden.tiny_unet(), golden.tiny_vae())
+    state = ldm_state(tiny_models.tiny_unet(), tiny_models.tiny_vae())
     unet = {name: tensor for name, tensor in state.items() if name.startswith("model.")}
     save_file(unet, tmp_path / "unet.safetensors")
     refused(tmp_path / "unet.safetensors", "has no tensor 'first_stage_model.* give a full SD 1.5 checkpoint")
 
 
 def test_a_file_for_inpainting(tmp_path: Path) -> None:
-    state = ldm_state(golden.tiny_unet(), golden.tiny_vae())
+    state = ldm_state(tiny_models.tiny_unet(), tiny_models.tiny_vae())
     state["model.diffusion_model.input_blocks.0.0.weight"] = torch.zeros(64, 9, 3, 3)
     save_file(state, tmp_path / "inpainting.safetensors")
     refused(tmp_path / "inpainting.safetensors", "'inpainting.safetensors' is not built like .* not one for inpainting")
@@ -128,7 +129,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
 
 
 def test_a_unet_of_another_shape_cannot_be_patched() -> None:
-    unet = golden.empty_unet()
+    unet = tiny_models.empty_unet()
     name = min(golden.key_values())
     with pytest.raises(CheckpointError, match="this CFLD checkpoint's .* give the Stable Diffusion 1.5"):
         patch_unet(unet, {name: torch.zeros(1, 1)})
@@ -140,7 +141,7 @@ def test_a_unet_of_another_shape_cannot_be_patched() -> None:
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[" * 5000, b"[]", b'{"_class_name": ["x"]}', None])
 def test_a_broken_folder_is_named(tmp_path, part, content):
     """None: a file of weights cut off."""
-    folder = golden.write_base_folder(tmp_path)
+    folder = tiny_models.write_base_folder(tmp_path)
     if content is None:
         file = folder / part / "diffusion_pytorch_model.safetensors"
         file.write_bytes(file.read_bytes()[:1000])
@@ -154,7 +155,7 @@ def test_a_broken_folder_is_named(tmp_path, part, content):
     "sizes", [{"block_out_channels": [3, 5, 7, 9]}, {"block_out_channels": 7}, {"in_channels": "x"}]
 )
 def test_a_folder_whose_sizes_do_not_fit_is_named(tmp_path, sizes):
-    file = golden.write_base_folder(tmp_path) / "unet" / "config.json"
+    file = tiny_models.write_base_folder(tmp_path) / "unet" / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | sizes))
     with pytest.raises(CheckpointError, match="the unet in .* cannot be read"):
         load_base_model(tmp_path)

@@ -144,14 +144,11 @@ def test_built_networks_compute_the_goldens_whatever_the_buffers_in_the_file(pai
     assert golden.golden().difference("c", rows) < 1e-4
 
 
-def test_index_buffers_of_empty_networks_are_those_of_computed_ones() -> None:
+def test_empty_networks_of_any_window_take_no_memory() -> None:
     config = SourceEncoderConfig(image_size=64, width=32, depths=(2, 2, 2, 2), heads=(1, 2, 4, 8), window=4)
     with torch.device("meta"):
-        empty = dict(SourceEncoder(config).named_buffers(remove_duplicate=False))
-    computed = dict(SourceEncoder(config).named_buffers())
-    assert {buffer.numel() for buffer in computed.values()} == {4**4, 2**4}, "two windows"
-    assert empty.keys() == computed.keys()
-    assert all(torch.equal(empty[name], buffer) for name, buffer in computed.items())
+        empty = SourceEncoder(config)
+    assert all(tensor.is_meta for tensor in (*empty.parameters(), *empty.buffers()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

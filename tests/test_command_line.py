@@ -17,7 +17,7 @@ from cfld_modules.checkpoints.cfld_checkpoint import load_checkpoint
 from cfld_modules.command_line import COMMANDS, main
 from cfld_modules.commands import CommandError
 from cfld_modules.commands.training import training_requirements
-from tests import golden
+from tests import golden, tiny_models
 from tests.ldm_layout import write_ldm_file
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,9 +32,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for count, names in ((1, ["front"]), (2, ["front", "side"]), (3, ["front", "side", "half"])):
         (folder / f"{count}_poses.json").write_text(json.dumps(golden.pose_keypoints(*names)))
     golden.write_authors_pair(folder / "authors", unet=golden.key_values())
-    golden.write_base_folder(folder / "sd15")
-    write_ldm_file(folder / "sd15.safetensors", golden.tiny_unet(), golden.tiny_vae())
-    golden.write_lora(folder / "lora.safetensors")
+    tiny_models.write_base_folder(folder / "sd15")
+    write_ldm_file(folder / "sd15.safetensors", tiny_models.tiny_unet(), tiny_models.tiny_vae())
+    tiny_models.write_lora(folder / "lora.safetensors")
     assert main(["convert", str(folder / "authors"), str(folder / "cfld.safetensors")]) == 0
     return folder
 
@@ -275,7 +275,7 @@ def write_other_base(folder: Path) -> None:
     """SD 1.5's layout with another context width, as another generation of Stable Diffusion has."""
     unet = UNet2DConditionModel(block_out_channels=(32, 32, 32, 32), cross_attention_dim=16, attention_head_dim=8)
     unet.save_pretrained(folder / "unet")
-    golden.tiny_autoencoder().save_pretrained(folder / "vae")
+    tiny_models.tiny_autoencoder().save_pretrained(folder / "vae")
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_a_training_command_names_its_file_and_the_mistake(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    golden.tiny_autoencoder().save_pretrained("autoencoder")
+    tiny_models.tiny_autoencoder().save_pretrained("autoencoder")
     data = {"format": "mannequins", "people": 1, "pictures": 2}
     settings = {"output": "run", "data": data} | content
     Path("run.yaml").write_text(json.dumps(settings).replace("{files}", str(files)))

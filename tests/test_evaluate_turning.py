@@ -1,4 +1,4 @@
-"""The tables of docs/turning.md: made by one command, and right where the answer is known."""
+"""The tables of docs/training.md: made by one command, and right where the answer is known."""
 
 import json
 from dataclasses import replace
@@ -55,7 +55,8 @@ def test_a_file_that_cannot_be_compared_is_named(
 def test_errors_are_shares_of_the_height() -> None:
     lifted = lift(POSE).points
     nearer = lifted + np.where(np.arange(18)[:, None] % 2, (0, 0, 17), (0, 0, 0))
-    errors = detected_errors([POSE, POSE], [nearer / 200, nearer / 2000])  # of any scale: pixels a metre
+    # Of any scale, in pixels a metre.
+    errors = detected_errors([replace(POSE, keypoints_3d=nearer / pixels) for pixels in (200, 2000)])
     assert errors.people == 2
     near_share = nearer[POSE.visible, 2] - nearer[POSE.visible, 2].mean() - lifted[POSE.visible, 2]
     spread = [np.abs(near_share).mean() / (1.7 * pixels) for pixels in (200, 2000)]

@@ -1,10 +1,11 @@
-"""The six guidance types are the authors' formulas, and a row that cancels is not computed."""
+"""Guidance types are the authors' formulas, and a row that cancels is not computed."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfld_modules.guidance import GUIDANCE_TYPES, ROWS, SCALES_OF, Row, row_weights
+from cfld_modules import guidance
+from cfld_modules.guidance import GUIDANCE_TYPES, ROWS, SCALES_OF, Difference, Row, as_cfg_and_terms, row_weights
 
 # docs/method.md, section 8, written out. Rows and scales by their names there.
 FORMULAS = {
@@ -81,3 +82,31 @@ def test_rows_are_given_what_the_authors_give_them() -> None:
         "full": Row(True, True, True),
         "c": Row(True, False, False),
     }
+
+
+@pytest.mark.parametrize("guidance_type", GUIDANCE_TYPES)
+@given(rows=rows, scales=scales)
+def test_a_samplers_cfg_and_the_terms_are_the_same_sum(guidance_type: str, rows: dict, scales: dict) -> None:
+    host = as_cfg_and_terms(guidance_type, scales)
+    guided = rows[host.uncond] + host.cfg * (rows[host.cond] - rows[host.uncond])
+    guided += sum(term.weight(host.cfg) * (rows[term.plus] - rows[term.minus]) for term in host.terms)
+    assert guided == FORMULAS[guidance_type](rows, scales)
+
+
+def test_a_type_that_is_not_in_the_table_is_an_error() -> None:
+    for function in (row_weights, as_cfg_and_terms):
+        with pytest.raises(ValueError, match="guidance type 'uc_down' is none of uc_down_full, uc_full"):
+            function("uc_down", {"down": 2.0, "all": 2.0, "guidance": 2.0, "full": 2.0})
+
+
+def test_a_seventh_type_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pose and prompt, then the appearance."""
+    differences = (Difference("down", "cdown", "uc"), Difference("full", "full", "cdown"))
+    monkeypatch.setitem(guidance.GUIDANCE, "uc_cdown_full", differences)
+    scales, rows = {"down": 2.0, "full": 3.0}, {"uc": 1.0, "cdown": 10.0, "full": 100.0}
+    expected = rows["uc"] + 2.0 * (rows["cdown"] - rows["uc"]) + 3.0 * (rows["full"] - rows["cdown"])
+    weights, host = row_weights("uc_cdown_full", scales), as_cfg_and_terms("uc_cdown_full", scales)
+    assert sum(weight * rows[row] for row, weight in weights.items()) == expected
+    assert rows["uc"] + host.cfg * (rows[host.cond] - rows[host.uncond]) + sum(
+        term.weight(host.cfg) * (rows[term.plus] - rows[term.minus]) for term in host.terms
+    ) == expected

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # In cfld_modules a room imports from itself and from those after it.
 ROOMS = (
-    "__main__", "command_line", "commands", "training", "evaluation", "data", "mannequins", "pipeline", "checkpoints",
-    "networks", "poses", "guidance", "saliency", "settings", "photographs", "demo_model", "errors", "__init__",
+    "__main__", "command_line", "commands", "training", "evaluation", "data", "mannequins", "people", "pipeline",
+    "checkpoints", "networks", "poses", "guidance", "saliency", "settings", "photographs", "demo_model", "errors",
+    "__init__",
 )  # fmt: skip
+# Those that nodes do without: they are for the shell and for training, and need packages that no host brings.
+NOT_FOR_NODES = {"__main__", "command_line", "commands", "training", "evaluation", "data", "pipeline"}
 HOST = {"app", "comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
 # What nodes know of the host themselves; its patcher, conditioning and sampler are met in nodes/host/ alone.
 HOST_OF_NODES = {"comfy.model_management", "comfy.utils", "comfy_api", "folder_paths"}
@@ -26,9 +30,14 @@ def modules_of(folder: str) -> Modules:
     return {".".join(("pack", *file.relative_to(ROOT).with_suffix("").parts)): file.read_text() for file in files}
 
 
-def imports(module: str, source: str) -> Iterator[str]:
-    """Dotted names of all that a module imports, wherever in it; of `from a import b`, which may be a module, `a.b`."""
-    for node in ast.walk(ast.parse(source)):
+def imports(module: str, source: str, at_once: bool = False) -> Iterator[str]:
+    """Dotted names of all that a module imports, wherever in it; of `from a import b`, which may be a module, `a.b`.
+
+    Args:
+        at_once: only what is imported with the module, not what its functions import.
+    """
+    tree = ast.parse(source)
+    for node in tree.body if at_once else ast.walk(tree):
         match node:
             case ast.Import(names=names):
                 yield from (name.name for name in names)
@@ -68,8 +77,10 @@ def _is_upward(module: str, name: str) -> bool:
 
 
 def _is_wrong_in_nodes(module: str, name: str) -> bool:
+    if room_of(name) in NOT_FOR_NODES:
+        return True
     if module.startswith("pack.nodes.host."):
-        return name.startswith("pack.nodes.") and not name.startswith(("pack.nodes.host.", "pack.nodes.types."))
+        return name.startswith("pack.nodes.") and not name.startswith("pack.nodes.host.")
     return name.split(".")[0] in HOST and not any(f"{name}.".startswith(f"{known}.") for known in HOST_OF_NODES)
 
 
@@ -93,15 +104,30 @@ def test_arrows_run_downwards_and_the_host_is_met_in_its_room(folder: str) -> No
         ("cfld_modules.networks.hga", "import comfy.ops"),
         ("cfld_modules.networks.hga", "from ...nodes import types"),
         ("nodes.hga", "import comfy.samplers"),
+        ("nodes.hga", "from ..cfld_modules.pipeline.lora import fuse_lora"),
+        ("nodes.host.appearance", "def late():\n    from ...cfld_modules import evaluation"),
         ("nodes.hga", "from comfy import model_patcher"),
         ("nodes.host.appearance", "from .. import hga"),
+        ("nodes.host.appearance", "from ..types import read_poses"),
         ("nodes.host.appearance", "from ..hga import CFLDApplyHGA"),
     ],
 )  # fmt: skip
 def test_a_planted_arrow_is_seen(module: str, source: str) -> None:
     """Beside one that is allowed."""
-    allowed = "from ..types import LoadedCFLD\n" if module.startswith("nodes.host") else "from . import *\n"
-    assert len(forbidden_imports({f"pack.{module}": allowed + source})) == 1
+    assert len(forbidden_imports({f"pack.{module}": f"from . import *\n{source}"})) == 1
+
+
+def test_what_is_imported_of_the_pack_exists() -> None:
+    modules = modules_of("cfld_modules") | modules_of("nodes")
+    packages = {name.removesuffix(".__init__") for name in modules}
+    known = packages | {name.rpartition(".")[0] for name in packages}
+    missing = [
+        f"{module} imports {name}"
+        for module, source in modules.items()
+        for name in imports(module, source)
+        if name.startswith("pack.") and not {name, name.rpartition(".")[0]} & known
+    ]
+    assert missing == []
 
 
 def folders_in(folder: Path) -> set[str]:
@@ -138,10 +164,38 @@ def test_what_is_cited_of_the_method_exists() -> None:
             assert "facts " + "sheet" not in source.lower(), module
 
 
+PACKAGE_NAMES = {"PIL": "Pillow", "yaml": "pyyaml"}
+
+
+def packages_of_nodes() -> set[str]:
+    """What must be installed for the pack to be imported: all that is imported at once with a module of the nodes."""
+    modules = modules_of("cfld_modules") | modules_of("nodes")
+    reached, left, packages = set(), [module for module in modules if not room_of(module)], set()
+    while left:
+        module = left.pop()
+        reached.add(module)
+        for name in imports(module, modules[module], at_once=True):
+            if name.startswith("pack."):
+                known = {name, name.rpartition(".")[0], f"{name}.__init__"} & modules.keys()
+                left += known - reached - set(left)
+            else:
+                packages.add(name.split(".")[0])
+    return {PACKAGE_NAMES.get(name, name) for name in packages - HOST - sys.stdlib_module_names}
+
+
+def requirements(file: str) -> list[str]:
+    return [line for line in (ROOT / file).read_text().splitlines() if line and line[0] not in "#-"]
+
+
+def test_nodes_need_what_every_host_brings_and_requirements_txt_names() -> None:
+    """Its server and torch are never named, since they belong to the host."""
+    named = {re.match(r"[\w-]+", line)[0] for line in requirements("requirements.txt")}
+    assert packages_of_nodes() - {"aiohttp", "torch"} == named
+
+
 def test_the_registry_is_told_what_requirements_txt_says() -> None:
-    required = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     table = (ROOT / "pyproject.toml").read_text().split("\ndependencies = [\n")[1].split("\n]\n")[0]
-    assert re.findall(r'"([^"]+)"', table) == required
+    assert re.findall(r'"([^"]+)"', table) == requirements("requirements.txt")
 
 
 def test_the_tests_that_keep_the_promises_exist() -> None:

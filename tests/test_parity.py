@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as functional
-import transformers.models.swin.modeling_swin as library_swin
 from diffusers import UNet2DConditionModel
-from diffusers.models.activations import GEGLU
 from einops import rearrange
 from PIL import Image
 from torch import nn
 
 from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES
 from cfld_modules.guidance import GUIDANCE_TYPES
-from cfld_modules.networks.attention import scaled_dot_product_attention
+from cfld_modules.networks import swin
+from cfld_modules.networks.attention import GEGLU, scaled_dot_product_attention
 from cfld_modules.networks.config import CFLDConfig, read_config
 from cfld_modules.networks.hga import AppearanceEncoder
 from cfld_modules.networks.model import CFLD, Appearance
@@ -43,9 +42,9 @@ from tests.golden import (
     networks_state,
     pose_input,
     pose_keypoints,
-    tiny_unet,
     value,
 )
+from tests.tiny_models import tiny_unet
 
 Tensors = dict[str, torch.Tensor]
 SIZE, BATCH = 128, 2
@@ -93,9 +92,8 @@ def target_maps() -> torch.Tensor:
 def encode(networks: CFLD) -> Tensors:
     """Everything that depends on no U-Net, under the goldens' names; adds hooks to the networks."""
     outputs: Tensors = {}
-    swin = networks.backbone.swin
-    record(outputs, "backbone.patch_embed", swin.embeddings)
-    for number, stage in enumerate(swin.encoder.layers):
+    record(outputs, "backbone.patch_embed", networks.backbone.patch_embed)
+    for number, stage in enumerate(networks.backbone.layers):
         for position, block in enumerate(stage.blocks):
             record(outputs, f"backbone.layers.{number}.blocks.{position}", block)
         if stage.downsample is not None:
@@ -384,7 +382,7 @@ def self_attention_first(networks: CFLD, patch: Patch) -> None:
         hidden = hidden + position
         hidden = hidden + block.attn1(block.norm1(hidden))
         hidden = hidden + position
-        hidden = hidden + block.attn2(block.norm2(hidden), encoder_hidden_states=context)
+        hidden = hidden + block.attn2(block.norm2(hidden), context)
         return hidden + block.ff(block.norm3(hidden))
 
     patch.setattr(DecoderBlock, "forward", forward)
@@ -393,7 +391,7 @@ def self_attention_first(networks: CFLD, patch: Patch) -> None:
 def _patch_decoder_block(patch: Patch, first: int, second: int) -> None:
     def forward(block: DecoderBlock, hidden: torch.Tensor, position: torch.Tensor, context: torch.Tensor):
         hidden = hidden + first * position
-        hidden = hidden + block.attn2(block.norm2(hidden), encoder_hidden_states=context)
+        hidden = hidden + block.attn2(block.norm2(hidden), context)
         hidden = hidden + second * position
         hidden = hidden + block.attn1(block.norm1(hidden))
         return hidden + block.ff(block.norm3(hidden))
@@ -425,46 +423,45 @@ def wrong_eps(part: str, kind: type[nn.Module], eps: float) -> Mistake:
     return make
 
 
-def tanh_gelu(part: str) -> Mistake:
-    def make(networks: CFLD, patch: Patch) -> None:
-        for module in networks.get_submodule(part).modules():
-            if isinstance(module, GEGLU):
-                patch.setattr(module, "gelu", lambda gate: functional.gelu(gate, approximate="tanh"))
+def tanh_gelu(networks: CFLD, patch: Patch) -> None:
+    def forward(module: GEGLU, hidden: torch.Tensor) -> torch.Tensor:
+        values, gate = module.proj(hidden).chunk(2, dim=-1)
+        return values * functional.gelu(gate, approximate="tanh")
 
-    return make
+    patch.setattr(GEGLU, "forward", forward)
 
 
 def tanh_gelu_in_backbone(networks: CFLD, patch: Patch) -> None:
-    def gelu(module: nn.Module, tensor: torch.Tensor) -> torch.Tensor:
-        return functional.gelu(tensor, approximate="tanh")
-
-    patch.setattr("transformers.activations.GELUActivation.forward", gelu)
+    for module in networks.backbone.modules():
+        if isinstance(module, nn.GELU):
+            patch.setattr(module, "approximate", "tanh")
 
 
 def row_major_merging(networks: CFLD, patch: Patch) -> None:
-    def forward(merging: nn.Module, tokens: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-        tokens = rearrange(tokens, "b (h i w j) c -> b (h w) (i j c)", h=grid[0] // 2, i=2, j=2)
+    def forward(merging: swin.PatchMerging, tokens: torch.Tensor) -> torch.Tensor:
+        tokens = rearrange(tokens, "b (h i w j) c -> b (h w) (i j c)", h=merging.grid // 2, i=2, j=2)
         return merging.reduction(merging.norm(tokens))
 
-    patch.setattr(library_swin.SwinPatchMerging, "forward", forward)
+    patch.setattr(swin.PatchMerging, "forward", forward)
 
 
 def transposed_position_bias(networks: CFLD, patch: Patch) -> None:
-    for module in networks.backbone.modules():
-        index = getattr(module, "relative_position_index", None)
-        if index is not None:
-            side = math.isqrt(index.numel())
-            patch.setattr(module, "relative_position_index", index.view(side, side).T.contiguous().view(index.shape))
+    bias = swin.relative_position_bias
+    patch.setattr(swin, "relative_position_bias", lambda table: bias(table).transpose(1, 2))
 
 
 def without_shift_mask(networks: CFLD, patch: Patch) -> None:
-    patch.setattr(library_swin.SwinLayer, "get_attn_mask", lambda layer, *arguments, **options: None)
+    patch.setattr(swin, "shift_mask", lambda *arguments: None)
+
+
+def unscaled_drop_path(networks: CFLD, patch: Patch) -> None:
+    patch.setattr(swin.Block, "_dropped", lambda block, branch: branch * (1 - block.drop_path))
 
 
 def without_shift(networks: CFLD, patch: Patch) -> None:
-    for stage in networks.backbone.swin.encoder.layers:
+    for stage in networks.backbone.layers:
         for block in stage.blocks:
-            patch.setattr(block, "shift_size", 0)
+            patch.setattr(block, "shift", 0)
 
 
 def exchanged_drawing_channels(networks: CFLD, patch: Patch) -> None:
@@ -487,13 +484,14 @@ def exchanged_drawing_channels(networks: CFLD, patch: Patch) -> None:
         (wrong_eps("appearance_encoder", nn.LayerNorm, 1e-12), "probe.appearance"),
         (wrong_eps("backbone", nn.LayerNorm, 1e-6), "backbone"),
         (wrong_eps("pose_encoder", nn.GroupNorm, 1e-5), "pose_encoder"),
-        (tanh_gelu("decoder"), "c"),
-        (tanh_gelu("appearance_encoder"), "appearance"),
+        (tanh_gelu, "c"),
+        (tanh_gelu, "appearance"),
         (tanh_gelu_in_backbone, "backbone"),
         (row_major_merging, "backbone"),
         (transposed_position_bias, "backbone"),
         (without_shift_mask, "backbone"),
         (without_shift, "backbone"),
+        (unscaled_drop_path, "backbone"),
         (exchanged_drawing_channels, "pose_encoder"),
     ],
     ids=lambda argument: getattr(argument, "__qualname__", argument).split(".")[0],

@@ -17,7 +17,7 @@ from cfld_modules.pipeline.schedulers import SCHEDULERS, published_scheduler
 from cfld_modules.pipeline.unet_patch import patch_unet
 from cfld_modules.poses.keypoints import Pose
 from cfld_modules.poses.reading import read_pose_keypoints
-from tests import golden
+from tests import golden, tiny_models
 
 SMALL = {"steps": 1, "width": 44, "height": 64}
 
@@ -27,9 +27,9 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> CFLDPipeline:
     checkpoint = load_checkpoint(
         golden.write_authors_pair(tmp_path_factory.mktemp("authors"), unet=golden.key_values())
     )
-    unet = patch_unet(golden.tiny_unet(), checkpoint.key_values)
+    unet = patch_unet(tiny_models.tiny_unet(), checkpoint.key_values)
     networks = build_networks(checkpoint)
-    pipeline = CFLDPipeline(unet, golden.tiny_autoencoder(), published_scheduler("ddim"), networks)
+    pipeline = CFLDPipeline(unet, tiny_models.tiny_autoencoder(), published_scheduler("ddim"), networks)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -245,7 +245,7 @@ def test_euler_starts_at_its_own_noise_level(pipeline: CFLDPipeline, latents: li
 
 
 def test_the_large_autoencoder_gives_pictures_too(pipeline: CFLDPipeline) -> None:
-    full = CFLDPipeline(pipeline.unet, golden.tiny_vae(), pipeline.scheduler, pipeline.cfld)
+    full = CFLDPipeline(pipeline.unet, tiny_models.tiny_vae(), pipeline.scheduler, pipeline.cfld)
     full.set_progress_bar_config(disable=True)
     (picture,) = full(photos(1), poses("side"), generator=seeded(), steps=1, width=176, height=256)
     assert picture.size == (176, 256)
@@ -253,7 +253,7 @@ def test_the_large_autoencoder_gives_pictures_too(pipeline: CFLDPipeline) -> Non
 
 
 def test_latents_are_scaled_as_the_autoencoder_says(pipeline: CFLDPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    vae, received = golden.tiny_vae(), []
+    vae, received = tiny_models.tiny_vae(), []
     decode = vae.decode
     monkeypatch.setattr(vae, "decode", lambda latents: (received.append(latents), decode(latents))[1])
     noise = golden.input_tensor("noise", (1, 4, 8, 8))

@@ -9,8 +9,8 @@ from cfld_modules.mannequins.benchmark import sample_identity, sample_pose
 from cfld_modules.mannequins.body import key_points
 from cfld_modules.mannequins.skeleton import articulate
 from cfld_modules.poses.keypoints import LIMBS, MIRROR, Pose, mirror
+from cfld_modules.poses.keypoints_3d import in_metres, laid_over_picture
 from cfld_modules.poses.lifting import SpatialPose
-from cfld_modules.poses.metres import brought_to_picture, measured_again
 from cfld_modules.poses.retarget import retarget, retarget_motion
 
 ARMS_AND_LEGS = [(2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13)]
@@ -280,13 +280,13 @@ def test_metres_of_a_retargeted_pose_lie_over_it_and_keep_its_size() -> None:
     pose, child = mannequin(1), mannequin(2, height=180.0)
     metres = (pose.points - pose.points[[8, 11]].mean(axis=0)) / 170.0
     moved = retarget(pose, child)
-    again = measured_again(moved.points, metres)
+    again = in_metres(moved.points, metres)
     assert again is not None
     np.testing.assert_allclose(again[[8, 11]].mean(axis=0), 0, atol=1e-9)
     assert np.linalg.norm(again - again.mean(axis=0)) == pytest.approx(np.linalg.norm(metres - metres.mean(axis=0)))
-    back = brought_to_picture(again, Pose(moved.points[:, :2], 352, 512))
+    back = laid_over_picture(Pose(moved.points[:, :2], 352, 512, again))
     assert back is not None
     np.testing.assert_allclose(back - back.mean(axis=0), moved.points - moved.points.mean(axis=0), atol=1e-6)
     few = metres.copy()
     few[2:] = np.nan
-    assert measured_again(moved.points, few) is None and measured_again(moved.points, None) is None
+    assert in_metres(moved.points, few) is None and in_metres(moved.points, None) is None

@@ -15,7 +15,6 @@ from cfld_modules.mannequins.body import key_points
 from cfld_modules.mannequins.skeleton import articulate
 from cfld_modules.poses.keypoints import MIRROR, Pose, mirror, write_pose_keypoints
 from cfld_modules.poses.lifting import SpatialPose, lift
-from cfld_modules.poses.metres import read_metres
 from cfld_modules.poses.reading import read_pose_keypoints
 from cfld_modules.poses.turning import turn, turntable
 from cfld_modules.poses.visibility import hidden_joints
@@ -107,7 +106,7 @@ def test_what_the_body_hides_comes_back_and_what_is_out_of_the_picture_does_not(
 @settings(max_examples=50)
 def test_no_turn_is_the_pose_bit_for_bit(pose: Pose) -> None:
     for angle in (0.0, 360.0):
-        (same,) = turntable(pose, None, angle, 0, 1)
+        (same,) = turntable(pose, angle, 0, 1)
         assert write_pose_keypoints([same]) == write_pose_keypoints([pose])
 
 
@@ -122,10 +121,10 @@ def test_anything_can_be_turned(pose: Pose, angle: float, tilt: float) -> None:
 
 def test_a_turntable_begins_at_the_angle_and_goes_around() -> None:
     pose = bundled("waving")
-    frames = turntable(pose, None, 300, 0, 4)
-    expected = [turntable(pose, None, angle, 0, 1)[0] for angle in (300, 30, 120, 210)]
+    frames = turntable(pose, 300, 0, 4)
+    expected = [turntable(pose, angle, 0, 1)[0] for angle in (300, 30, 120, 210)]
     assert write_pose_keypoints(frames) == write_pose_keypoints(expected)
-    assert write_pose_keypoints(turntable(pose, None, 270, 0, 4)[1:2]) == write_pose_keypoints([pose])
+    assert write_pose_keypoints(turntable(pose, 270, 0, 4)[1:2]) == write_pose_keypoints([pose])
 
 
 @pytest.mark.parametrize("angle", range(0, 360, 30))
@@ -138,7 +137,7 @@ def test_turning_is_what_a_mannequin_s_yaw_does(angle: int) -> None:
 
 
 def test_right_stays_the_persons_right() -> None:
-    front, (back,) = bundled("a_pose"), turntable(bundled("a_pose"), None, 180, 0, 1)
+    front, (back,) = bundled("a_pose"), turntable(bundled("a_pose"), 180, 0, 1)
     for right, left in ((2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13)):
         assert front.points[right, 0] < front.points[left, 0]
         assert back.points[right, 0] > back.points[left, 0]
@@ -147,7 +146,7 @@ def test_right_stays_the_persons_right() -> None:
 
 @pytest.mark.parametrize(("angle", "facing"), [(90, -1), (270, 1)])
 def test_clockwise_from_above(angle: int, facing: int) -> None:
-    (profile,) = turntable(bundled("a_pose"), None, angle, 0, 1)
+    (profile,) = turntable(bundled("a_pose"), angle, 0, 1)
     near, far = ([15, 17], [14, 16]) if facing < 0 else ([14, 16], [15, 17])
     assert (profile.points[0, 0] - profile.points[1, 0]) * facing > 5
     assert profile.visible[near].all() and not profile.visible[far].any()
@@ -213,8 +212,7 @@ def test_metres_are_used_where_there_are_any(yaw: int) -> None:
     space = standing(yaw)
     pose = seen(space)
     value = with_metres(pose, in_metres(space))
-    (known,) = read_metres(value, read_pose_keypoints(value))
-    (turned,) = turntable(pose, known, 75, 0, 1)
+    (turned,) = turntable(read_pose_keypoints(value)[0], 75, 0, 1)
     truth = turn(space, 75, 0)
     assert (turned.visible == truth.visible).all()
     np.testing.assert_allclose(turned.points - turned.points[1], truth.points - truth.points[1], atol=1e-6)
@@ -224,7 +222,7 @@ def test_joints_without_metres_are_lifted() -> None:
     space = standing(10)
     known = in_metres(space)
     known[[4, 10]] = np.nan
-    lifted, points = lift(seen(space)).points, lift(seen(space), known).points
+    lifted, points = (lift(replace(seen(space), keypoints_3d=one)).points for one in (None, known))
     off = points[:, 2] - space.points[:, 2]
     np.testing.assert_allclose(np.delete(off, [4, 10]), off[1], atol=1e-6)
     np.testing.assert_array_equal(points[[4, 10]], lifted[[4, 10]])
@@ -238,9 +236,27 @@ def test_of_several_people_the_one_who_is_taken() -> None:
     frame = with_metres(large, in_metres(space))
     frame["people"].insert(0, with_metres(Pose(small.points / 4, 352, 512), in_metres(standing(90)))["people"][0])
     frame["people"].insert(0, {"pose_keypoints_2d": None, "pose_keypoints_3d": [0] * 72})
-    (known,) = read_metres([frame], read_pose_keypoints([frame]))
-    np.testing.assert_allclose(known, in_metres(space))
-    assert read_metres(write_pose_keypoints([large]), [large]) == [None]
+    for value in ([frame], {"dance": frame}, {"frames": [frame]}, [[frame]], json.dumps({"1": frame})):
+        (pose,) = read_pose_keypoints(value)
+        np.testing.assert_allclose(pose.keypoints_3d, in_metres(space))
+    assert read_pose_keypoints(write_pose_keypoints([pose]))[0].keypoints_3d is not None
+    assert read_pose_keypoints(write_pose_keypoints([large]))[0].keypoints_3d is None
+
+
+def test_the_third_dimension_in_the_order_of_openpose_s_25_points() -> None:
+    """CMU's OpenPose writes as many points in space as in the picture, and an empty list where it has one camera."""
+    space = standing()
+    pose, known = seen(space), in_metres(space)
+    order = [*range(8), None, *range(8, 14), 14, 15, 16, 17]
+    body, third = [], []
+    for joint in order:
+        row = pose.points[[8, 11]].mean(axis=0) if joint is None else pose.points[joint]
+        body += [0.0, 0.0, 0.0] if np.isnan(row).any() else [*row, 1.0]
+        third += [0.0, 0.0, 0.0, 1.0] if joint is None else [*known[joint], 1.0]
+    body, third = body + [0.0] * 18, third + [0.0] * 24
+    person = {"pose_keypoints_2d": body, "pose_keypoints_3d": third, "hand_left_keypoints_3d": []}
+    (read,) = read_pose_keypoints([{"people": [person], "canvas_width": 352, "canvas_height": 512}])
+    np.testing.assert_allclose(read.keypoints_3d, known)
 
 
 @pytest.mark.parametrize("values", [[1, 2, 3], "metres", [[0.1] * 4] * 17, ["a"] * 72, [float("inf")] * 72])
@@ -248,7 +264,7 @@ def test_metres_that_are_none_are_named(values: object) -> None:
     (frame,) = write_pose_keypoints([bundled("a_pose")])
     frame["people"][0]["pose_keypoints_3d"] = values
     with pytest.raises(PoseError, match=r"frame 1, person 1, pose_keypoints_3d: must be a list of 72 numbers"):
-        read_metres([frame], [bundled("a_pose")])
+        read_pose_keypoints([frame])
 
 
 @pytest.mark.parametrize("wrong", [(1, -1, 1), (-1, 1, 1), (0, 0, 0)], ids=["y up", "x to the left", "one place"])
@@ -256,10 +272,10 @@ def test_metres_that_lie_elsewhere_than_the_points_are_refused(wrong: tuple) -> 
     space = standing()
     frame = with_metres(seen(space), in_metres(space) * wrong)
     with pytest.raises(PoseError, match="person 1, pose_keypoints_3d: does not lie over pose_keypoints_2d"):
-        read_metres([frame], read_pose_keypoints([frame]))
+        read_pose_keypoints([frame])
 
 
 def test_a_single_joint_in_metres_settles_nothing() -> None:
     pose, known = bundled("a_pose"), np.full((18, 3), np.nan)
     known[4] = 0.1
-    np.testing.assert_array_equal(lift(pose, known).points, lift(pose).points)
+    np.testing.assert_array_equal(lift(replace(pose, keypoints_3d=known)).points, lift(pose).points)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from cfld_modules.poses.lifting import lift
-from cfld_modules.poses.metres import read_metres
 from cfld_modules.poses.reading import read_pose_keypoints
 from cfld_modules.poses.turning import turn
 
@@ -19,8 +18,7 @@ def test_case(case: dict) -> None:
     body = [number for point in case["pose"] for number in ((*point, 1) if point else (0, 0, 0))]
     person = {"pose_keypoints_2d": body, **({"pose_keypoints_3d": case["metres"]} if case["metres"] else {})}
     frame = {"people": [person], "canvas_width": case["canvas"][0], "canvas_height": case["canvas"][1]}
-    poses = read_pose_keypoints(frame)
-    space = lift(poses[0], read_metres(frame, poses)[0])
+    space = lift(read_pose_keypoints(frame, is_ours=True)[0])
     turned = turn(space, case["angle"], case["tilt"])
     for points, wanted in ((space.points, case["space"]), (turned.points, case["turned"])):
         wanted = np.array([point or [np.nan] * points.shape[1] for point in wanted])

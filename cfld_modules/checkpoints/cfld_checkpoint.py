@@ -6,6 +6,7 @@ Files are told apart by their keys and shapes, never by name (docs/method.md, se
 import copy
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,7 +18,6 @@ import torch
 from ..errors import CheckpointError
 from ..networks.config import APPEARANCE_BLOCKS, CFLDConfig, read_config
 from ..networks.model import CFLD
-from ..networks.swin import BUFFERS
 from .tensor_files import PICKLED, are_finite, not_finite, read_tensors, write_tensors
 
 Tensors = dict[str, torch.Tensor]
@@ -25,6 +25,7 @@ Tensors = dict[str, torch.Tensor]
 FORMAT = "cfld"
 FORMAT_VERSION = "1"
 PORTION_BYTES = 32_000_000  # of numbers that a conversion reads before it lets go of them
+BUFFERS = re.compile(r"\.(relative_position_index|attn_mask)$")  # in the authors' file; the networks compute them
 HALVES = "the authors' two files belong together in one folder: pytorch_model.bin and pytorch_model_1.bin"
 
 
@@ -52,10 +53,10 @@ class Checkpoint:
 
     @cached_property
     def empty_networks(self) -> CFLD:
-        """The networks of that size on the meta device; only their index buffers have values."""
+        """The networks of that size on the meta device."""
         try:
             with torch.device("meta"):
-                return CFLD(self.config).requires_grad_(False).eval()
+                return CFLD(self.config).requires_grad_(False).train(False)
         except (ArithmeticError, RuntimeError, ValueError) as error:  # say a width that its heads do not divide
             raise CheckpointError(f"its tensors' shapes fit no CFLD: {error}") from error
 

@@ -176,7 +176,7 @@ def _read_pickle(file: Path) -> object:
         with open(file, "rb") as stream:
             legacy = stream.read(len(LEGACY)) == LEGACY
         if legacy:
-            with _BoundedReads(file) as bounded:
+            with BoundedReads(file) as bounded:
                 for _ in range(LEGACY_PICKLES):
                     _check_pickle(file, bounded)
         else:
@@ -192,7 +192,7 @@ def _check_archive(file: Path) -> None:
     """Refuse what torch.load would read wrongly, or read at all, by the file's directory and its pickle."""
     if tarfile.is_tarfile(file):  # asked first, since the zip at its end would be found as well
         raise CheckpointError(f"'{file.name}' is a tar archive; unpack it and choose the file inside")
-    with _BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
+    with BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise CheckpointError(
@@ -220,7 +220,7 @@ def _check_pickle(file: Path, content: bytes | IO[bytes]) -> None:
             )
 
 
-class _BoundedReads(io.FileIO):
+class BoundedReads(io.FileIO):
     """A file that refuses to be read by more than `MOST_TABLE_BYTES` at once, as a lying directory would have it.
 
     Asked for more than is left, it gives what is left, where Python's own first takes the memory that it was asked for.

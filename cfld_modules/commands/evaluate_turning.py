@@ -1,4 +1,4 @@
-"""`evaluate-turning`: how well poses are put in space and turned, as the tables and the picture of docs/turning.md."""
+"""`evaluate-turning`: how well poses are put in space and turned, as the tables and the picture of docs/training.md."""
 
 import argparse
 import math
@@ -8,11 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import PoseError
 from ..poses.keypoints import Pose
-from ..poses.metres import read_metres
 from ..poses.reading import parse_pose_json
 from . import CommandError, number, option
 from .training import training_requirements
@@ -35,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    known = [one for path in arguments.poses for one in _poses_in_metres(path)]
+    known = [pose for path in arguments.poses for pose in _poses_in_space(path)]
     with training_requirements():
         from ..evaluation.lifting_errors import detected_errors, mannequin_errors
         from ..evaluation.turning import demo_turntable
     arguments.out.mkdir(parents=True, exist_ok=True)
     errors = mannequin_errors(arguments.mannequins)
     if known:
-        errors["detected"] = detected_errors(*zip(*known, strict=True))
+        errors["detected"] = detected_errors(known)
     tables = [_table("view", errors)]
     if arguments.people:
         scores, sheet = demo_turntable(arguments.people)
@@ -53,15 +50,12 @@ def run(arguments: argparse.Namespace) -> None:
     sys.stdout.write(text)
 
 
-def _poses_in_metres(path: Path) -> list[tuple[Pose, np.ndarray]]:
+def _poses_in_space(path: Path) -> list[Pose]:
     with option("--poses", OSError, PoseError):
-        content = path.read_bytes()
-        poses = parse_pose_json(content)
-        known = read_metres(content, poses)
-    pairs = [(pose, metres) for pose, metres in zip(poses, known, strict=True) if metres is not None]
-    if not pairs:
+        poses = [pose for pose in parse_pose_json(path.read_bytes()) if pose.keypoints_3d is not None]
+    if not poses:
         raise CommandError(f"--poses: '{path}' has no pose_keypoints_3d; write it with a detector that gives metres")
-    return pairs
+    return poses
 
 
 def _table(first: str, rows: Mapping[Any, Any]) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 from ..errors import PhotographError, PoseError, StepsError
 from ..photographs import ENDINGS, read_photograph
 from ..pipeline.schedulers import published_scheduler
-from ..poses.fits import FITS
+from ..poses.framing import FITS
 from ..poses.keypoints import Pose
 from ..poses.reading import parse_pose_json
 from . import DTYPES, CommandError, option, torch_dtype

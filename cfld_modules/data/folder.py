@@ -5,14 +5,15 @@
 
 Who is in a picture is the name of its subfolder, or, for a picture in the folder itself, what stands before the first
 underscore of its name. Any dialect of POSE_KEYPOINT will do (see `dialects`), on the picture as one sees it, turned
-upright where the camera noted so. All pictures of a person make pairs with each other, both ways round. Every tenth
-person by name, the first one among them, is kept for testing. How many files of which ending are read, and how many are
-not, is logged.
+upright where the camera noted so; a file without a size, as OpenPose writes beach_keypoints.json, takes the picture's.
+Of several people it is the chosen one, else the largest. All pictures of a person make pairs with each other, both ways
+round. Every tenth person by name, the first one among them, is kept for testing. How many files of which ending are
+read, and how many are not, is logged.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby, permutations
 from pathlib import Path
@@ -74,7 +75,7 @@ class FolderData:
         photographs: list[PhotographFile] = []
         for file, size in zip(files, photograph_sizes(files), strict=True):
             with usable_row(f"'{file}'", self.bad_rows):
-                photographs.append(self._photograph(file, key_points.get(file.with_suffix("")), *size()))
+                photographs.append(self._photograph(file, _key_points_of(file, key_points), *size()))
         return photographs
 
     def _files(self, *endings: str) -> list[Path]:
@@ -97,9 +98,17 @@ class FolderData:
     def _photograph(self, file: Path, key_points: Path | None, width: int, height: int) -> PhotographFile:
         if key_points is None:
             raise DataError(f"its key points are missing; put them into {file.stem}.json beside it")
-        pose = parse_pose_json(key_points.read_bytes())[0]
+        pose, *others = parse_pose_json(key_points.read_bytes(), (width, height))
+        if others:
+            raise DataError(f"{key_points.name} has {len(others) + 1} frames for one picture; leave only the picture's")
         check_aspect(pose, width, height, ASPECT_TOLERANCE)
         return PhotographFile(str(file.relative_to(self.root)), file, pose)
+
+
+def _key_points_of(picture: Path, files: Mapping[Path, Path]) -> Path | None:
+    """Of files of key points by their path without ending the picture's: of the same name, or as OpenPose names it."""
+    stem = picture.with_suffix("")
+    return files.get(stem) or files.get(stem.with_name(f"{stem.name}_keypoints"))
 
 
 def _counted(files: Iterable[Path]) -> str:

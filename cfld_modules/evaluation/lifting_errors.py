@@ -9,8 +9,8 @@ from ..mannequins.benchmark import draw_mannequin, sample_identity, sample_pose,
 from ..mannequins.body import key_points
 from ..mannequins.skeleton import articulate
 from ..poses.keypoints import Pose
+from ..poses.keypoints_3d import laid_over_picture
 from ..poses.lifting import lift
-from ..poses.metres import brought_to_picture
 
 VIEWS = {0: "front", 45: "front, half turned", 90: "side", 135: "back, half turned", 180: "back"}
 STATURE = 1.7
@@ -42,26 +42,26 @@ def mannequin_errors(count: int) -> dict[str, LiftingErrors]:
         space = key_points(identity, articulate(pose, identity.proportions))
         seen = draw_mannequin(identity, pose, 88, 128).pose
         view = VIEWS[45 * round(abs((yaw + 180) % 360 - 180) / 45)]
-        by_view[view].append(_errors(seen, space, identity.proportions.stature))
+        by_view[view].append(_errors(replace(seen, keypoints_3d=space), identity.proportions.stature))
     everybody = [person for people in by_view.values() for person in people]
     return {view: _mean(people) for view, people in (by_view | {"all": everybody}).items()}
 
 
-def detected_errors(poses: Sequence[Pose], metres: Sequence[np.ndarray]) -> LiftingErrors:
-    """Of detected poses, with what the detector says in metres as the truth; the height is `STATURE`."""
-    return _mean([_errors(pose, known, STATURE) for pose, known in zip(poses, metres, strict=True)])
+def detected_errors(poses: Sequence[Pose]) -> LiftingErrors:
+    """Of detected poses, with their `keypoints_3d` as the truth; the height is `STATURE`."""
+    return _mean([_errors(pose, STATURE) for pose in poses])
 
 
-def _errors(pose: Pose, space: np.ndarray, height: float) -> _Errors:
+def _errors(pose: Pose, height: float) -> _Errors:
     """Of each visible joint, of the same if flat, of each hidden joint: shares of the height, which is in the unit of
-    `space` (18, 3).
+    the pose's `keypoints_3d`.
     """
-    truth = brought_to_picture(space, pose)
-    if truth is None:
+    truth, space = laid_over_picture(pose), pose.keypoints_3d
+    if truth is None or space is None:
         return np.empty(0), np.empty(0), np.empty(0)
     first, second = np.flatnonzero(~np.isnan(space).any(axis=1))[:2]
     pixels = height * np.linalg.norm(truth[first] - truth[second]) / np.linalg.norm(space[first] - space[second])
-    off = (lift(pose).points - truth) / pixels
+    off = (lift(replace(pose, keypoints_3d=None)).points - truth) / pixels
     visible = pose.visible
     return np.abs(off[visible, 2]), np.abs(truth[visible, 2]) / pixels, np.linalg.norm(off[~visible], axis=1)
 

@@ -55,7 +55,7 @@ def demo_turntable(people: int) -> tuple[dict[int, TurntableScores], Image.Image
     for person in range(people):
         photograph = replace(held_out_photograph(person, person), view="front")
         views = _true_views(photograph)
-        turned = turntable(views[0].pose, None, 0, 0, VIEWS)
+        turned = turntable(views[0].pose, 0, 0, VIEWS)
         results, exact_results = (
             _generate(pipeline, views[0], poses) for poses in (turned, [view.pose for view in views])
         )

@@ -1,10 +1,12 @@
-"""One seam for every attention of CFLD's own networks, so that a host can put its own kernel in."""
+"""Attention and feed-forward of CFLD's transformer blocks, under the published tensor names.
+
+Every attention calls an `AttentionFunction`, so that a host can put its own kernel in.
+"""
 
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as functional
-from diffusers.models.attention_processor import Attention
 from einops import rearrange
 from torch import nn
 
@@ -25,23 +27,57 @@ def scaled_dot_product_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tens
     return rearrange(attended[..., :width], "b h l d -> b l (h d)")
 
 
-class FunctionProcessor:
-    """A diffusers attention processor that hands q, k, v to an `AttentionFunction`."""
+class Attention(nn.Module):
+    """Multi-head attention; q, k and v have no bias, the output has.
 
-    def __init__(self, function: AttentionFunction) -> None:
-        self.function = function
+    Args:
+        width: channels of the queries and of the output, a multiple of `heads`.
+        context_width: channels of the context; None where it is as wide as the queries.
+    """
 
-    def __call__(
-        self, attn: Attention, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        q, k, v = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
-        return attn.to_out[0](self.function(q, k, v, attn.heads))
+    def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"{width} channels cannot be divided among {heads} heads")
+        self.heads = heads
+        self.function: AttentionFunction = scaled_dot_product_attention
+        self.to_q = nn.Linear(width, width, bias=False)
+        self.to_k = nn.Linear(context_width or width, width, bias=False)
+        self.to_v = nn.Linear(context_width or width, width, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(width, width))
+
+    def forward(self, hidden: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """(B, L, width) and a context (B, S, context width), itself where None -> (B, L, width)."""
+        context = hidden if context is None else context
+        return self.to_out(self.function(self.to_q(hidden), self.to_k(context), self.to_v(context), self.heads))
 
 
 def set_attention_function(module: nn.Module, function: AttentionFunction) -> None:
     """Make every attention below `module` use `function`."""
     for child in module.modules():
         if isinstance(child, Attention):
-            child.set_processor(FunctionProcessor(function))
+            child.function = function
+
+
+class GEGLU(nn.Module):
+    """Gated linear unit: a value times the exact GELU of its gate (arXiv 2002.05202)."""
+
+    def __init__(self, width: int, inner_width: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(width, 2 * inner_width)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        values, gate = self.proj(hidden).chunk(2, dim=-1)
+        return values * functional.gelu(gate)
+
+
+class FeedForward(nn.Module):
+    """Fourfold GEGLU, then a linear layer."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        # The published names count a dropout between the two, which is 0.
+        self.net = nn.Sequential(GEGLU(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width))
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.net(hidden)

@@ -5,11 +5,26 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as functional
-from diffusers.models.attention import BasicTransformerBlock
 from einops import rearrange
 from torch import nn
 
+from .attention import Attention, FeedForward
 from .config import APPEARANCE_BLOCKS, BRANCHES_PER_LEVEL, AppearanceConfig
+
+
+class SelfAttentionBlock(nn.Module):
+    """Self-attention twice, then the feed-forward, each x + f(LN x)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn1, self.attn2 = Attention(width, heads), Attention(width, heads)
+        self.ff = FeedForward(width)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        hidden = hidden + self.attn1(self.norm1(hidden))
+        hidden = hidden + self.attn2(self.norm2(hidden))
+        return hidden + self.ff(self.norm3(hidden))
 
 
 class AppearanceEncoder(nn.Module):
@@ -22,10 +37,7 @@ class AppearanceEncoder(nn.Module):
             level = k // BRANCHES_PER_LEVEL
             inner, heads = config.inner_widths[level], config.heads[level]
             self.zero_conv_ins.append(_zeroed(nn.Conv2d(feature_widths[level], inner, 1)))
-            self.blocks.append(nn.Sequential(*(
-                BasicTransformerBlock(inner, heads, inner // heads, double_self_attention=True)
-                for _ in range(config.depth)
-            )))
+            self.blocks.append(nn.Sequential(*(SelfAttentionBlock(inner, heads) for _ in range(config.depth))))
             self.zero_conv_outs.append(_zeroed(nn.Conv2d(inner, config.output_widths[level], 1)))
 
     def forward(self, features: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:

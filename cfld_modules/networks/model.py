@@ -7,6 +7,7 @@ from torch import nn
 
 from .config import CFLDConfig
 from .hga import AppearanceEncoder
+from .initial import normal_parameter
 from .pose_adapter import PoseAdapter
 from .prd import PerceptionRefinedDecoder
 from .swin import SourceEncoder
@@ -31,7 +32,7 @@ class CFLD(nn.Module):
     def __init__(self, config: CFLDConfig) -> None:
         super().__init__()
         self.config = config
-        self.learnable_vector = nn.Parameter(torch.randn(1, config.context_tokens, config.decoder.width))
+        self.learnable_vector = normal_parameter(1, config.context_tokens, config.decoder.width, deviation=1.0)
         self.backbone = SourceEncoder(config.source)
         if config.hga:
             self.appearance_encoder = AppearanceEncoder(config.appearance, config.source.widths)

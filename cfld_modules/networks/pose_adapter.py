@@ -2,12 +2,30 @@
 
 import torch
 import torch.nn.functional as functional
-from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
 from .config import PoseAdapterConfig
 
 UNSHUFFLE = 4
+GROUPS, GROUP_EPS = 32, 1e-6
+
+
+class ResnetBlock(nn.Module):
+    """Norm, SiLU, 3x3 convolution, twice, beside a 1x1 convolution where the width changes."""
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(GROUPS, width_in, eps=GROUP_EPS)
+        self.conv1 = nn.Conv2d(width_in, width_out, 3, padding=1)
+        self.norm2 = nn.GroupNorm(GROUPS, width_out, eps=GROUP_EPS)
+        self.conv2 = nn.Conv2d(width_out, width_out, 3, padding=1)
+        self.conv_shortcut = nn.Conv2d(width_in, width_out, 1) if width_in != width_out else None
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """(B, width_in, H, W) -> (B, width_out, H, W)."""
+        hidden = self.conv1(functional.silu(self.norm1(maps)))
+        hidden = self.conv2(functional.silu(self.norm2(hidden)))
+        return hidden + (maps if self.conv_shortcut is None else self.conv_shortcut(maps))
 
 
 class PoseAdapter(nn.Module):
@@ -18,8 +36,7 @@ class PoseAdapter(nn.Module):
         self.conv_in = nn.Conv2d(config.channels * UNSHUFFLE**2, config.widths[0], 1)
         inputs = (config.widths[0], *config.widths[:-1])
         self.resnets = nn.ModuleList(
-            ResnetBlock2D(in_channels=before, out_channels=after, temb_channels=None, eps=1e-6)
-            for before, after in zip(inputs, config.widths, strict=True)
+            ResnetBlock(before, after) for before, after in zip(inputs, config.widths, strict=True)
         )
 
     def forward(self, pose_maps: torch.Tensor) -> list[torch.Tensor]:
@@ -29,7 +46,7 @@ class PoseAdapter(nn.Module):
         for resnet in self.resnets:
             if features:
                 hidden = functional.avg_pool2d(hidden, 2)
-            hidden = resnet(hidden, None)
+            hidden = resnet(hidden)
             features.append(hidden)
         return features
 

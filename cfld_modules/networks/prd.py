@@ -1,12 +1,14 @@
 """Perception-refined decoder: the coarse-grained prompt of the source's last map (docs/method.md, section 3)."""
 
 import torch
-from diffusers.models.attention import FeedForward
-from diffusers.models.attention_processor import Attention
 from einops import repeat
 from torch import nn
 
+from .attention import Attention, FeedForward
 from .config import DecoderConfig
+from .initial import normal_parameter
+
+INITIAL_DEVIATION = 0.02
 
 
 class DecoderBlock(nn.Module):
@@ -15,13 +17,12 @@ class DecoderBlock(nn.Module):
     def __init__(self, width: int, heads: int, context_width: int) -> None:
         super().__init__()
         self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attn1 = Attention(width, heads=heads, dim_head=width // heads)
-        self.attn2 = Attention(width, cross_attention_dim=context_width, heads=heads, dim_head=width // heads)
-        self.ff = FeedForward(width, activation_fn="geglu")
+        self.attn1, self.attn2 = Attention(width, heads), Attention(width, heads, context_width)
+        self.ff = FeedForward(width)
 
     def forward(self, hidden: torch.Tensor, position: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         hidden = hidden + position
-        hidden = hidden + self.attn2(self.norm2(hidden), encoder_hidden_states=context)
+        hidden = hidden + self.attn2(self.norm2(hidden), context)
         hidden = hidden + position
         hidden = hidden + self.attn1(self.norm1(hidden))
         return hidden + self.ff(self.norm3(hidden))
@@ -32,9 +33,9 @@ class PerceptionRefinedDecoder(nn.Module):
 
     def __init__(self, config: DecoderConfig, context_tokens: int, context_width: int) -> None:
         super().__init__()
-        self.query_feat = nn.Parameter(0.02 * torch.randn(config.queries, config.width))
-        self.pos_embed = nn.Parameter(0.02 * torch.randn(config.queries, config.width))
-        self.kv_pos_embed = nn.Parameter(0.02 * torch.randn(1, context_tokens, context_width))
+        self.query_feat = normal_parameter(config.queries, config.width, deviation=INITIAL_DEVIATION)
+        self.pos_embed = normal_parameter(config.queries, config.width, deviation=INITIAL_DEVIATION)
+        self.kv_pos_embed = normal_parameter(1, context_tokens, context_width, deviation=INITIAL_DEVIATION)
         self.blocks = nn.ModuleList(
             DecoderBlock(config.width, config.heads, context_width) for _ in range(config.depth)
         )

@@ -1,166 +1,203 @@
-"""Source encoder: transformers' Swin under the published tensor names (docs/method.md, section 1)."""
+"""Source encoder: Swin under the published tensor names (docs/method.md, section 1; arXiv 2103.14030)."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from collections import OrderedDict
 
 import torch
-import transformers
+import torch.nn.functional as functional
+from einops import rearrange
 from torch import nn
-from torch.overrides import TorchFunctionMode
-from transformers.models.swin.modeling_swin import SwinAttention, SwinModel
 
 from .config import SourceEncoderConfig
+from .initial import normal_parameter
 
-# Published name -> (transformers 5, transformers 4.50) inside a block. ComfyUI 0.16 allows both.
-BLOCK_NAMES = {
-    "norm1": ("layernorm_before", "layernorm_before"),
-    "norm2": ("layernorm_after", "layernorm_after"),
-    "attn.q": ("attention.q_proj", "attention.self.query"),
-    "attn.k": ("attention.k_proj", "attention.self.key"),
-    "attn.v": ("attention.v_proj", "attention.self.value"),
-    "attn.proj": ("attention.o_proj", "attention.output.dense"),
-    "attn.relative_position_bias_table": (
-        "attention.relative_position_bias.relative_position_bias_table",
-        "attention.self.relative_position_bias_table",
-    ),
-    "mlp.fc1": ("mlp.fc1", "intermediate.dense"),
-    "mlp.fc2": ("mlp.fc2", "output.dense"),
-}
-STEM_NAMES = {"patch_embed.proj": "embeddings.patch_embeddings.projection", "patch_embed.norm": "embeddings.norm"}
-WEIGHTS = (torch.empty, torch.zeros, torch.ones)  # what libraries make them by, before they are initialised
-BUFFERS = re.compile(r"\.(relative_position_index|attn_mask)$")
+PATCH = 4  # pixels along a side
+DIFFERENT_REGIONS = -100.0  # what is added to the logits of two tokens that were no neighbours before the shift
+INITIAL_DEVIATION = 0.02
 
 
 class SourceEncoder(nn.Module):
-    """Swin whose four feature maps are taken before each downsampling and un-normalised.
-
-    Its state dict has the published names (`layers.0.blocks.0.attn.qkv.weight`, ...), whatever the library calls them.
-    """
+    """Swin whose four feature maps are taken before each downsampling and un-normalised."""
 
     def __init__(self, config: SourceEncoderConfig) -> None:
         super().__init__()
-        library_config = transformers.SwinConfig(
-            image_size=config.image_size, embed_dim=config.width, depths=list(config.depths),
-            num_heads=list(config.heads), window_size=config.window, drop_path_rate=config.drop_path,
-        )
-        is_meta = torch.empty(0).device.type == "meta"
-        with _no_memory_for(*WEIGHTS, torch.arange) if is_meta else nullcontext():
-            self.swin = SwinModel(library_config, add_pooling_layer=False)
-            self.swin.layernorm = nn.Identity()  # LAST_NORM is off in the published model
-            # The published model sizes the bias table by the clamped window, the library by the configured one.
-            for stage, grid, width, heads in zip(
-                self.swin.encoder.layers, config.grids, config.widths, config.heads, strict=True
-            ):
-                if grid < config.window:
-                    for block in stage.blocks:
-                        block.attention = SwinAttention(library_config, width, heads, grid)
-        if is_meta:
-            _give_values_to_indices(self.swin, library_config)
-        self._library_names = _library_names(self.swin, config.depths)
-        self.register_state_dict_post_hook(_write_published_names)
-        self.register_load_state_dict_pre_hook(_read_published_names)
+        self.patch_embed = PatchEmbedding(config.width)
+        self.layers = nn.ModuleList()
+        first, last = 0, max(sum(config.depths) - 1, 1)
+        for depth, heads, width, grid in zip(config.depths, config.heads, config.widths, config.grids, strict=True):
+            drop_paths = [config.drop_path * block / last for block in range(first, first + depth)]
+            is_last = len(self.layers) == len(config.depths) - 1
+            self.layers.append(Stage(width, heads, grid, config.window, drop_paths, has_downsample=not is_last))
+            first += depth
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                module.weight = normal_parameter(*module.weight.shape, deviation=INITIAL_DEVIATION)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         """(B, 3, S, S) in [-1, 1] -> one token map a stage, (B, (S/4)^2, width), (B, (S/8)^2, 2*width), ..."""
-        tokens, grid = self.swin.embeddings(pixels)
+        tokens = self.patch_embed(pixels)
         features = []
-        for stage in self.swin.encoder.layers:
-            for block in stage.blocks:
-                tokens = block(tokens, grid)[0]
-            features.append(tokens)
-            if stage.downsample is not None:
-                tokens, grid = stage.downsample(tokens, grid), (grid[0] // 2, grid[1] // 2)
+        for stage in self.layers:
+            stage_map, tokens = stage(tokens)
+            features.append(stage_map)
         return features
 
 
-class _OnMeta(TorchFunctionMode):
-    """What these functions make has no memory; all else is computed."""
+class PatchEmbedding(nn.Module):
+    """4x4 pixels to a token."""
 
-    def __init__(self, functions: Sequence[Callable]) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.functions = functions
+        self.proj, self.norm = nn.Conv2d(3, width, PATCH, PATCH), nn.LayerNorm(width)
 
-    def __torch_function__(
-        self, function: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        empty = {"device": "meta"} if function in self.functions else {}
-        return function(*args, **(kwargs or {}) | empty)
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) -> (B, (S/4)^2, width)."""
+        return self.norm(rearrange(self.proj(pixels), "b c h w -> b (h w) c"))
 
 
-@contextmanager
-def _no_memory_for(*functions: Callable) -> Iterator[None]:
-    """In place of the meta device, since transformers 4 reads numbers off tensors while it builds."""
-    with torch.device("cpu"), _OnMeta(functions):
-        yield
+class Stage(nn.Module):
+    """Blocks on one grid, every other one shifted, and what leads to the next stage's grid."""
+
+    def __init__(
+        self, width: int, heads: int, grid: int, window: int, drop_paths: list[float], has_downsample: bool
+    ) -> None:
+        super().__init__()
+        shift = window // 2 if window < grid else 0
+        self.blocks = nn.ModuleList(
+            Block(width, heads, grid, min(window, grid), shift * (number % 2), drop_path)
+            for number, drop_path in enumerate(drop_paths)
+        )
+        self.downsample = PatchMerging(width, grid) if has_downsample else None
+
+    def forward(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, grid^2, width) -> this stage's map, and what the next stage reads."""
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens, tokens if self.downsample is None else self.downsample(tokens)
 
 
-def _give_values_to_indices(swin: SwinModel, config: transformers.SwinConfig) -> None:
-    """Buffers that no checkpoint need hold: they hang on the window alone, and blocks of one window share theirs."""
-    computed: dict[torch.Size, torch.Tensor] = {}
-    for module in swin.modules():
-        for name, buffer in module.named_buffers(recurse=False):
-            if buffer.shape not in computed:
-                side = round(buffer.numel() ** 0.25)  # of the window, each place of which looks at each
-                with _no_memory_for(*WEIGHTS):
-                    (index,) = SwinAttention(config, config.embed_dim, config.num_heads[0], side).buffers()
-                computed[buffer.shape] = index
-            setattr(module, name, computed[buffer.shape])
+class Block(nn.Module):
+    """Attention in windows, then the fourfold MLP, each x + f(LN x).
+
+    Args:
+        grid: tokens along a side of the map; `window` divides it.
+        shift: tokens by which the windows are shifted; 0 for none.
+        drop_path: see `drop_branches`.
+    """
+
+    def __init__(self, width: int, heads: int, grid: int, window: int, shift: int, drop_path: float) -> None:
+        super().__init__()
+        if grid % window:
+            raise ValueError(f"windows of {window} tokens do not fill a grid of {grid}")
+        self.grid, self.window, self.shift, self.drop_path = grid, window, shift, drop_path
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn = WindowAttention(width, heads, window)
+        self.mlp = nn.Sequential(
+            OrderedDict(fc1=nn.Linear(width, 4 * width), gelu=nn.GELU(), fc2=nn.Linear(4 * width, width))
+        )
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(B, grid^2, width) -> the same."""
+        tokens = tokens + self._dropped(self._attention(self.norm1(tokens)))
+        return tokens + self._dropped(self.mlp(self.norm2(tokens)))
+
+    def _attention(self, tokens: torch.Tensor) -> torch.Tensor:
+        maps = rearrange(tokens, "b (h w) c -> b h w c", h=self.grid)
+        mask = None
+        if self.shift:
+            maps = maps.roll((-self.shift, -self.shift), (1, 2))
+            mask = shift_mask(self.grid, self.window, self.shift, tokens)
+        maps = from_windows(self.attn(to_windows(maps, self.window), mask), self.grid)
+        if self.shift:
+            maps = maps.roll((self.shift, self.shift), (1, 2))
+        return rearrange(maps, "b h w c -> b (h w) c")
+
+    def _dropped(self, branch: torch.Tensor) -> torch.Tensor:
+        return drop_branches(branch, self.drop_path) if self.training else branch
 
 
-def _library_names(swin: SwinModel, depths: tuple[int, ...]) -> dict[str, str]:
-    """Published module name (q, k and v apart) -> the installed library's."""
-    version = 0 if hasattr(swin.encoder.layers[0].blocks[0].attention, "q_proj") else 1
-    names = dict(STEM_NAMES)
-    for stage, depth in enumerate(depths):
-        for block in range(depth):
-            for published, library in BLOCK_NAMES.items():
-                prefix = f"layers.{stage}.blocks.{block}."
-                names[prefix + published] = f"encoder.{prefix}{library[version]}"
-        for part in ("reduction", "norm"):
-            names[f"layers.{stage}.downsample.{part}"] = f"encoder.layers.{stage}.downsample.{part}"
-    return names
+class WindowAttention(nn.Module):
+    """Attention among the tokens of each window, with a bias that depends on their relative position."""
+
+    def __init__(self, width: int, heads: int, window: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"{width} channels cannot be divided among {heads} heads")
+        self.heads = heads
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, windows: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """Windows (B*n, tokens, width) and a mask (n, tokens, tokens) to add -> (B*n, tokens, width)."""
+        q, k, v = rearrange(self.qkv(windows), "n l (part h d) -> part n h l d", part=3, h=self.heads)
+        bias = relative_position_bias(self.relative_position_bias_table)[None]
+        if mask is not None:
+            bias = (bias + mask[:, None]).repeat(len(windows) // len(mask), 1, 1, 1)
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(len(windows), -1, -1, -1))
+        return self.proj(rearrange(attended, "n h l d -> n l (h d)"))
 
 
-def _split_parameter(key: str) -> tuple[str, str]:
-    """'a.b.weight' -> ('a.b', '.weight'); a bare parameter (the bias table) has no ending."""
-    match = re.fullmatch(r"(.*)(\.weight|\.bias)", key)
-    return (match[1], match[2]) if match else (key, "")
+class PatchMerging(nn.Module):
+    """2x2 tokens to one of twice the width."""
+
+    def __init__(self, width: int, grid: int) -> None:
+        super().__init__()
+        if grid % 2:
+            raise ValueError(f"a grid of {grid} tokens a side cannot be halved")
+        self.grid = grid
+        self.reduction, self.norm = nn.Linear(4 * width, 2 * width, bias=False), nn.LayerNorm(4 * width)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(B, grid^2, width) -> (B, grid^2 / 4, 2 * width); the four go column by column."""
+        return self.reduction(self.norm(rearrange(
+            tokens, "b (h row w column) c -> b (h w) (column row c)", h=self.grid // 2, row=2, column=2
+        )))
 
 
-def _write_published_names(
-    module: SourceEncoder, state: dict[str, torch.Tensor], prefix: str, metadata: dict
-) -> None:
-    library = {name: published for published, name in module._library_names.items()}
-    own = {key: state.pop(key) for key in list(state) if key.startswith(prefix)}
-    for key, tensor in own.items():
-        name, ending = _split_parameter(key[len(prefix) + len("swin.") :])
-        if name not in library:
-            continue  # a buffer, fixed by the architecture
-        published = prefix + library[name] + ending
-        if re.search(r"\.attn\.[kv](\.|$)", published):
-            continue
-        if re.search(r"\.attn\.q(\.|$)", published):
-            qkv = [module._library_names[library[name][:-1] + part] for part in "qkv"]
-            parts = [own[f"{prefix}swin.{part}{ending}"] for part in qkv]
-            published, tensor = published.replace(".attn.q", ".attn.qkv"), torch.cat(parts)
-        state[published] = tensor
+def to_windows(maps: torch.Tensor, window: int) -> torch.Tensor:
+    """(B, H, W, C) -> (B*n, window^2, C), the windows of a map row by row."""
+    return rearrange(maps, "b (rows y) (columns x) c -> (b rows columns) (y x) c", y=window, x=window)
 
 
-def _read_published_names(
-    module: SourceEncoder, state: dict[str, torch.Tensor], prefix: str, *unused: object
-) -> None:
-    for key in [key for key in state if key.startswith(prefix)]:
-        tensor = state.pop(key)
-        if BUFFERS.search(key):
-            continue
-        name, ending = _split_parameter(key[len(prefix) :])
-        if name.endswith(".attn.qkv"):
-            for part, piece in zip("qkv", tensor.chunk(3), strict=True):
-                state[f"{prefix}swin.{module._library_names[name[:-3] + part]}{ending}"] = piece
-        else:
-            state[f"{prefix}swin.{module._library_names.get(name, name)}{ending}"] = tensor
-    for key, buffer in module.swin.state_dict().items():
-        if key.endswith("relative_position_index"):  # transformers 4 keeps the index in its state dict
-            state[f"{prefix}swin.{key}"] = buffer
+def from_windows(windows: torch.Tensor, grid: int) -> torch.Tensor:
+    """The maps (B, grid, grid, C) of `to_windows`."""
+    window = round(windows.shape[1] ** 0.5)
+    count = grid // window
+    return rearrange(
+        windows, "(b rows columns) (y x) c -> b (rows y) (columns x) c", rows=count, columns=count, y=window
+    )
+
+
+def relative_position_bias(table: torch.Tensor) -> torch.Tensor:
+    """A bias for each pair of tokens in a window, (heads, window^2, window^2), queries first.
+
+    Args:
+        table: ((2 window - 1)^2, heads), a row for each offset (dy, dx) of query minus key, from 1 - window up.
+    """
+    offsets = round(table.shape[0] ** 0.5)
+    window = (offsets + 1) // 2
+    # From row window - 1 - ky on, as many rows as a window has are the offsets qy - ky of all qy; so are columns.
+    squares = table.view(offsets, offsets, -1).unfold(0, window, 1).unfold(1, window, 1).flip(0, 1)
+    return rearrange(squares, "ky kx h qy qx -> h (qy qx) (ky kx)")
+
+
+def shift_mask(grid: int, window: int, shift: int, like: torch.Tensor) -> torch.Tensor:
+    """(n, window^2, window^2) to add to the logits of shifted windows, of the device and type of `like`.
+
+    Rolling brings tokens of opposite edges into one window; they do not attend to each other.
+    """
+    edge = torch.zeros(grid, dtype=torch.long, device=like.device)
+    edge[-window:] = 1
+    edge[-shift:] = 2
+    regions = to_windows((3 * edge[:, None] + edge)[None, :, :, None], window)[..., 0]
+    is_apart = regions[:, :, None] != regions[:, None]
+    return DIFFERENT_REGIONS * is_apart.to(like.dtype)
+
+
+def drop_branches(branch: torch.Tensor, share: float) -> torch.Tensor:
+    """Stochastic depth (arXiv 1603.09382): zeros for that share of the batch's rows; the others are scaled up."""
+    if not share:
+        return branch
+    kept = torch.rand(len(branch), 1, 1, device=branch.device) >= share
+    return branch * kept / (1 - share)

@@ -1,17 +1,17 @@
 """Frames: the 176x256 (width x height) cut of a picture or pose canvas that the networks see squashed to a square."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..errors import PoseError
-from .fits import FITS as FITS
-from .fits import Fit
 from .keypoints import Pose
+
+if TYPE_CHECKING:
+    import torch
 
 FRAME_WIDTH, FRAME_HEIGHT = 176, 256
 FRAME_ASPECT = FRAME_WIDTH / FRAME_HEIGHT
@@ -20,11 +20,14 @@ ASPECT_TOLERANCE = 0.01
 # Room around the key points, as a share of the frame, as in the training photographs of whole people.
 MARGIN_TOP, MARGIN_BOTTOM, MARGIN_SIDE = 0.15, 0.06, 0.08
 
-REDUCED_FROM = 8  # times the side that a picture is squashed to
+REDUCED_FROM = 16  # times the side that a picture is squashed to
 BAND_PIXELS = 2_000_000  # that are read at a time
 
 ReadPixels: TypeAlias = Callable[[slice, slice], np.ndarray]
 """Gives rows and columns of a picture: RGB uint8 (rows, columns, 3)."""
+
+Fit = Literal["pad", "crop", "stretch"]
+FITS: tuple[str, ...] = get_args(Fit)
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,10 @@ def person_box(person: Pose) -> Box:
 
 
 def cut_picture(picture: np.ndarray, box: Box) -> np.ndarray:
-    """The box of a picture (H, W, 3); what lies beyond the picture repeats its border pixels."""
+    """The box of a picture (H, W, 3), no copy of it; what lies beyond the picture repeats its border pixels."""
     height, width = picture.shape[:2]
+    if 0 <= box.top and box.bottom <= height and 0 <= box.left and box.right <= width:
+        return picture[box.top : box.bottom, box.left : box.right]
     rows = np.clip(np.arange(box.top, box.bottom), 0, height - 1)
     columns = np.clip(np.arange(box.left, box.right), 0, width - 1)
     return picture[rows[:, None], columns]
@@ -105,7 +110,7 @@ def cut_picture(picture: np.ndarray, box: Box) -> np.ndarray:
 
 def cut_pose(pose: Pose, box: Box) -> Pose:
     """The same pose with the box as its canvas; joints may lie outside it."""
-    return Pose(pose.points - (box.left, box.top), box.width, box.height)
+    return replace(pose, points=pose.points - (box.left, box.top), width=box.width, height=box.height)
 
 
 def frame_pose(pose: Pose, fit: Fit) -> Pose:
@@ -113,14 +118,21 @@ def frame_pose(pose: Pose, fit: Fit) -> Pose:
     return cut_pose(pose, fit_box(pose.width, pose.height, fit))
 
 
-def prepare_picture(picture: np.ndarray, box: Box, size: int) -> torch.Tensor:
+def prepare_picture(picture: np.ndarray, box: Box, size: int) -> "torch.Tensor":
     """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> (3, size, size) in [-1, 1]."""
     height, width = picture.shape[:2]
     return squashed_picture(lambda rows, columns: picture[rows, columns], height, width, box, size)
 
 
-def squashed_picture(read: ReadPixels, height: int, width: int, box: Box, size: int) -> torch.Tensor:
-    """As `prepare_picture`, of a picture of `height` x `width` pixels that is read in bands.
+def squashed_picture(read: ReadPixels, height: int, width: int, box: Box, size: int) -> "torch.Tensor":
+    """As `prepare_picture`, of a picture of `height` x `width` pixels that is read in bands."""
+    import torch  # here, so that the command line explains itself in no time
+
+    return signed_unit(torch.from_numpy(squashed_pixels(read, height, width, box, size)))
+
+
+def squashed_pixels(read: ReadPixels, height: int, width: int, box: Box, size: int) -> np.ndarray:
+    """As `squashed_picture`, but uint8 (3, size, size).
 
     A side of the box of at least `REDUCED_FROM` times `size` is first brought down to half of that or more by means of
     whole pixels, which changes a result by half a step of 255 at most in the mean. So it costs what the picture has,
@@ -128,8 +140,18 @@ def squashed_picture(read: ReadPixels, height: int, width: int, box: Box, size: 
     """
     reduced, remaining = _reduced(read, height, width, box, size)
     squashed = Image.fromarray(reduced).resize((size, size), Image.Resampling.BICUBIC, remaining)
-    pixels = torch.from_numpy(np.array(squashed)).permute(2, 0, 1)
-    return (pixels.float() / 255.0 - 0.5) / 0.5
+    return np.ascontiguousarray(np.asarray(squashed).transpose(2, 0, 1))
+
+
+def signed_unit(pixels: "torch.Tensor") -> "torch.Tensor":
+    """uint8 of any shape and device -> float32 in [-1, 1].
+
+    By a table made on the CPU: GPUs divide otherwise, and a picture would be another by its device.
+    """
+    import torch
+
+    levels = (torch.arange(256).float() / 255.0 - 0.5) / 0.5
+    return levels.to(pixels.device)[pixels.int()]
 
 
 def _reduced(

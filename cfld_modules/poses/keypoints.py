@@ -4,7 +4,7 @@ How other tools write theirs, and how it is read, is in `dialects`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,9 +25,10 @@ LIMBS = (
 MIRROR = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
 """Left and right swapped: joint ``i`` of a mirrored person is joint ``MIRROR[i]`` of the person."""
 
+KEYPOINTS_3D = "pose_keypoints_3d"
+"""What a person's third dimension is called on the wire; `keypoints_3d` says what it holds."""
+
 _FACE_NUMBERS, _HAND_NUMBERS = 70 * 3, 21 * 3
-
-
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +37,16 @@ class Pose:
 
     points: (18, 2) float64, (x, y) in canvas pixels, OpenPose COCO order; (NaN, NaN) where missing. May lie outside.
     width, height: the canvas in pixels, at least 1.
+    keypoints_3d: (18, 3) float64, the joints in metres from the mid hip, x to the right of the picture, y down, z away
+        from the viewer; NaN where missing. None where only the picture is known.
+    person_id: the number by which a tracker knows the person from frame to frame, at least 0.
     """
 
     points: np.ndarray
     width: int
     height: int
+    keypoints_3d: np.ndarray | None = None
+    person_id: int | None = None
 
     @property
     def visible(self) -> np.ndarray:
@@ -51,34 +57,41 @@ class Pose:
 def write_pose_keypoints(poses: Sequence[Pose]) -> list[dict]:
     """Poses -> POSE_KEYPOINT, one frame of one person each: pixels, confidence 1, or 0, 0, 0 where missing.
 
-    Face and hands are arrays of zeros: controlnet_aux and core's drawing node read them, the latter at full length.
-    Reading it back gives the same points, unless none is visible, all lie within a few pixels of the corner or most
-    outside the canvas (see `dialects`).
+    `pose_keypoints_3d` and `person_id` are written where they are known. Face and hands are arrays of zeros:
+    controlnet_aux and core's drawing node read them, the latter at full length. Reading it back gives the same points,
+    unless none is visible, all lie within a few pixels of the corner or most outside the canvas (see `dialects`).
     """
-    return [_write_frame(pose) for pose in poses]
+    return [write_frame([pose], pose.width, pose.height) for pose in poses]
 
 
-def box_area(pose: Pose) -> float:
-    """Area in pixels of the box around the visible points, of which there must be one."""
-    sides = np.nanmax(pose.points, axis=0) - np.nanmin(pose.points, axis=0)
-    return float(np.prod(np.maximum(sides, 1.0)))  # at least a pixel wide: points may lie on one line
+def write_frame(people: Sequence[Pose], width: int, height: int) -> dict:
+    """One frame with several people, or nobody, of a picture of `width` x `height`."""
+    return {"people": [_write_person(pose) for pose in people], "canvas_width": width, "canvas_height": height}
 
 
 def mirror(pose: Pose) -> Pose:
     """The pose as in a mirror: left and right swapped, x flipped as flipping the picture flips its pixel columns."""
     points = pose.points[list(MIRROR)]
     points[:, 0] = pose.width - 1 - points[:, 0]
-    return Pose(points, pose.width, pose.height)
+    space = None if pose.keypoints_3d is None else pose.keypoints_3d[list(MIRROR)] * (-1, 1, 1)
+    return replace(pose, points=points, keypoints_3d=space)
 
 
-def _write_frame(pose: Pose) -> dict:
-    body: list[float] = []
-    for (x, y), visible in zip(pose.points, pose.visible, strict=True):
-        body += [float(x), float(y), 1.0] if visible else [0.0, 0.0, 0.0]
-    person = {
-        "pose_keypoints_2d": body,
+def _write_person(pose: Pose) -> dict:
+    person: dict = {
+        "pose_keypoints_2d": _rows(pose.points),
         "face_keypoints_2d": [0.0] * _FACE_NUMBERS,
         "hand_left_keypoints_2d": [0.0] * _HAND_NUMBERS,
         "hand_right_keypoints_2d": [0.0] * _HAND_NUMBERS,
     }
-    return {"people": [person], "canvas_width": pose.width, "canvas_height": pose.height}
+    if pose.keypoints_3d is not None:
+        person[KEYPOINTS_3D] = _rows(pose.keypoints_3d)
+    if pose.person_id is not None:
+        person["person_id"] = [pose.person_id]  # a list, as OpenPose has it
+    return person
+
+
+def _rows(points: np.ndarray) -> list[float]:
+    """(n, d) -> d coordinates and a confidence a point, one after another; zeros where missing."""
+    there = ~np.isnan(points).any(axis=1, keepdims=True)
+    return np.hstack([np.where(there, points, 0.0), there]).ravel().tolist()

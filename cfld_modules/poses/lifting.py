@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from .keypoints import MIRROR, Pose
-from .metres import brought_to_picture
+from .keypoints_3d import laid_over_picture
 
 # Lies in web/, since the page reads it, too.
 LIFTER_FILE = Path(__file__).parents[2] / "web" / "lifter" / "lifter.safetensors"
@@ -70,7 +70,7 @@ def load_lifter(file: Path = LIFTER_FILE) -> Lifter:
     state = load_file(file)
     lifter = Lifter(len(state["first.bias"]), sum(name.endswith(".0.bias") for name in state))
     lifter.load_state_dict(state)
-    return lifter.requires_grad_(False).eval()
+    return lifter.requires_grad_(False).train(False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,18 +86,15 @@ class SpatialPose:
     height: int
 
 
-def lift(pose: Pose, metres: np.ndarray | None = None) -> SpatialPose:
+def lift(pose: Pose) -> SpatialPose:
     """A pose with at least one point -> the same in space; x, y of what is visible are its own.
 
     What the body hides is there, where the lifter thinks it is: an arm or leg joint whose other side is visible, the
     neck with a shoulder, the face with any of its points, or with a neck below it in the picture. What is not in the
-    picture (both ankles of a portrait) stays unknown.
-
-    Args:
-        metres: (18, 3), where a detector knows better; any origin, NaN where it does not know. See `metres`.
+    picture (both ankles of a portrait) stays unknown. `keypoints_3d` of the pose is believed where it is there.
     """
     points = load_lifter()(torch.from_numpy(pose.points).float()[None])[0].double().numpy()
-    placed = None if metres is None else brought_to_picture(metres, pose)
+    placed = laid_over_picture(pose)
     if placed is not None:
         depth = points[~np.isnan(placed).any(axis=1) & pose.visible, 2].mean()
         points = np.where(np.isnan(placed).any(axis=1)[:, None], points, placed + (0, 0, depth))
@@ -107,9 +104,9 @@ def lift(pose: Pose, metres: np.ndarray | None = None) -> SpatialPose:
     return SpatialPose(points, pose.width, pose.height)
 
 
-def lift_visible(pose: Pose, metres: np.ndarray | None = None) -> SpatialPose:
+def lift_visible(pose: Pose) -> SpatialPose:
     """As `lift`, without what the picture does not show."""
-    space = lift(pose, metres)
+    space = lift(pose)
     return replace(space, points=np.where(pose.visible[:, None], space.points, np.nan))
 
 

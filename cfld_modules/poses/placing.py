@@ -1,6 +1,7 @@
 """Placing: a person where a mask says, and the frame around them that CFLD paints."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,7 +44,10 @@ def place_people(poses: Sequence[Pose], box: Box, width: int, height: int) -> tu
                 f"of {width}x{height}, which is {frame.width}x{frame.height} at most; make the mask smaller, or the "
                 "picture larger with Pad Image for Outpainting"
             )
-    return [cut_pose(Pose(points, width, height), frame) for points in placed], frame
+    people = [
+        replace(pose, points=points, width=width, height=height) for pose, points in zip(poses, placed, strict=True)
+    ]
+    return [cut_pose(person, frame) for person in people], frame
 
 
 def mask_box(mask: np.ndarray) -> Box:

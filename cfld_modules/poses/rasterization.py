@@ -1,187 +1,163 @@
-"""Lines, discs and ellipses, bit for bit as OpenCV 5 (Apache-2.0) draws them: CFLD was trained on pictures drawn so.
+"""Lines and discs, bit for bit as OpenCV 5 (Apache-2.0) draws them: CFLD was trained on pictures drawn so.
 
-Coordinates are whole pixels, at most 2^30 from the canvas.
+Shapes are convex polygons. Of each, OpenCV draws the edges, anti-aliased lines one pixel wide, and then the inside.
+Here the pixels of all shapes are listed first; those on the same place of the canvas are then mixed in the order in
+which OpenCV draws them. Coordinates are whole pixels, at most 2^30 from the canvas.
+
+A listed pixel is one number, so that sorting brings it to its turn: its place on the canvas, row by row, then the
+shape's number (7 bits), the stroke's in the shape (4 bits) and its alpha, 0 to 256 (9 bits).
 """
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from .fixed_point import ONE, SHIFT, Point, clip_line, pixels_of_rows, polygon_rows, quotient, ranges
+from .fixed_point import ONE, SHIFT, clip_lines, polygon_rows, quotient, ranges
 
-# Rows, columns and alphas (0 to 256) of as many pixels, each of them once.
-Stroke = tuple[np.ndarray, np.ndarray, np.ndarray]
+PLACE, SHAPE, STROKE = 20, 13, 9  # the first bits
+INSIDE = 15  # the number of the last stroke; the edges come before it
+OPAQUE = 256
 
 # Alpha in the pixel before an anti-aliased line, on it and behind it (3, 32), over the line's place in its pixel.
 ACROSS = np.array([[-1], [0], [1]])
-FALL_OFF = (255 * np.exp(-(((np.arange(32) - 15.5 - 32 * ACROSS) / 24) ** 2))).astype(np.int32)
+FALL_OFF = (255 * np.exp(-(((np.arange(32) - 15.5 - 32 * ACROSS) / 24) ** 2))).astype(int)
+# A slanted line is wider along an axis than across itself: by its slope in 32nds.
+SLANT = np.minimum(256 * np.sqrt((1 + ((np.arange(64) + 0.5) / 32) ** 2) / 2), 256).astype(int)
 # Of 0 to 450 degrees, with OpenCV's seven digits.
 SINES = np.sin(np.deg2rad(np.arange(451))).round(7).astype(np.float32).astype(float)
 
 
-def draw_line(canvas: np.ndarray, start: Point, end: Point, colour: Sequence[int], thickness: int) -> None:
-    """An anti-aliased line with round ends, in pixels (an even thickness below 6), on uint8 (height, width, 3)."""
-    height, width = canvas.shape[:2]
+def line_pixels(lines: np.ndarray, shapes: np.ndarray, thickness: int, width: int, height: int) -> list[np.ndarray]:
+    """Anti-aliased lines (N, 2, 2) with round ends, in pixels (an even thickness below 6).
+
+    Args:
+        shapes: (N,) the lines' numbers; each line is three shapes.
+    """
     border = thickness  # as much as OpenCV leaves around the canvas when it clips
-    start, end = ((x + border, y + border) for x, y in (start, end))
-    clipped = clip_line(start, end, width + 2 * border, height + 2 * border)
-    if clipped is None:
-        return
-    start, end = ((x - border, y - border) for x, y in clipped)
-    (x0, y0), (x1, y1) = ((x << SHIFT, y << SHIFT) for x, y in (start, end))
-    length = math.sqrt((start[0] - end[0]) ** 2 + (start[1] - end[1]) ** 2)
-    if length:
-        half = (thickness << SHIFT - 1) / length
-        dx, dy = round((end[1] - start[1]) * half), round((start[0] - end[0]) * half)
-        corners = [(x0 + dx, y0 + dy), (x0 - dx, y0 - dy), (x1 - dx, y1 - dy), (x1 + dx, y1 + dy)]
-        _draw_strokes(canvas, _polygon(corners, width, height), colour)
-    for point in (start, end):
-        draw_disc(canvas, point, thickness // 2, colour)
+    lines, is_seen = clip_lines(lines + border, width + 2 * border, height + 2 * border)
+    lines, shapes = lines[is_seen] - border, shapes[is_seen]
+    along = lines[:, 1] - lines[:, 0]
+    lengths = np.sqrt((along**2).sum(axis=1))
+    half = thickness * ONE / 2 / np.where(lengths == 0, np.inf, lengths)
+    across = np.rint(along[:, ::-1] * (1, -1) * half[:, None]).astype(int)
+    corners = lines[:, [0, 0, 1, 1]] * ONE + np.stack([across, -across, -across, across], axis=1)
+    is_long = lengths > 0
+    caps = disc_pixels(lines.reshape(-1, 2), (shapes[:, None] + (1, 2)).ravel(), thickness // 2, width, height)
+    return [*_polygon_pixels(corners[is_long], shapes[is_long], width, height), *caps]
 
 
-def draw_disc(canvas: np.ndarray, centre: Point, radius: int, colour: Sequence[int]) -> None:
-    """An anti-aliased disc, in pixels (radius below 10), on uint8 (height, width, 3); a polygon of 4 or 12 corners."""
-    height, width = canvas.shape[:2]
-    (x, y), reach = centre, radius + 2
-    if reach <= x < width - reach and reach <= y < height - reach:
-        block = canvas[y - reach : y + reach + 1, x - reach : x + reach + 1]
-        for alphas in _disc_stamp(radius):
-            block[:] = _mix(block, colour, alphas)
-    elif -reach <= x < width + reach and -reach <= y < height + reach:
-        _draw_strokes(canvas, _polygon(_disc_corners(centre, radius), width, height), colour)
+def disc_pixels(centres: np.ndarray, shapes: np.ndarray, radius: int, width: int, height: int) -> list[np.ndarray]:
+    """Anti-aliased discs around (N, 2), in pixels (radius below 10); polygons of 4 or 12 corners."""
+    reach, size = radius + 2, np.array([width, height])
+    is_near = ((centres >= -reach) & (centres < size + reach)).all(axis=1)
+    is_whole = ((centres >= reach) & (centres < size - reach)).all(axis=1)
+    columns, rows = (centres[is_whole] - reach).T
+    firsts = (rows * width + columns << PLACE) + (shapes[is_whole] << SHAPE)
+    pixels = [(firsts[:, None] + _disc_stamp(radius, width)).ravel()]
+    if (is_near & ~is_whole).any():
+        cut = is_near & ~is_whole
+        pixels += _polygon_pixels(_disc_corners(centres[cut], radius), shapes[cut], width, height)
+    return pixels
 
 
-def draw_hard_disc(canvas: np.ndarray, centre: Point, radius: int, colour: Sequence[int]) -> None:
-    """A disc without anti-aliasing, by the midpoint algorithm, in pixels, on uint8 (height, width, 3)."""
-    halves: dict[int, int] = {}
-    error, far, near = 0, radius, 0
-    while far >= near:
-        halves[near] = max(far, halves.get(near, 0))
-        halves[far] = max(near, halves.get(far, 0))
-        error += 2 * near + 1
-        near += 1
-        if error > 0:
-            error -= 2 * far - 1
-            far -= 1
-    height, width = canvas.shape[:2]
-    down, half = np.array([(sign * offset, half) for offset, half in halves.items() for sign in (-1, 1)]).T
-    canvas[pixels_of_rows(centre[1] + down, centre[0] - half, centre[0] + half, width, height)] = colour
+def mixed(pixels: Sequence[np.ndarray], colours: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The shapes on black, RGB uint8 (height, width, 3).
+
+    Args:
+        colours: (shapes, 3), of whole numbers from 0 to 255.
+    """
+    packed, first, ends = _visible(np.concatenate(pixels))
+    channels = np.ascontiguousarray(colours.T, np.int32)
+    # Places with most pixels first, so that each level of them is one slice.
+    depths = ends - first
+    first = first[np.argsort(-depths)]
+    values = np.zeros((3, len(first)), np.int32)
+    for level, count in enumerate(len(first) - np.bincount(depths).cumsum()[:-1]):
+        pixels_of_level, value = packed[first[:count] + level], values[:, :count]
+        ink, alpha = channels[:, pixels_of_level >> SHAPE & 0x7F], (pixels_of_level & 0x1FF).astype(np.int32)
+        for _ in range(2):  # as OpenCV does it
+            value += ((ink - value) * alpha + 127) >> 8
+    canvas = np.zeros((width * height, 3), np.uint8)
+    canvas[packed[first] >> PLACE] = values.T
+    return canvas.reshape(height, width, 3)
 
 
-def draw_hard_ellipse(
-    canvas: np.ndarray, centre: Point, axes: tuple[int, int], degrees: int, colour: Sequence[int]
-) -> None:
-    """A filled ellipse without anti-aliasing, its half axes in pixels, turned by -180 to 180 degrees."""
-    height, width = canvas.shape[:2]
-    cosine, sine = SINES[degrees % 360 + 90], SINES[degrees % 360]
-    angles = np.arange(361)
-    along, across = axes[0] * SINES[angles + 90], axes[1] * SINES[angles]
-    outline = np.rint(
-        np.stack([centre[0] + along * cosine - across * sine, centre[1] + along * sine + across * cosine], axis=1)
-    ).astype(int)
-    differs = (np.diff(outline, axis=0, prepend=outline[:1] - 1) != 0).any(axis=1)
-    corners = [(x, y) for x, y in outline[differs].tolist()]
-    lines = [
-        line for start, end in zip([corners[-1], *corners], corners, strict=False)
-        if (line := clip_line(start, end, width, height)) is not None
-    ]  # fmt: skip
-    canvas[_hard_lines(lines)] = colour
-    rows, left, right = polygon_rows([(x << SHIFT, y << SHIFT) for x, y in corners], height, to_last=True)
-    canvas[pixels_of_rows(rows, (left + ONE // 2) >> SHIFT, (right + ONE // 2) >> SHIFT, width, height)] = colour
+def _visible(packed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels in order, and where those of each place begin and end. What lies below an opaque one is left out."""
+    packed = np.sort(packed, kind="stable")  # of the kinds the one that makes use of runs that are in order
+    first = np.flatnonzero(np.diff(packed >> PLACE, prepend=-1))
+    if not len(first):
+        return packed, first, first
+    opaque = np.where(packed & 0x1FF == OPAQUE, np.arange(len(packed)), 0)
+    return packed, np.maximum(first, np.maximum.reduceat(opaque, first)), np.append(first[1:], len(packed))
 
 
 @lru_cache
-def _disc_stamp(radius: int) -> np.ndarray:
-    """Alphas of a disc anywhere but at the border, mixed in one after the other: (n, size, size, 1)."""
+def _disc_stamp(radius: int, width: int) -> np.ndarray:
+    """The visible pixels of a disc in the upper left corner of the canvas, but not at its border."""
     reach = radius + 2
-    size = 2 * reach + 1
-    *outline, inside = _polygon(_disc_corners((reach, reach), radius), size, size)
-    stamp, count = np.zeros((len(outline), size, size, 1), np.int32), np.zeros((size, size), int)
-    for rows, columns, alphas in outline:
-        stamp[count[rows, columns], rows, columns, 0] = alphas
-        count[rows, columns] += 1
-    rows, columns, alphas = inside
-    stamp[:, rows, columns, 0], count[rows, columns] = alphas, 1  # what is below is not seen
-    return stamp[: count.max()]
+    centre, shape = np.array([[reach, reach]]), np.array([0])
+    pixels = _polygon_pixels(_disc_corners(centre, radius), shape, width, 2 * reach + 1)
+    packed, first, ends = _visible(np.concatenate(pixels))
+    which, along = ranges(ends - first)
+    return packed[first[which] + along]
 
 
-def _disc_corners(centre: Point, radius: int) -> list[Point]:
+def _disc_corners(centres: np.ndarray, radius: int) -> np.ndarray:
     angles = np.arange(0, 361, 30 if radius >= 3 else 90)
     offsets = np.rint(np.stack([SINES[angles + 90], SINES[angles]], axis=1) * (radius << SHIFT)).astype(int)
-    return [((centre[0] << SHIFT) + dx, (centre[1] << SHIFT) + dy) for dx, dy in offsets.tolist()]
+    return (centres[:, None] << SHIFT) + offsets
 
 
-def _draw_strokes(canvas: np.ndarray, strokes: Iterable[Stroke], colour: Sequence[int]) -> None:
-    for rows, columns, alphas in strokes:
-        canvas[rows, columns] = _mix(canvas[rows, columns], colour, alphas[:, None])
+def _polygon_pixels(corners: np.ndarray, shapes: np.ndarray, width: int, height: int) -> list[np.ndarray]:
+    """Convex polygons (N, corners, 2) in fixed point: the lines of their outlines, and what is inside."""
+    edges = np.stack([corners[:, np.arange(-1, corners.shape[1] - 1)], corners], axis=2)
+    orders = (shapes[:, None] << SHAPE) + (np.arange(corners.shape[1]) << STROKE)
+    lines, is_seen = clip_lines(edges.reshape(-1, 2, 2), width << SHIFT, height << SHIFT)
+    outline = _thin_lines(lines[is_seen], orders.ravel()[is_seen], width, height)
+    polygon, row, left, right = polygon_rows(edges, height)
+    left, right = np.maximum((left + ONE - 1) >> SHIFT, 0), np.minimum(right >> SHIFT, width - 1)
+    firsts = (row * width + left << PLACE) + (shapes[polygon] << SHAPE) + (INSIDE << STROKE) + OPAQUE
+    which, along = ranges(np.maximum(right - left + 1, 0))
+    return [outline, firsts[which] + (along << PLACE)]
 
 
-def _mix(pixels: np.ndarray, colour: Sequence[int], alphas: np.ndarray) -> np.ndarray:
-    """Twice, as OpenCV does it."""
-    mixed, ink = pixels.astype(np.int32), np.array(colour, np.int32)
-    for _ in range(2):
-        mixed += ((ink - mixed) * alphas + 127) >> 8
-    return mixed
-
-
-def _polygon(corners: list[Point], width: int, height: int) -> Iterator[Stroke]:
-    """A convex polygon in fixed point: the lines of its outline, then what is inside."""
-    for start, end in zip([corners[-1], *corners], corners, strict=False):
-        clipped = clip_line(start, end, width << SHIFT, height << SHIFT)
-        if clipped is not None:
-            yield _thin_line(*clipped, width, height)
-    rows, left, right = polygon_rows(corners, height, to_last=False)
-    rows, columns = pixels_of_rows(rows, (left + ONE - 1) >> SHIFT, right >> SHIFT, width, height)
-    yield rows, columns, np.full(len(rows), 256, np.int32)
-
-
-def _thin_line(start: Point, end: Point, width: int, height: int) -> Stroke:
-    """An anti-aliased line one pixel wide, in fixed point, within the canvas."""
-    if abs(end[0] - start[0]) > abs(end[1] - start[1]):
-        return _line_along_x(start, end, width, height)
-    columns, rows, alphas = _line_along_x(start[::-1], end[::-1], height, width)
-    return rows, columns, alphas
-
-
-def _line_along_x(start: Point, end: Point, width: int, height: int) -> Stroke:
-    (x, y), (x_end, y_end) = sorted((start, end), key=lambda point: point[0])
+def _thin_lines(lines: np.ndarray, orders: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Anti-aliased lines (N, 2, 2) one pixel wide, in fixed point, within the canvas."""
+    is_flat = np.greater(*np.abs(lines[:, 1] - lines[:, 0]).T)
+    lines = np.where(is_flat[:, None, None], lines, lines[:, :, ::-1])
+    lines = np.where((lines[:, 0, 0] > lines[:, 1, 0])[:, None, None], lines[:, ::-1], lines)
+    (x, y), (x_end, y_end) = lines.transpose(1, 2, 0)
     step = quotient((y_end - y) << SHIFT, (x_end - x) | 1)
-    x_end += ONE
+    x_end = x_end + ONE
     count = (x_end >> SHIFT) - (x >> SHIFT)
-    y += ((step * -(x & ONE - 1)) >> SHIFT) + ONE // 2
-    # Less at the ends, by the four upper bits of their fractions of a pixel.
-    first, last = (x >> SHIFT - 7) & 0x78, (x_end >> SHIFT - 7) & 0x78
-    weights = np.full(count + 1, 256, np.int32)
-    if count == 1:
-        weights[:] = (last - first) & 0x78 | 4
-    elif count == 2:
-        weights[:] = 0x78 - first | 4, (last - first + 0x80) | 4, last | 4
-    else:
-        weights[:2] = 0x78 - first | 4, (0x78 - first | 4) + 0x80
-        weights[-2:] = (last | 4) + 0x80, last | 4
-    # A slanted line is wider along an axis than across itself; its slope in 32nds.
-    slope = (step >> SHIFT - 5) & 0x3F ^ (0x3F if step < 0 else 0)
-    weights = weights * min(256, int(256 * math.sqrt((1 + ((slope + 0.5) / 32) ** 2) / 2))) >> 8
+    y = y + ((step * -(x & ONE - 1)) >> SHIFT) + ONE // 2
+    slant = SLANT[(step >> SHIFT - 5) & 0x3F ^ np.where(step < 0, 0x3F, 0)]
 
-    columns = np.arange(count + 1)
-    ys = y + step * columns
+    # Each line is flat in the canvas or in the canvas turned: the size of that, and how far apart its rows and columns.
+    columns, rows = np.where(is_flat, [[width], [height]], [[height], [width]])
+    next_column, next_row = np.where(is_flat, [[1], [width]], [[width], [1]]) << PLACE
+
+    line, along = ranges(count + 1)
+    ys, column = y[line] + step[line] * along, along + (x >> SHIFT)[line]
+    row, weights = ys >> SHIFT, _weights_along(x, x_end, count) * slant[line] >> 8
     alphas = weights * FALL_OFF[:, (ys >> SHIFT - 5) & 31] >> 8
-    rows, columns = (ys >> SHIFT) + ACROSS, columns + (x >> SHIFT)
-    seen = (columns < width) & (rows >= 0) & (rows < height)
-    return rows[seen], columns[np.nonzero(seen)[1]], alphas[seen]
+    middle = row * next_row[line] + column * next_column[line] + orders[line]
+    is_seen = (column < columns[line]) & (row >= -ACROSS) & (row < rows[line] - ACROSS)
+    return (alphas + (middle + ACROSS * next_row[line]))[is_seen]
 
 
-def _hard_lines(lines: list[tuple[Point, Point]]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of lines one pixel wide within the canvas, by Bresenham from left to right."""
-    ends = np.array(lines, int).reshape(-1, 2, 2)
-    leftwards = ends[:, 0, 0] > ends[:, 1, 0]
-    ends[leftwards] = ends[leftwards, ::-1]
-    (x0, y0), (x1, y1) = ends.transpose(1, 2, 0)
-    dx, dy = x1 - x0, abs(y1 - y0)
-    line, along = ranges(np.maximum(dx, dy) + 1)
-    double, rise = np.maximum(2 * np.maximum(dx, dy), 2)[line], 2 * np.minimum(dx, dy)[line]
-    across = (rise * along + double // 2 - 1) // double
-    columns, rows = np.where((dx >= dy)[line], (along, across), (across, along))
-    return y0[line] + np.where(y1 >= y0, 1, -1)[line] * rows, x0[line] + columns
+def _weights_along(x: np.ndarray, x_end: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Of the pixels along each line, `count` + 1 of them: less at the ends, by four bits of their fractions."""
+    first, last = (x >> SHIFT - 7) & 0x78, (x_end >> SHIFT - 7) & 0x78
+    ends = (count + 1).cumsum() - 1
+    starts = ends - count
+    weights = np.full(len(count) + count.sum(), 256)
+    is_one, is_two, is_long = count == 1, count == 2, count > 2
+    weights[starts], weights[ends] = 0x78 - first | 4, last | 4
+    weights[starts[is_long] + 1] = ((0x78 - first | 4) + 0x80)[is_long]
+    weights[ends[is_long] - 1] = ((last | 4) + 0x80)[is_long]
+    weights[starts[is_two] + 1] = ((last - first + 0x80) | 4)[is_two]
+    weights[starts[is_one]] = weights[ends[is_one]] = ((last - first) & 0x78 | 4)[is_one]
+    return weights

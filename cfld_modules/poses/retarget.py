@@ -59,7 +59,7 @@ def retarget(pose: AnyPose, reference: AnyPose) -> AnyPose:
                 length = _length(wanted, MIRROR[parent], [MIRROR[joint]])
             _set_length(points, parent, [joint], chain[end:], length)
     _set_head_size(points, wanted)
-    return replace(reference, points=_moved(points, _to_place(points, wanted)))
+    return type(pose)(_moved(points, _to_place(points, wanted)), reference.width, reference.height)
 
 
 def retarget_motion(poses: Sequence[AnyPose], reference: AnyPose) -> list[AnyPose]:

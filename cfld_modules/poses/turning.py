@@ -9,14 +9,12 @@ from .visibility import hidden_joints
 _HIPS, _LEGS, _ANKLES = [8, 11], [8, 9, 10, 11, 12, 13], [10, 13]
 
 
-def turntable(pose: Pose, metres: np.ndarray | None, angle: float, tilt: float, frames: int) -> list[Pose]:
+def turntable(pose: Pose, angle: float, tilt: float, frames: int) -> list[Pose]:
     """The pose at `frames` angles, evenly around the circle from `angle` on; at 0 without tilt it is `pose` itself.
 
-    Args:
-        metres: see `lift`.
-        angle, tilt: see `turn`.
+    `angle` and `tilt` are those of `turn`.
     """
-    space = lift(pose, metres)
+    space = lift(pose)
     angles = [(angle + 360 * number / frames) % 360 for number in range(frames)]
     return [pose if one == 0 and tilt == 0 else turn(space, one, tilt) for one in angles]
 

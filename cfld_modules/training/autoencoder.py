@@ -16,13 +16,13 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ..checkpoints.atomic_files import replace_folder
+from ..checkpoints.taesd import taesd_state
 from ..checkpoints.tensor_files import write_tensors
 from ..data.formats import DataSet
 from ..data.pairs import Pairs
 from ..errors import CheckpointError, SettingsError
 from ..evaluation.sheet import contact_sheet
 from ..pipeline.base_model import save_network
-from ..pipeline.taesd import taesd_state
 from ..settings import Side, Weight
 from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
 from .latents import square_picture
@@ -181,7 +181,7 @@ class AutoencoderTask:
         shutil.rmtree(unfinished, ignore_errors=True)
         save_network(autoencoder, unfinished)
         replace_folder(unfinished, output / "autoencoder")
-        state = taesd_state(autoencoder)
+        state = taesd_state(autoencoder.state_dict())
         try:
             write_tensors(output / "taesd.safetensors", state, dtype=torch.float16)
         except CheckpointError as error:

@@ -61,7 +61,10 @@ def build_models(settings: ModelSettings) -> tuple[CFLD, UNet2DConditionModel, V
     ):
         if value != expected:
             raise SettingsError(f"model.cfld.{key}: {value} does not fit the U-Net, which needs {expected}")
-    cfld = CFLD(config)
+    try:
+        cfld = CFLD(config)
+    except ValueError as error:
+        raise SettingsError(f"model.cfld: {error}") from error
     if config.hga and config.context == "prd":
         _check_readable(cfld)
     if settings.backbone and settings.checkpoint:

@@ -10,12 +10,14 @@ from einops import rearrange
 
 from ...cfld_modules.networks.hga import token_grid
 from ...cfld_modules.networks.model import Appearance
-from ..types import LoadedCFLD
 from .conditioning import KEY, Percents
-from .crops import Crop, cut, cut_mask, pick_rows
+from .crops import Crop, add_rows, cut, cut_mask
 from .guidance import UNCONDITIONAL_PROMPT, check_before_sampling, guide_with_pose
-from .key_values import LayerForward, add_key_values, check_base_model, cross_attention, rebind
-from .unet_call import UNetCall, current_call, note_calls
+from .key_values import add_key_values, check_base_model, cross_attention
+from .networks import LoadedCFLD
+from .object_patches import PatchedMethod, as_meant, rebind
+from .unet_call import UNetCall, current_call
+from .unet_wrappers import note_calls
 
 
 def apply_hga(
@@ -23,13 +25,14 @@ def apply_hga(
     pose_guidance: float, percents: Percents, mask: torch.Tensor | None,
 ) -> comfy.model_patcher.ModelPatcher:
     """A clone of the model with CFLD's keys and values, the appearance in its queries and guidance by the pose."""
-    check_base_model(model, cfld)
-    patched = tracked_clone(model, cfld)
-    add_key_values(patched, cfld)
     queries = AppearanceQueries(appearance, strength, percents, mask)
-    for block in appearance.residuals:
-        name = f"{cross_attention(block)}.to_q.forward"
-        patched.add_object_patch(name, QueryForward(queries, block, patched.get_model_object(name)))
+    with as_meant(model):
+        check_base_model(model, cfld)
+        patched = tracked_clone(model, cfld)
+        add_key_values(patched, cfld)
+        for block in appearance.residuals:
+            name = f"{cross_attention(block)}.to_q.forward"
+            patched.add_object_patch(name, QueryForward(queries, block, patched.get_model_object(name)))
     patched.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, lambda _: queries.prepared.clear())
     patched.remove_callbacks_with_key(CallbacksMP.ON_CLONE, KEY)  # of an HGA Apply before this one
     patched.add_callback_with_key(CallbacksMP.ON_CLONE, KEY, rebind)
@@ -65,28 +68,28 @@ class AppearanceQueries:
         self.mask = mask
         self.prepared: dict[Any, torch.Tensor] = {}
 
-    def residual(self, block: int, query: torch.Tensor) -> torch.Tensor | None:
-        """What is added to a layer's query (rows, L, C) in the call under way; None when nothing is."""
+    def add_to(self, block: int, query: torch.Tensor) -> torch.Tensor:
+        """A layer's query (rows, L, C) in the call under way, in place, with the appearance of each row's person."""
         call = current_call()
-        if call is None or not self._acts_at(call):
-            return None
-        people, crops = self._people(call), call.crops
+        people = None if call is None or call.people is None else call.once(self, lambda: self._people(call))
+        if people is None:
+            return query
+        crops = call.crops
         if call.repeated is not None:
-            people = torch.where(call.repeated.cpu() >= 0, people[call.repeated.cpu()], 0)
-            crops = [crops[row] for row in call.repeated.tolist()]
+            people = [people[row] if row >= 0 else 0 for row in call.repeated]
+            crops = [crops[row] for row in call.repeated]
         elif len(query) != len(people):
-            return None  # rows of another pack's own
-        return pick_rows(people, crops, lambda crop: self._prepared(block, query, call, crop))
+            return query  # rows of another pack's own
+        return add_rows(query, people, crops, lambda crop: self._prepared(block, query, call, crop))
 
-    def _acts_at(self, call: UNetCall) -> bool:
+    def _people(self, call: UNetCall) -> list[int] | None:
+        """Whose appearance each row of a call gets; None when the call's step is out of range."""
         start, end = (call.patcher.model.model_sampling.percent_to_sigma(percent) for percent in self.percents)
-        return end <= call.sigma <= start
-
-    def _people(self, call: UNetCall) -> torch.Tensor:
-        count = len(self.appearance.prompt)
-        most = int(call.people.max())
+        if not end <= call.sigma <= start:
+            return None
+        count, most = len(self.appearance.prompt), max(call.people)
         if count == 1:
-            return call.people.clamp(max=1)  # one appearance serves all
+            return [min(person, 1) for person in call.people]  # one appearance serves all
         if most > count:
             raise ValueError(
                 f"HGA Apply: input 'appearance' has {count} source people, and the conditioning {most}; connect the "
@@ -95,7 +98,7 @@ class AppearanceQueries:
         return call.people
 
     def _prepared(self, block: int, query: torch.Tensor, call: UNetCall, crop: Crop) -> torch.Tensor:
-        """(people + 1, L, C) on the layer's grid, strength and mask in it; row 0 is zero."""
+        """(people, L, C) on the layer's grid, strength and mask in it."""
         key = (block, query.shape[1], call.latent_size, crop, query.dtype, query.device)
         if key not in self.prepared:
             grid = token_grid(query.shape[1], *call.latent_size)
@@ -104,13 +107,11 @@ class AppearanceQueries:
             maps = cut(maps, crop.figure, grid) * self.strength
             if self.mask is not None:
                 maps = maps * cut_mask(self.mask[:, None].float(), crop.picture, grid).to(maps.device)
-            tokens = rearrange(maps, "b c h w -> b (h w) c")
-            tokens = torch.cat([torch.zeros_like(tokens[:1]), tokens])
-            self.prepared[key] = tokens.to(query.device, query.dtype)
+            self.prepared[key] = rearrange(maps, "b c h w -> b (h w) c").to(query.device, query.dtype)
         return self.prepared[key]
 
 
-class QueryForward(LayerForward):
+class QueryForward(PatchedMethod):
     """`to_q.forward` of an up block, with the appearance added to what `original` gives."""
 
     def __init__(self, queries: AppearanceQueries, block: int, original: Callable[..., torch.Tensor]) -> None:
@@ -118,9 +119,7 @@ class QueryForward(LayerForward):
         self.queries, self.block = queries, block
 
     def __call__(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        query = self.original(x, *args, **kwargs)
-        residual = self.queries.residual(self.block, query)
-        return query if residual is None else query + residual
+        return self.queries.add_to(self.block, self.original(x, *args, **kwargs))
 
     def around(self, original: Callable[..., torch.Tensor]) -> "QueryForward":
         return QueryForward(self.queries, self.block, original)

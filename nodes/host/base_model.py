@@ -1,4 +1,7 @@
-"""A base model made by diffusers, as the host's MODEL and VAE."""
+"""A base model in a diffusers folder of SD 1.5's layout, as the host's MODEL and VAE."""
+
+import json
+from pathlib import Path
 
 import comfy.model_management
 import comfy.model_patcher
@@ -6,10 +9,11 @@ import comfy.sd
 import comfy.supported_models
 import comfy.utils
 import torch
-from diffusers import AutoencoderTiny, UNet2DConditionModel
 
-from ...cfld_modules.pipeline.taesd import taesd_state
+from ...cfld_modules.checkpoints.taesd import taesd_state
+from ...cfld_modules.checkpoints.tensor_files import read_tensors
 
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 # Stable Diffusion 1.5 as the host describes it, but for its widths.
 SD15_LAYOUT = {
     "image_size": 32, "in_channels": 4, "out_channels": 4, "num_res_blocks": [2, 2, 2, 2],
@@ -19,20 +23,21 @@ SD15_LAYOUT = {
 }
 
 
-def host_unet(unet: UNet2DConditionModel) -> comfy.model_patcher.ModelPatcher:
-    """A diffusers U-Net of SD 1.5's layout, of any widths, as a MODEL in float32.
+def load_unet(folder: Path) -> comfy.model_patcher.ModelPatcher:
+    """The U-Net of SD 1.5's layout in `folder`/unet, of any widths, as a MODEL in float32.
 
     The host's own loaders know only the published widths.
     """
-    widths = unet.config.block_out_channels
+    sizes = json.loads((folder / "unet" / "config.json").read_bytes())
+    widths = sizes["block_out_channels"]
     layout = SD15_LAYOUT | {
         "model_channels": widths[0], "channel_mult": [width // widths[0] for width in widths],
-        "context_dim": unet.config.cross_attention_dim,
+        "context_dim": sizes["cross_attention_dim"],
     }
     config = comfy.supported_models.SD15(layout)
     config.set_inference_dtype(torch.float32, None)
     names = comfy.utils.unet_to_diffusers(config.unet_config)
-    state = {names[name]: tensor for name, tensor in unet.state_dict().items()}
+    state = {names[name]: tensor.float() for name, tensor in read_tensors(folder / "unet" / WEIGHTS).items()}
     model = config.get_model(state, "")
     patcher = comfy.model_patcher.CoreModelPatcher(
         model, comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
@@ -41,6 +46,7 @@ def host_unet(unet: UNet2DConditionModel) -> comfy.model_patcher.ModelPatcher:
     return patcher
 
 
-def host_vae(autoencoder: AutoencoderTiny) -> comfy.sd.VAE:
-    """A TAESD as a VAE."""
-    return comfy.sd.VAE(sd=taesd_state(autoencoder))
+def load_vae(folder: Path) -> comfy.sd.VAE:
+    """The TAESD in `folder`/vae as a VAE."""
+    state = {name: tensor.float() for name, tensor in read_tensors(folder / "vae" / WEIGHTS).items()}
+    return comfy.sd.VAE(sd=taesd_state(state))

@@ -5,32 +5,30 @@ It travels with the conditioning, as two entries of `model_conds` that the sampl
 has the first is CFLD's, and so is its context; any other, text say, has neither and gets nothing of CFLD.
 """
 
-import logging
 from typing import Any
 
 import comfy.conds
 import comfy.controlnet
 import torch
 
+from .notices import warn
+
 KEY = "cfld"  # of our wrappers, callbacks, attachments and the entry in `transformer_options`
 APPEARANCE_ROW, POSE_ROW = "cfld_appearance", "cfld_pose"
-VARIANT = "cfld_variant"  # marks an entry that guidance derived from another
 
 Percents = tuple[float, float]
 Entry = dict[str, Any]  # one conditioning as the host's sampler has it
-
-logger = logging.getLogger("cfld")
 
 
 def prompt_conditioning(prompt: torch.Tensor, learnt: torch.Tensor) -> tuple[list, list]:
     """(positive, negative) from the prompt (M, tokens, width) of M people and the learnt vector (1, tokens, width)."""
     people = torch.arange(1, len(prompt) + 1)
-    positive = [[prompt, {"model_conds": {APPEARANCE_ROW: comfy.conds.CONDRegular(people)}}]]
-    negative = [[
-        learnt.expand(len(prompt), -1, -1),
-        {"model_conds": {APPEARANCE_ROW: comfy.conds.CONDRegular(torch.zeros_like(people))}},
-    ]]
-    return positive, negative
+    pooled = torch.zeros_like(prompt[:, 0])  # neither CFLD nor Stable Diffusion 1.5 has any; other packs ask for it
+
+    def conditioning(context: torch.Tensor, rows: torch.Tensor) -> list:
+        return [[context, {"pooled_output": pooled, "model_conds": {APPEARANCE_ROW: comfy.conds.CONDRegular(rows)}}]]
+
+    return conditioning(prompt, people), conditioning(learnt.expand(len(prompt), -1, -1), torch.zeros_like(people))
 
 
 def source_count(conditioning: list) -> int:
@@ -56,8 +54,11 @@ def without_rows(entry: Entry, *keys: str) -> Entry:
 
 
 def without_figure_at_a_zero_prompt(entry: Entry) -> Entry:
-    """ConditioningZeroOut keeps all but the prompt of what it is given; a zero prompt means no pose and nobody."""
-    if not is_cfld(entry) or VARIANT in entry or entry["model_conds"]["c_crossattn"].cond.any():
+    """ConditioningZeroOut keeps all but the prompt of what it is given; a zero prompt means no pose and nobody.
+
+    For entries as they are before a sampling, when the host has not yet made `model_conds` of their prompts.
+    """
+    if not is_cfld(entry) or entry["cross_attn"].any():
         return entry
     return without_rows(entry, APPEARANCE_ROW, POSE_ROW)
 
@@ -79,7 +80,7 @@ def check_conditioning(conds: dict[str, list[Entry]], batch: int) -> None:
                     "the output 'count' of Pose Conditioning"
                 )
     if not any(is_cfld(entry) for entries in conds.values() for entry in entries):
-        logger.warning(
+        warn(
             "HGA Apply: no conditioning of this sampling is CFLD's, so the model acts as it would without the node. "
             "Connect positive and negative of PRD Prompt Encoder; Conditioning (Average) keeps what its input "
             "'conditioning_to' is."
@@ -93,7 +94,7 @@ def check_conditioning(conds: dict[str, list[Entry]], batch: int) -> None:
             )
         cfld_negatives = [entry for entry in conds["negative"] if is_cfld(entry)]
         if positive and cfld_negatives and not any(map(has_pose, cfld_negatives)):
-            logger.warning(
+            warn(
                 "Pose Conditioning: the sampler's negative did not pass through the node. The picture is right, but "
                 "a step costs two calls of the U-Net; connect it to the node's output 'negative'."
             )

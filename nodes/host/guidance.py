@@ -21,19 +21,23 @@ from .conditioning import (
     APPEARANCE_ROW,
     KEY,
     POSE_ROW,
-    VARIANT,
     Entry,
     Percents,
     check_conditioning,
     has_pose,
     is_cfld,
     pose_control_of,
+    without_figure_at_a_zero_prompt,
     without_rows,
 )
+from .detailers import warn_of_a_crop
+from .notices import each_warning_once
 from .pose_control import PoseControl
 
 NO_WEIGHT = 1e-9
 UNCONDITIONAL_PROMPT = f"{KEY}_learnt"  # attachment of a model: CFLD's learnt unconditional prompt, (1, tokens, width)
+
+LATENT_AXES = 4  # batch, channels, height, width
 
 
 def guide_with_pose(patcher: Any, pose_guidance: float) -> None:
@@ -56,10 +60,19 @@ def check_before_sampling(patcher: Any) -> None:
     """
 
     def check(executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if noise.ndim != LATENT_AXES:
+            raise ValueError(
+                f"HGA Apply: what is sampled has the shape {tuple(noise.shape)}, a video's or another model's latent; "
+                "connect Empty Latent Image, whose latents have four axes"
+            )
         guider = executor.class_obj
-        check_conditioning(guider.conds, len(noise))
+        for name, entries in guider.conds.items():
+            guider.conds[name] = [without_figure_at_a_zero_prompt(entry) for entry in entries]
         try:
-            return executor(noise, *args, **kwargs)
+            with each_warning_once():
+                check_conditioning(guider.conds, len(noise))
+                warn_of_a_crop(guider.conds)
+                return executor(noise, *args, **kwargs)
         finally:
             for entry in chain(*guider.conds.values()):
                 if (pose := pose_control_of(entry.get("control"), PoseControl)) is not None:
@@ -109,33 +122,42 @@ class _Step:
         self.predictions: dict[str, torch.Tensor] = {}
 
     def options(self) -> dict:
-        """The step's model options, with the rows of the guidance for the sampler's two, and its terms added."""
+        """The step's model options, with the rows of the guidance for the sampler's two, and its terms added.
+
+        Other packs copy them deeply, which functions allow, and methods of a step with its models do not.
+        """
+
+        def predict(arguments: dict) -> list[torch.Tensor]:
+            return self.predict(arguments)
+
+        def add_terms(arguments: dict) -> torch.Tensor:
+            return self.add_terms(arguments)
+
         return self.model_options | {
-            "sampler_calc_cond_batch_function": self.predict,
-            "sampler_post_cfg_function": [self.add_terms, *self.model_options.get("sampler_post_cfg_function", [])],
+            "sampler_calc_cond_batch_function": predict,
+            "sampler_post_cfg_function": [add_terms, *self.model_options.get("sampler_post_cfg_function", [])],
         }
 
     def predict(self, arguments: dict) -> list[torch.Tensor]:
         """In place of the host's calculation of [positive, negative or None]: the rows, and those of the terms."""
         two = [self.guidance.cond, self.guidance.uncond if arguments["conds"][1] is not None else None]
         of_terms = [
-            name for term in self._terms(self.guider.cfg) for name in (term.plus, term.minus) if name not in two
+            name for term in self._terms(self.guider.cfg) for name in self.rows.of_term(term) if name not in two
         ]
-        self.predictions = self._predicted([*two, *dict.fromkeys(of_terms)], arguments)
+        self.predictions = {}
+        self._predict([*two, *dict.fromkeys(of_terms)], arguments)
         missing = torch.zeros_like(arguments["input"])  # as the host has it
-        return [self.predictions[self.guidance.cond], self.predictions.get(two[1] or "", missing)]
+        return [self._whole(name, arguments) if name else missing for name in two]
 
     def add_terms(self, arguments: dict) -> torch.Tensor:
-        """The first function after the guidance."""
-        guided, cfg = arguments["denoised"], _numbers(arguments["cond_scale"])
+        """The first function after the guidance. A sampler that tells it no scale has the guider's."""
+        guided, cfg = arguments["denoised"], _numbers(arguments.get("cond_scale", self.guider.cfg))
         for term in self._terms(cfg):
             # Where a guider asks for its rows in another way, or has another cfg than it says.
-            missing = [name for name in (term.plus, term.minus) if name not in self.predictions]
+            missing = [name for name in self.rows.of_term(term) if name not in self.predictions]
             if missing:
-                self.predictions |= self._predicted(missing, arguments)
-            guided = guided + _per_picture(term.weight(cfg)) * (
-                self.predictions[term.plus] - self.predictions[term.minus]
-            )
+                self._predict(missing, arguments)
+            guided = guided + _per_picture(term.weight(cfg)) * self._difference(term, arguments)
         return guided
 
     def _terms(self, cfg: Any) -> list[Term]:
@@ -146,21 +168,42 @@ class _Step:
             and (self.rows.taking_part(term.plus) or self.rows.taking_part(term.minus))
         ]
 
-    def _predicted(self, names: Sequence[str | None], arguments: dict) -> dict[str, torch.Tensor]:
+    def _predict(self, names: Sequence[str | None], arguments: dict) -> None:
         """The rows in one batch, where memory allows; other packs look for the positive at 0, the negative at 1."""
-        in_part = [name for name in names if name and self.rows.is_in_part(name)]
-        names = [*names, "uc"] if in_part and "uc" not in names else names
-        kinds = tuple(int(name is None or not ROWS[name].prompt) for name in names)
-        options = arguments["model_options"]
-        predictions = self.calculate(arguments | {
-            "conds": [name and self.rows.entries(name) for name in names],
-            "model_options": options | {"transformer_options": options["transformer_options"] | {KEY: kinds}},
-        })
-        by_name = {name: prediction for name, prediction in zip(names, predictions, strict=True) if name}
-        for name in in_part:
-            share = self.rows.share(name, arguments["input"], arguments["sigma"])
-            by_name[name] = share * by_name[name] + (1 - share) * by_name["uc"]
-        return by_name
+        names = list(names)
+        if "uc" not in {*names, *self.predictions} and any(name and self.rows.is_in_part(name) for name in names):
+            names.append("uc")
+        batches = [names]
+        patches = arguments["model_options"].get("transformer_options", {}).get("patches", {})
+        if len(names) > 2 and "attn1_patch" in patches and len(arguments["input"]) > 1:
+            # StyleAligned takes the rows of several pictures for two halves, so each further row comes with another.
+            batches = [names[:2], *([name, "uc"] for name in names[2:])]
+        for batch in batches:
+            kinds = tuple(int(name is None or not self.rows.has_prompt(name)) for name in batch)
+            options = arguments["model_options"]
+            predictions = self.calculate(arguments | {
+                "conds": [name and self.rows.entries(name) for name in batch],
+                "model_options": options | {
+                    "transformer_options": options.get("transformer_options", {}) | {KEY: kinds}
+                },
+            })
+            self.predictions |= {name: one for name, one in zip(batch, predictions, strict=True) if name}
+
+    def _whole(self, name: str, arguments: dict) -> torch.Tensor:
+        """A row all over the picture: where none of its entries is, the negative."""
+        if not self.rows.is_in_part(name):
+            return self.predictions[name]
+        share = self.rows.share(name, arguments["input"], arguments["sigma"])
+        return share * self.predictions[name] + (1 - share) * self.predictions["uc"]
+
+    def _difference(self, term: Term, arguments: dict) -> torch.Tensor:
+        """plus - minus of a term. An entry with an area differs from the negative in that area, which is its frame."""
+        if term.minus != "uc" or not self.rows.own_negatives:
+            return self._whole(term.plus, arguments) - self._whole(term.minus, arguments)
+        x, sigma = arguments["input"], arguments["sigma"]
+        weights = {name: self.rows.weight(entries, x, sigma) for name, (entries, _) in self.rows.own_negatives.items()}
+        own = sum(weights[name] * self.predictions[name] for name in weights) / sum(weights.values()).clamp(min=1e-37)
+        return self.rows.share(term.plus, x, sigma) * (self.predictions[term.plus] - own)
 
 
 def _calculate(arguments: dict) -> Sequence[torch.Tensor]:
@@ -182,6 +225,10 @@ class _Rows:
     """The conditioning of each of `guidance.ROWS`, made of the positive's entries one by one.
 
     An entry that is not CFLD's has one meaning under guidance: itself where a row has a prompt, else the negative.
+
+    Attributes:
+        own_negatives: where entries with a pose have areas: rows of the negative in those areas, by their names, each
+            with the positive's entries that it is the negative of. Empty where the negative is the same for all.
     """
 
     def __init__(self, positive: list[Entry], negative: list[Entry], learnt: torch.Tensor) -> None:
@@ -189,6 +236,21 @@ class _Rows:
         self.negative = [_with_controls_for_both(entry, positive) for entry in negative]
         prompts = [entry["model_conds"]["c_crossattn"].cond for entry in self.negative if is_cfld(entry)]
         self.unconditional = prompts[0] if prompts else learnt
+        self.own_negatives: dict[str, tuple[list[Entry], list[Entry]]] = {}
+        if any("area" in entry for entry in self.taking_part("down")):
+            by_area: dict[Any, list[Entry]] = {}
+            for entry in self.taking_part("down"):
+                by_area.setdefault(_area(entry), []).append(entry)
+            for number, (area, entries) in enumerate(by_area.items()):
+                own = [entry for entry in self.negative if _area(entry) == area]  # the host has made one where none was
+                self.own_negatives[f"uc of area {number}"] = entries, own or self.negative
+
+    def of_term(self, term: Term) -> list[str]:
+        """The rows that a term needs."""
+        return [term.plus, *(self.own_negatives if term.minus == "uc" and self.own_negatives else [term.minus])]
+
+    def has_prompt(self, name: str) -> bool:
+        return name not in self.own_negatives and ROWS[name].prompt
 
     def taking_part(self, name: str) -> list[Entry]:
         """The positive's entries that are in a row; without a pose, the pose alone is nothing."""
@@ -197,6 +259,8 @@ class _Rows:
         return [entry for entry in self.positive if is_cfld(entry) and (name != "down" or has_pose(entry))]
 
     def entries(self, name: str) -> list[Entry]:
+        if name in self.own_negatives:
+            return self.own_negatives[name][1]
         if name == "uc":
             return self.negative
         variants = [_variant(entry, name, self.unconditional) for entry in self.taking_part(name)]
@@ -204,12 +268,13 @@ class _Rows:
 
     def is_in_part(self, name: str) -> bool:
         """Whether a row without a prompt covers only a part of the picture; the negative is in the rest."""
-        return not ROWS[name].prompt and name != "uc" and len(self.taking_part(name)) < len(self.positive)
+        if name == "uc" or name in self.own_negatives or ROWS[name].prompt:
+            return False
+        return len(self.taking_part(name)) < len(self.positive)
 
-    def share(self, name: str, x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        """How much of each place (B, C, H, W) belongs to the entries taking part, by the host's own weights."""
+    def weight(self, entries: list[Entry], x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """How much the positive's `entries` count at each place (B, C, H, W), by the host's own weights."""
         own, total = torch.zeros_like(x), torch.zeros_like(x)
-        taking_part = {id(entry) for entry in self.taking_part(name)}
         for entry in sorted(self.positive, key=lambda entry: "default" in entry):  # defaults fill what is left
             weights = weights_of(entry, x, timestep)
             if weights is None:
@@ -217,9 +282,18 @@ class _Rows:
             if "default" in entry:
                 weights = (1 - total).relu()
             total += weights
-            if id(entry) in taking_part:
+            if any(entry is one for one in entries):
                 own += weights
+        return own
+
+    def share(self, name: str, x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """How much of each place (B, C, H, W) belongs to the entries taking part."""
+        own, total = (self.weight(entries, x, timestep) for entries in (self.taking_part(name), self.positive))
         return own / total.clamp(min=1e-37)
+
+
+def _area(entry: Entry) -> tuple | None:
+    return tuple(entry["area"]) if "area" in entry else None
 
 
 def weights_of(entry: Entry, x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor | None:
@@ -248,7 +322,7 @@ def _variant(entry: Entry, name: str, unconditional: torch.Tensor) -> Entry:
         own = entry["model_conds"]["c_crossattn"]
         prompt = comfy.conds.CONDCrossAttn(unconditional.to(own.cond.device, own.cond.dtype))
         variant["model_conds"] = variant["model_conds"] | {"c_crossattn": prompt}
-    return variant | {"uuid": uuid.uuid5(entry["uuid"], name), VARIANT: name}
+    return variant | {"uuid": uuid.uuid5(entry["uuid"], name)}
 
 
 def _with_controls_for_both(entry: Entry, positive: list[Entry]) -> Entry:

@@ -1,23 +1,25 @@
 """CFLD's trained keys and values: for rows whose context is CFLD's, beside the model's own for all others."""
 
 from collections.abc import Callable
-from types import MethodType
 from typing import Any
 
 import comfy.lora
 import comfy.model_management
 import comfy.model_patcher
+import comfy.utils
 import torch
 import torch.nn.functional as functional
 from comfy.patcher_extension import CallbacksMP
 from comfy.weight_adapter import WeightAdapterBase
 
 from ...cfld_modules.checkpoints.cfld_checkpoint import key_value_name
-from ..types import LoadedCFLD
 from .conditioning import KEY
-from .unet_call import current_call
+from .networks import LoadedCFLD
+from .object_patches import PatchedMethod
+from .unet_call import UNetCall, current_call
 
 BLOCKS = range(3, 12)
+CONTEXTS = 4  # whose products are kept: those of a step
 
 
 def cross_attention(block: int) -> str:
@@ -36,15 +38,21 @@ def check_base_model(model: comfy.model_patcher.ModelPatcher, cfld: LoadedCFLD) 
             f"HGA Apply: input 'model' already carries the CFLD checkpoint '{applied}', and 'cfld' is '{cfld.name}'; "
             "use one checkpoint for all HGA Apply nodes of a model"
         )
-    state = model.model_state_dict("diffusion_model.output_blocks.")
     for (block, part), matrix in _trained(cfld).items():
-        key = f"{cross_attention(block)}.to_{part}.weight"
-        if key not in state or state[key].shape != matrix.shape:
-            found = f"{tuple(state[key].shape)} at {key}" if key in state else f"no {key}"
-            raise ValueError(
-                f"HGA Apply: input 'model' is a {type(model.model).__name__} with {found}, but '{cfld.name}' needs "
-                f"{tuple(matrix.shape)} there; connect the Stable Diffusion 1.5 model this checkpoint was trained for"
-            )
+        name = f"{cross_attention(block)}.to_{part}"
+        try:
+            layer = model.get_model_object(name)
+        except AttributeError:
+            has = f"no {name}"
+        else:
+            # Not the weight's shape, nor the state's names: quantised and compiled models have others.
+            if (layer.out_features, layer.in_features) == matrix.shape:
+                continue
+            has = f"{(layer.out_features, layer.in_features)} at {name}"
+        raise ValueError(
+            f"HGA Apply: input 'model' is a {type(model.model).__name__} with {has}, but '{cfld.name}' needs "
+            f"{tuple(matrix.shape)} there; connect the Stable Diffusion 1.5 model this checkpoint was trained for"
+        )
 
 
 def add_key_values(patcher: comfy.model_patcher.ModelPatcher, cfld: LoadedCFLD) -> None:
@@ -56,7 +64,7 @@ def add_key_values(patcher: comfy.model_patcher.ModelPatcher, cfld: LoadedCFLD) 
     for block, part in _trained(cfld):
         name = f"{cross_attention(block)}.to_{part}.forward"
         patcher.add_object_patch(name, KeyValueForward(differences, block, part, patcher.get_model_object(name)))
-    patcher.add_callback_with_key(CallbacksMP.ON_CLEANUP, f"{KEY}_key_values", lambda _: differences.prepared.clear())
+    patcher.add_callback_with_key(CallbacksMP.ON_CLEANUP, f"{KEY}_key_values", lambda _: differences.clear())
 
 
 def _trained(cfld: LoadedCFLD) -> dict[tuple[int, str], torch.Tensor]:
@@ -69,6 +77,27 @@ class KeyValueDifferences:
     def __init__(self, trained: dict[tuple[int, str], torch.Tensor]) -> None:
         self.trained = trained
         self.prepared: dict[Any, torch.Tensor] = {}
+        self.products: list[tuple[torch.Tensor, dict]] = []
+
+    def clear(self) -> None:
+        self.prepared.clear()
+        self.products.clear()
+
+    def product(self, call: UNetCall, block: int, part: str) -> torch.Tensor:
+        """The call's context times the difference. It is kept, since a context is the same in every step."""
+        products = call.once(self, lambda: self._products_of(call.context))
+        key = (call.patcher.patches_uuid, block, part)
+        if key not in products:
+            difference = self.of(call.patcher, block, part, call.context)
+            products[key] = functional.linear(call.context, difference)
+        return products[key]
+
+    def _products_of(self, context: torch.Tensor) -> dict:
+        for known, products in self.products:
+            if (known.shape, known.dtype) == (context.shape, context.dtype) and torch.equal(known, context):
+                return products
+        self.products = [*self.products[1 - CONTEXTS :], (context, {})]
+        return self.products[-1][1]
 
     def of(self, patcher: comfy.model_patcher.ModelPatcher, block: int, part: str, like: torch.Tensor) -> torch.Tensor:
         """trained - reference, (width, context width).
@@ -85,16 +114,36 @@ class KeyValueDifferences:
 
 
 def _reference(patcher: comfy.model_patcher.ModelPatcher, name: str) -> torch.Tensor:
+    """The model's own matrix in float32 on the CPU, with the patches that replace or scale it."""
     weight, _, convert = comfy.model_patcher.get_key_weight(patcher.model, name)
     if name in patcher.backup:
         weight = patcher.backup[name].weight
     if name in patcher.hook_backup:
         weight = patcher.hook_backup[name][0]
-    weight = comfy.model_management.cast_to_device(weight, torch.device("cpu"), torch.float32, copy=True)
-    if convert is not None:
-        weight = convert(weight, inplace=True)
+    if convert is not None:  # the host's own quantisation
+        weight = convert(weight, inplace=False)
+    if type(weight) in (torch.Tensor, torch.nn.Parameter):
+        weight = comfy.model_management.cast_to_device(weight, torch.device("cpu"), torch.float32, copy=True)
+    else:
+        weight = _dequantised(comfy.utils.get_attr(patcher.model, name.removesuffix(".weight")), weight)
     replacing = [patch for patch in patcher.patches.get(name, []) if not _only_adds(patch)]
     return comfy.lora.calculate_weight(replacing, weight, name)
+
+
+def _dequantised(layer: torch.nn.Module, weight: torch.Tensor) -> torch.Tensor:
+    """The matrix of a layer whose weight only its own code can read, GGUF's say: what the layer makes of the identity.
+
+    GGUF hangs the patches of the weight on it, to be applied whenever it is read.
+    """
+    patches = getattr(weight, "patches", None)
+    if patches:
+        weight.patches = []
+    try:
+        identity = torch.eye(layer.in_features, device=weight.device)
+        return type(layer).forward(layer, identity).T.to("cpu", torch.float32, copy=True).contiguous()
+    finally:
+        if patches:
+            weight.patches = patches
 
 
 def _only_adds(patch: tuple) -> bool:
@@ -105,34 +154,7 @@ def _only_adds(patch: tuple) -> bool:
     return isinstance(value, WeightAdapterBase) or value[0] != "set"
 
 
-class LayerForward:
-    """A layer's `forward` in the host's object patches, around the one before it."""
-
-    def __init__(self, original: Callable[..., torch.Tensor]) -> None:
-        self.original = original
-
-    def around(self, original: Callable[..., torch.Tensor]) -> "LayerForward":
-        raise NotImplementedError
-
-    def bound_to(self, layer: torch.nn.Module) -> "LayerForward":
-        original = self.original
-        if isinstance(original, LayerForward):
-            original = original.bound_to(layer)
-        elif isinstance(original, MethodType):
-            original = MethodType(original.__func__, layer)
-        return self.around(original)
-
-
-def rebind(patcher: comfy.model_patcher.ModelPatcher, clone: comfy.model_patcher.ModelPatcher) -> None:
-    """The host clones onto another copy of the weights for several GPUs, and for hooks with dynamic memory."""
-    if clone.model is patcher.model:
-        return
-    for name, patch in clone.object_patches.items():
-        if isinstance(patch, LayerForward):
-            clone.object_patches[name] = patch.bound_to(clone.get_model_object(name.removesuffix(".forward")))
-
-
-class KeyValueForward(LayerForward):
+class KeyValueForward(PatchedMethod):
     """`to_k.forward` or `to_v.forward` of an up block: contexts of CFLD's by the trained matrix, others as ever."""
 
     def __init__(
@@ -144,11 +166,14 @@ class KeyValueForward(LayerForward):
     def __call__(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         output = self.original(x, *args, **kwargs)
         call = current_call()
-        if call is None:
+        if call is None or call.people is None:
             return output
+        if x is call.context:
+            return output + self.differences.product(call, self.block, self.part)
         trained = functional.linear(x, self.differences.of(call.patcher, self.block, self.part, x))
         if x.shape[:2] != call.context.shape[:2]:  # another pack's own, or repeated with further contexts
-            trained = trained * (call.rows_like(x) >= 0)[:, None, None]
+            are_own = [row >= 0 for row in call.rows_like(x)]
+            trained = trained * torch.tensor(are_own, device=x.device)[:, None, None]
         return output + trained
 
     def around(self, original: Callable[..., torch.Tensor]) -> "KeyValueForward":

@@ -1,5 +1,6 @@
 """The pack's own networks in the host's care."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management
@@ -8,7 +9,24 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 
 from ...cfld_modules.networks.attention import set_attention_function
+from ...cfld_modules.networks.config import CFLDConfig
 from ...cfld_modules.networks.model import CFLD
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedCFLD:
+    """What travels on a CFLD wire.
+
+    Attributes:
+        name: as chosen in the loader, for messages.
+        networks: the host's model patcher around `cfld_modules.networks.model.CFLD`, see `host_networks`.
+        key_values: the 18 trained U-Net matrices, diffusers names.
+    """
+
+    name: str
+    config: CFLDConfig
+    networks: comfy.model_patcher.ModelPatcher
+    key_values: dict[str, torch.Tensor]
 
 
 def in_host_care(networks: torch.nn.Module) -> comfy.model_patcher.ModelPatcher:

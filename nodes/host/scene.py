@@ -8,6 +8,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import comfy.model_management
 import comfy.model_patcher
 import comfy.sampler_helpers
 import comfy.samplers
@@ -17,7 +18,7 @@ from comfy.patcher_extension import WrappersMP
 from ...cfld_modules.saliency import Fusion, fuse
 from .conditioning import KEY, Entry, Percents, is_cfld
 from .guidance import weights_of
-from .key_values import LayerForward
+from .object_patches import PatchedMethod
 
 AFTER_CFG = "sampler_post_cfg_function"
 
@@ -46,6 +47,7 @@ class SceneGuider(comfy.samplers.CFGGuider):
         self.fusion: Fusion | None = None
         self.sides: tuple[_Side, _Side] | None = None  # as long as a sampling lasts
         self.scene_patcher: comfy.model_patcher.ModelPatcher | None = None
+        self.host_function: Callable | None = None
 
     def set_scene(self, positive: list, negative: list) -> None:
         self.scene_conds = positive, negative
@@ -55,22 +57,44 @@ class SceneGuider(comfy.samplers.CFGGuider):
         denoise_mask: torch.Tensor | None = None, callback: Callable | None = None, disable_pbar: bool = False,
         seed: int | None = None,
     ) -> torch.Tensor:
-        guider, latents = self._scene_guider(), latent_image
+        own, latents = self.model_patcher, latent_image
+        person, scene = _loadable_together(own, self.scene_model.clone(), self.scene_conds)
+        guider = self._scene_guider(scene)
+        self.host_function = comfy.samplers.sampling_function
 
         def sample_person(scene_options: dict) -> None:
             nonlocal latents
+            self._check_function("scene_model", scene, person)
             self.sides = _Side(self, super(SceneGuider, self).outer_predict_noise), _Side(guider, guider, scene_options)
             latents = super(SceneGuider, self).sample(
                 noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed
             )
 
-        self.scene_patcher, self.fusion = guider.model_patcher, None
+        self.model_patcher, self.scene_patcher, self.fusion = person, scene, None
         nested = _InPlaceOfASampler(sample_person)
         try:
             guider.sample(noise, latent_image, nested, sigmas, denoise_mask, None, True, seed)
         finally:
-            self.sides = self.scene_patcher = None  # the weights may be a copy
+            self.sides = self.scene_patcher = None
+            self.model_patcher = own  # the weights may have been a copy
         return latents
+
+    def _check_function(self, name: str, patcher: comfy.model_patcher.ModelPatcher, other: Any) -> None:
+        """
+        Raises:
+            ValueError: when a pack on one of the two models alone has put its own function in place of the host's.
+        """
+        if comfy.samplers.sampling_function is self.host_function:
+            return
+        packs, others = (one.wrappers.get(WrappersMP.OUTER_SAMPLE, {}).keys() for one in (patcher, other))
+        alone = packs - others - {KEY}
+        if not alone:
+            return
+        raise ValueError(
+            f"CFLD Scene Guider: input '{name}' alone carries {', '.join(map(str, alone))}, which "
+            f"samples in place of the host while it lasts ({comfy.samplers.sampling_function.__module__}), as "
+            "AnimateDiff does; put it on both models, before HGA Apply, or on neither"
+        )
 
     def outer_sample(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Loads the scene's model together with the person's, so that neither makes the other go."""
@@ -83,6 +107,7 @@ class SceneGuider(comfy.samplers.CFGGuider):
     def outer_predict_noise(
         self, x: torch.Tensor, timestep: torch.Tensor, model_options: dict | None = None, seed: int | None = None
     ) -> torch.Tensor:
+        self._check_function("model", self.model_patcher, self.scene_patcher)
         start, end = (self.inner_model.model_sampling.percent_to_sigma(percent) for percent in self.percents)
         options, (person, scene) = model_options or {}, self.sides
         own = self.model_options.get(AFTER_CFG, [])
@@ -107,8 +132,8 @@ class SceneGuider(comfy.samplers.CFGGuider):
             })
         return fused
 
-    def _scene_guider(self) -> comfy.samplers.CFGGuider:
-        guider = comfy.samplers.CFGGuider(_loadable_beside(self.model_patcher, self.scene_model, self.scene_conds))
+    def _scene_guider(self, patcher: comfy.model_patcher.ModelPatcher) -> comfy.samplers.CFGGuider:
+        guider = comfy.samplers.CFGGuider(patcher)
         guider.set_conds(*self.scene_conds)
         guider.set_cfg(self.scene_guidance)
         if not any(is_cfld(entry) for entries in guider.original_conds.values() for entry in entries):
@@ -135,14 +160,15 @@ class _Side:
     def predict(self, x: torch.Tensor, timestep: torch.Tensor, options: dict, seed: int | None) -> torch.Tensor:
         if self.response is None:
             self.response = torch.zeros_like(x)
-        return self.predict_noise(x, timestep, options | {AFTER_CFG: [*options.get(AFTER_CFG, []), self._note]}, seed)
 
-    def _note(self, arguments: dict) -> torch.Tensor:
-        """The last function after guidance. A step that a cache of other packs leaves out keeps the response before."""
-        if arguments["uncond"] is not None:
-            self.response = arguments["denoised"] - arguments["uncond_denoised"]
-            self.arguments = arguments
-        return arguments["denoised"]
+        def note(arguments: dict) -> torch.Tensor:  # a function, since other packs copy options deeply
+            """The last one after guidance. A step that a cache of other packs leaves out keeps the response before."""
+            if arguments["uncond"] is not None:
+                self.response = arguments["denoised"] - arguments["uncond_denoised"]
+                self.arguments = arguments
+            return arguments["denoised"]
+
+        return self.predict_noise(x, timestep, options | {AFTER_CFG: [*options.get(AFTER_CFG, []), note]}, seed)
 
 
 class _InPlaceOfASampler(comfy.samplers.Sampler):
@@ -178,38 +204,55 @@ def _after_cfg(own: dict, given: dict, of_the_sampler: list) -> dict:
     }
 
 
-def _loadable_beside(
-    model: comfy.model_patcher.ModelPatcher, scene_model: comfy.model_patcher.ModelPatcher, scene_conds: tuple
-) -> comfy.model_patcher.ModelPatcher:
-    """A clone of the scene's model that can run while the person's is loaded.
+Patcher = comfy.model_patcher.ModelPatcher
+
+
+def _loadable_together(person: Patcher, scene: Patcher, scene_conds: tuple) -> tuple[Patcher, Patcher]:
+    """Clones of both models that can run while the other is loaded.
 
     Patchers of one checkpoint share its weights, into which the last one loaded has put its LoRAs and layers. Where the
-    scene has the same, its rows run on what the person has loaded: HGA Apply's layers leave text alone. Else it gets
-    weights of its own for as long as the sampling lasts.
+    scene has the same, its rows run on what the person has loaded: HGA Apply's layers leave text alone. Else one of the
+    two gets weights of its own for as long as the sampling lasts: the one without injections, which hold on to the
+    layers that they were made for.
+
+    Raises:
+        ValueError: when each has injections of its own.
     """
-    scene = scene_model.clone()
-    if not scene.is_clone(model):
-        return scene
+    if not scene.is_clone(person):
+        return person, scene
     has_hooks = any(comfy.sampler_helpers.cond_has_hooks(conditioning) for conditioning in scene_conds)
-    if _loads_alike(model, scene) and not has_hooks:
-        return scene
-    if scene.is_dynamic():  # weights in the care of the host's allocator, which copies by loading again
-        return scene.get_non_dynamic_delegate()
-    scene.detach()  # takes off what is put into the weights
-    config = scene.model.model_config  # which cannot be copied
-    weights = copy.deepcopy(scene.model, {id(config): config})
-    copied = scene.clone(model_override=(weights, ({}, {}, {}, set())))
+    if _loads_alike(person, scene) and not has_hooks:
+        return person, scene
+    if person.injections and scene.injections:
+        raise ValueError(
+            f"CFLD Scene Guider: inputs 'model' and 'scene_model' are one checkpoint, and each injects layers of its "
+            f"own into it ({', '.join(person.injections)}; {', '.join(scene.injections)}); load the checkpoint by a "
+            "loader of its own for the scene, or give both the same"
+        )
+    return (_with_own_weights(person), scene) if scene.injections else (person, _with_own_weights(scene))
+
+
+def _with_own_weights(patcher: Patcher) -> Patcher:
+    if patcher.is_dynamic():  # weights in the care of the host's allocator, which copies by loading again
+        return patcher.get_non_dynamic_delegate()
+    # Whoever has put something into the weights takes it out.
+    loaded = comfy.model_management.current_loaded_models
+    others = [one for one in loaded if one.model is None or not one.model.is_clone(patcher)]
+    comfy.model_management.free_memory(1e30, patcher.load_device, others)
+    config = patcher.model.model_config  # which cannot be copied
+    weights = copy.deepcopy(patcher.model, {id(config): config})
+    copied = patcher.clone(model_override=(weights, ({}, {}, {}, set())))
     copied.hook_backup = {}
     return copied
 
 
-def _loads_alike(model: comfy.model_patcher.ModelPatcher, scene: comfy.model_patcher.ModelPatcher) -> bool:
+def _loads_alike(person: Patcher, scene: Patcher) -> bool:
     """Whether two patchers of one checkpoint, once loaded, differ at most by HGA Apply's layers in the person's."""
-    patches = model.object_patches
-    others = [name for name, patch in patches.items() if not isinstance(patch, LayerForward)]
+    patches = person.object_patches
+    others = [name for name, patch in patches.items() if not isinstance(patch, PatchedMethod)]
     return (
-        scene.patches_uuid == model.patches_uuid
-        and scene.injections.keys() == model.injections.keys()
+        scene.patches_uuid == person.patches_uuid
+        and scene.injections == person.injections
         and all(patches.get(name) is patch for name, patch in scene.object_patches.items())
         and all(name in scene.object_patches for name in others)
     )

@@ -11,7 +11,6 @@ import numpy as np
 
 from cfld_modules.poses.keypoints import Pose
 from cfld_modules.poses.lifting import lift
-from cfld_modules.poses.metres import read_metres
 from cfld_modules.poses.reading import read_pose_keypoints
 from cfld_modules.poses.turning import turn
 
@@ -51,7 +50,7 @@ def case(name: str, pose: Pose, metres: list[float] | None, angle: float, tilt: 
     frame = {"people": [person], "canvas_width": pose.width, "canvas_height": pose.height}
     if metres:
         person["pose_keypoints_3d"] = metres
-    space = lift(pose, read_metres(frame, [pose])[0])
+    space = lift(read_pose_keypoints(frame)[0])
     turned = turn(space, angle, tilt)
     return {
         "name": f"{name}, {angle} and {tilt} degrees", "canvas": [pose.width, pose.height], "pose": written(pose),

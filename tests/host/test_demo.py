@@ -16,9 +16,7 @@ from PIL import Image
 from tiny_host import nodes, sigmas_of
 
 from cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, LORA_FILE, WIDTH
-from cfld_modules.evaluation.demo import load_demo_pipeline
 from cfld_modules.evaluation.metrics import ssim
-from cfld_modules.evaluation.models import load_pipeline
 
 WORKFLOW = PACK / "workflows" / "api" / "demo_no_downloads.json"
 SCORES = json.loads((CFLD_FILE.parent / "scores.json").read_text())["scores"]
@@ -62,15 +60,15 @@ def test_the_workflow_is_as_close_to_the_truth_as_the_docs_say(server):
 
 
 def conditioning(cfld):
-    """The photograph of a person, the target's poses, and what the nodes make of them for `cfld`."""
+    """A person's photograph and the target's pose, for `reference.py`, and what the nodes make of them for `cfld`."""
     source, _ = nodes.CFLDDemoPerson.execute(3, 0, 176, 256).result
     _, pose = nodes.CFLDDemoPerson.execute(3, 1, 176, 256).result
     prompt, learnt, appearance = nodes.CFLDPromptEncoder.execute(cfld, source, "pad").result
     positive, negative, _ = nodes.CFLDPoseConditioning.execute(
         cfld, prompt, learnt, pose=pose, strength=1.0, start_percent=0.0, end_percent=1.0, fit="pad"
     ).result
-    photograph = Image.fromarray((source[0].numpy() * 255).round().astype(np.uint8))
-    return photograph, tiny_host.node_types.read_poses("test", "pose", pose), appearance, positive, negative
+    given = {"photograph": (source[0].numpy() * 255).round().astype(np.uint8), "pose": pose}
+    return given, appearance, positive, negative
 
 
 def with_hga(model, cfld, appearance, pose_guidance):
@@ -83,11 +81,10 @@ def unit_noise():
     return torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(7))
 
 
-def pipeline_latents(pipeline, photograph, poses, weights, model, sigmas):
-    return tiny_host.euler(
-        pipeline, pipeline.encode_sources([photograph], "pad"), pipeline.encode_poses(poses, "pad"), weights, model,
-        sigmas, unit_noise(),
-    )
+def pipeline_latents(given, weights, model, sigmas, with_lora=False):
+    """In the U-Net's units."""
+    path = tiny_host.sampling_path(model, sigmas, unit_noise())
+    return tiny_host.ask_reference("demo_euler", **given, weights=weights, with_lora=with_lora, **path)
 
 
 def test_the_trained_file_in_the_loader_gives_the_pipeline_s_latents(tmp_path, monkeypatch):
@@ -97,17 +94,16 @@ def test_the_trained_file_in_the_loader_gives_the_pipeline_s_latents(tmp_path, m
     with torch.no_grad():
         cfld = nodes.CFLDLoader.execute(CFLD_FILE.name, "fp32").result[0]
         model, vae, _ = nodes.CFLDDemoModels.execute().result
-        photograph, poses, appearance, positive, negative = conditioning(cfld)
+        given, appearance, positive, negative = conditioning(cfld)
         patched, start = with_hga(model, cfld, appearance, 2.0), unit_noise()
         latents = comfy.sample.sample(
             patched, start, STEPS, 2.0, "euler", "ddim_uniform", positive, negative, torch.zeros_like(start), seed=1
         )
-        pipeline = load_demo_pipeline()
         weights = tiny_host.guidance.row_weights("uc_down_full", {"down": 2.0, "full": 2.0})
-        expected = pipeline_latents(pipeline, photograph, poses, weights, patched, sigmas_of(patched, STEPS))
-        assert (latents - expected).abs().max() < 1e-4 / tiny_host.LATENT_SCALE
+        expected = pipeline_latents(given, weights, patched, sigmas_of(patched, STEPS))
+        assert (latents * tiny_host.LATENT_SCALE - expected).abs().max() < 1e-4
         decoded = vae.decode(latents)[0]
-        own = pipeline.decode(expected * tiny_host.LATENT_SCALE, 128, 128)[0]
+        own = tiny_host.ask_reference("demo_decoded", latents=expected, width=128, height=128)[0]
     assert np.abs(decoded.numpy() * 255 - own).max() < 2
 
 
@@ -118,7 +114,7 @@ def test_the_lora_in_core_s_loader_needs_one_row_a_step_before_and_after_hga(is_
     load = importlib.import_module("nodes").LoraLoaderModelOnly().load_lora_model_only
     with torch.no_grad():
         model, _, cfld = nodes.CFLDDemoModels.execute().result
-        photograph, poses, appearance, positive, negative = conditioning(cfld)
+        given, appearance, positive, negative = conditioning(cfld)
         if is_first:
             model = load(model, LORA_FILE.name, 1.0)[0]
         model, calls = tiny_host.count_calls(with_hga(model, cfld, appearance, 1.0))
@@ -129,10 +125,9 @@ def test_the_lora_in_core_s_loader_needs_one_row_a_step_before_and_after_hga(is_
             model, start, steps, 1.0, "euler", "sgm_uniform", positive, negative, torch.zeros_like(start), seed=1
         )
         sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "sgm_uniform", steps)
-        pipeline = load_pipeline(BASE_FOLDER, CFLD_FILE, "ddim_trailing", LORA_FILE)
-        expected = pipeline_latents(pipeline, photograph, poses, {"full": 1.0}, model, sigmas)
+        expected = pipeline_latents(given, {"full": 1.0}, model, sigmas, with_lora=True)
     assert calls == [1] * steps
-    assert (latents - expected).abs().max() < 1e-4 / tiny_host.LATENT_SCALE
+    assert (latents * tiny_host.LATENT_SCALE - expected).abs().max() < 1e-4
 
 
 def test_the_demo_model_is_small():

@@ -5,7 +5,7 @@ import pytest
 import tiny_host
 import torch
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG
-from tiny_host import BATCH, count_calls, golden, ksample, nodes, noise, pipeline_latents, sigmas_of
+from tiny_host import BATCH, ask_reference, count_calls, golden, ksample, nodes, noise, pipeline_latents, sigmas_of
 
 pytestmark = pytest.mark.usefixtures("no_gradients")
 STEPS = 10
@@ -42,7 +42,7 @@ def test_ksampler_equals_the_pipeline(model, encoded, pose_guidance, cfg, rows):
     patched, calls = count_calls(encoded.patched(model, pose_guidance=pose_guidance))
     latents = ksample(patched, encoded.positive, encoded.negative, cfg, STEPS)
     weights = tiny_host.guidance.row_weights("uc_down_full", {"down": pose_guidance, "full": cfg})
-    expected = pipeline_latents(encoded.cfld, model, weights, sigmas_of(model, STEPS))
+    expected = pipeline_latents(model, weights, sigmas_of(model, STEPS))
     assert_equals_the_pipeline(latents, expected)
     assert calls == [rows * BATCH] * STEPS
 
@@ -55,7 +55,7 @@ def test_cfld_guider_equals_the_pipeline(model, encoded, mode):
     guider = nodes.CFLDGuiderNode.execute(patched, encoded.positive, encoded.negative, widgets, 0.0, 1.0).result[0]
     latents = guide(guider, sigmas_of(model, STEPS))
     weights = tiny_host.guidance.row_weights(mode, scales)
-    assert_equals_the_pipeline(latents, pipeline_latents(encoded.cfld, model, weights, sigmas_of(model, STEPS)))
+    assert_equals_the_pipeline(latents, pipeline_latents(model, weights, sigmas_of(model, STEPS)))
     assert calls == [len(weights) * BATCH] * STEPS
 
 
@@ -72,7 +72,7 @@ def test_dual_cfg_guider_equals_the_pipeline(model, encoded):
     patched, calls = count_calls(encoded.patched(model))
     latents = guide(dual_cfg_guider(patched, encoded), sigmas_of(model, STEPS))
     weights = tiny_host.guidance.row_weights("uc_down_full", golden.SCALES)
-    assert_equals_the_pipeline(latents, pipeline_latents(encoded.cfld, model, weights, sigmas_of(model, STEPS)))
+    assert_equals_the_pipeline(latents, pipeline_latents(model, weights, sigmas_of(model, STEPS)))
     assert calls == [3 * BATCH] * STEPS
 
 
@@ -105,20 +105,10 @@ def test_euler_reproduces_the_authors_ddim(model, encoded):
     assert golden.golden().difference("ddim.uc_down_full.step3.latents", latents) < 1e-3
 
 
-def test_ddpm_with_ddim_uniform_is_the_papers_sampler(model, encoded, monkeypatch):
+def test_ddpm_with_ddim_uniform_is_the_papers_sampler(model, encoded):
     """The same ancestral noises in both; the pipeline starts at sqrt(1+sigma^2), the host at sigma."""
     steps, drawn = 10, [golden.input_tensor(f"ddpm.noise.{step}", noise().shape) for step in range(10)]
-    networks = encoded.cfld.networks.model.networks
-    unet = tiny_host.unet_patch.patch_unet(golden.tiny_unet(), encoded.cfld.key_values)
-    pipeline = tiny_host.pipelines.CFLDPipeline(unet, None, tiny_host.pipelines.published_scheduler(), networks)
-    import diffusers.schedulers.scheduling_ddpm as ddpm
-
-    noises = iter(drawn)
-    monkeypatch.setattr(ddpm, "randn_tensor", lambda *args, **kwargs: next(noises))
-    appearance = tiny_host.pipelines.Appearance(encoded.prompt[0][0], encoded.appearance.residuals)
-    pose = list(encoded.positive[0][1]["control"].features)
-    expected = pipeline.denoise(noise(), appearance, pose, steps=steps)
-
+    expected = ask_reference("tiny_ddpm", latents=noise(), noises=drawn)
     sigmas = sigmas_of(model, steps)
     noises = iter(drawn)
     start = noise() * torch.sqrt(1 + sigmas[0] ** 2) / sigmas[0]

@@ -309,7 +309,7 @@ def test_inpainting_keeps_what_is_outside_the_mask(model, encoded):
 
 
 def test_two_checkpoints_on_one_model_are_an_error(model, encoded):
-    other = tiny_host.node_types.LoadedCFLD("other", *list(vars(encoded.cfld).values())[1:])
+    other = tiny_host.host_networks.LoadedCFLD("other", *list(vars(encoded.cfld).values())[1:])
     with pytest.raises(ValueError, match="already carries the CFLD checkpoint 'tiny', and 'cfld' is 'other'"):
         nodes.CFLDApplyHGA.execute(encoded.patched(model), other, encoded.appearance, 1.0, 2.0, 0.0, 1.0)
 
@@ -353,7 +353,7 @@ def test_masks_that_do_not_pair_up_are_an_error(model, encoded):
 
 def test_a_model_of_other_sizes_is_an_error(model, encoded, monkeypatch):
     wider = {name: torch.zeros(320, 768) for name in encoded.cfld.key_values}
-    cfld = tiny_host.node_types.LoadedCFLD("wide", encoded.cfld.config, encoded.cfld.networks, wider)
+    cfld = tiny_host.host_networks.LoadedCFLD("wide", encoded.cfld.config, encoded.cfld.networks, wider)
     with pytest.raises(ValueError, match="HGA Apply: input 'model' is a BaseModel .* 'wide' needs \\(320, 768\\)"):
         nodes.CFLDApplyHGA.execute(model, cfld, encoded.appearance, 1.0, 2.0, 0.0, 1.0)
 

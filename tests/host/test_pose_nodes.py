@@ -144,6 +144,37 @@ def test_a_pose_by_wire_is_checked_when_it_runs(input_folder):
         assert len(str(raised.value)) <= 500
 
 
+def test_fingerprint_of_a_wire_with_many_poses_lists_each_folder_once(input_folder, own_poses, monkeypatch):
+    own_poses.mkdir(parents=True)
+    for number in range(50):
+        for folder in (input_folder, own_poses):
+            (folder / f"{number}.json").write_text("[]")
+    listing, folders = os.scandir, []
+    monkeypatch.setattr(os, "scandir", lambda folder: folders.append(folder) or listing(folder))
+    fingerprint = nodes.CFLDLoadPose.fingerprint_inputs(None)
+    assert len(folders) == 3 and len(fingerprint) < 100
+    for folder in (input_folder, own_poses):
+        os.utime(folder / "49.json", (1, 1))
+        assert fingerprint != (fingerprint := nodes.CFLDLoadPose.fingerprint_inputs(None))
+
+
+def test_an_own_pose_behind_a_link_is_listed_and_loaded(own_poses, tmp_path):
+    own_poses.mkdir(parents=True)
+    (tmp_path / "elsewhere.json").write_text(json.dumps(load("a_pose")))
+    (own_poses / "linked.json").symlink_to(tmp_path / "elsewhere.json")
+    (own_poses / "folder.json").mkdir()
+    assert "my poses/linked" in pose_files.pose_names() and "my poses/folder" not in pose_files.pose_names()
+    assert load("my poses/linked") == load("a_pose")
+
+
+@pytest.mark.parametrize("name", ["my poses/../../outside", "my poses/{folder}/outside", "my poses/gone", "x.json"])
+def test_a_name_that_is_in_no_list_is_refused(own_poses, name):
+    own_poses.mkdir(parents=True)
+    (own_poses.parents[1] / "outside.json").write_text(json.dumps(load("a_pose")))
+    with pytest.raises(ValueError, match="^Load Pose: input 'pose': '.*' is neither a bundled pose nor a .json file"):
+        load(name.format(folder=own_poses.parents[1]))
+
+
 def test_a_changed_file_is_read_again(input_folder):
     path = input_folder / "pose.json"
     path.write_text("[]")
@@ -353,7 +384,25 @@ def test_of_several_people_the_chosen_one_is_passed_on():
     score = np.float32(1)  # as the frames of other nodes have it
     other["hand_left_keypoints_2d"] = [3.0, 4.0, score] * 21
     output = nodes.CFLDPoseEditor.execute("", 352, 512, pose=[frame])
-    assert output.result[0] == pose and json.loads(output.ui["pose_json"][0]) == [frame]
+    hand = output.result[0][0]["people"][0]["hand_left_keypoints_2d"]
+    assert output.result[0][0]["people"][0]["pose_keypoints_3d"] == metres
+    (offered,) = json.loads(output.ui["pose_json"][0])
+    assert [person.get("chosen") for person in offered["people"]] == [None, True]
+    assert offered["people"][1]["pose_keypoints_2d"] == small["people"][0]["pose_keypoints_2d"]
+    assert hand == offered["people"][1]["hand_left_keypoints_2d"] and len(hand) == 63
+
+
+def test_hands_follow_the_pose_onto_the_canvas_and_draw_pose_draws_them():
+    (frame,) = load("waving")
+    person = frame["people"][0] | {"hand_right_keypoints_2d": [100.0, 50.0, 0.5, 110.0, 60.0, 0.5] + [0.0] * 57}
+    pose, _ = result(nodes.CFLDPoseEditor, json.dumps([{**frame, "people": [person]}]), 704, 512)
+    assert pose[0]["people"][0]["hand_right_keypoints_2d"][:6] == [276.0, 50.0, 0.5, 286.0, 60.0, 0.5]
+    with_hand, without = (
+        result(nodes.CFLDDrawPose, frames, 704, 512, "openpose")[0]
+        for frames in (pose, [{**pose[0], "people": [pose[0]["people"][0] | {"hand_right_keypoints_2d": []}]}])
+    )
+    ys, xs = np.nonzero((with_hand != without).any(dim=-1)[0].numpy())
+    assert xs.min() >= 270 and xs.max() <= 292 and ys.min() >= 44 and ys.max() <= 66
 
 
 def test_metres_that_do_not_lie_over_the_picture_are_named():
@@ -374,11 +423,19 @@ def test_pose_json_as_an_object_or_as_the_text_the_host_makes_of_one(given):
     assert result(nodes.CFLDPoseEditor, given(load("waving")), 352, 512)[0] == load("waving")
 
 
+def test_a_background_of_another_aspect_is_whole_and_in_the_middle():
+    frame = load(BUNDLED[0])
+    _, plain = result(nodes.CFLDPoseEditor, json.dumps(frame), 88, 128)
+    _, image = result(nodes.CFLDPoseEditor, json.dumps(frame), 88, 128, background=torch.ones(1, 30, 60, 3))
+    rows = (image[0] * (plain[0] == 0)).amax(dim=(1, 2)) > 0.5  # 88 x 44 in the middle of 88 x 128
+    assert rows[42:86].all() and not rows[:42].any() and not rows[86:].any()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("pictures", "behind"), [(1, (0, 0, 0)), (2, (0, 1, 1)), (5, (0, 1, 2))])
 def test_the_background_lies_behind_the_drawing(channels, pictures, behind):
     frames = [load(name)[0] for name in BUNDLED[:3]]
-    background = (torch.arange(1, pictures + 1) / 10)[:, None, None, None].expand(pictures, 30, 50, channels)
+    background = (torch.arange(1, pictures + 1) / 10)[:, None, None, None].expand(pictures, 64, 44, channels)
     _, plain = result(nodes.CFLDPoseEditor, json.dumps(frames), 88, 128)
     pose, image = result(nodes.CFLDPoseEditor, json.dumps(frames), 88, 128, background=background)
     assert image.shape == (3, 128, 88, 3)

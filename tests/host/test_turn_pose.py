@@ -39,7 +39,7 @@ def test_the_views_of_every_pose_one_after_the_other():
     assert len(frames) == 6
     for number, name in enumerate(names):
         (pose,) = reading.read_pose_keypoints(load(name))
-        views = turning.turntable(pose, None, 30.0, 10.0, 3)
+        views = turning.turntable(pose, 30.0, 10.0, 3)
         assert frames[3 * number : 3 * number + 3] == keypoints.write_pose_keypoints(views)
 
 
@@ -55,8 +55,11 @@ def wrists_of(frames):
     return np.nan_to_num(pose.points[[4, 7], 0], nan=np.inf)
 
 
-@pytest.mark.parametrize("route", ["load", "load normalised", "choose", "choose normalised", "edit", "retarget"])
-def test_the_nodes_between_keep_the_metres(route, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "route",
+    ["load", "load normalised", "load named", "choose", "choose normalised", "edit", "retarget", "turn named"],
+)
+def test_the_nodes_between_keep_the_third_dimension(route, tmp_path, monkeypatch):
     """What comes near by its metres, comes near when it is turned, whichever nodes the pose has come through."""
     monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
 
@@ -65,9 +68,10 @@ def test_the_nodes_between_keep_the_metres(route, tmp_path, monkeypatch):
             points = np.reshape(frame["people"][0]["pose_keypoints_2d"], (18, 3)) / (352, 512, 1)
             person = frame["people"][0] | {"pose_keypoints_2d": points.ravel().tolist()}
             frame = frame | {"people": [person]}
+        file = {"dance": {"frames": [[frame]]}} if route.endswith("named") else [frame]
         match route.split()[0]:
             case "load":
-                (tmp_path / "pose.json").write_text(json.dumps([frame]))
+                (tmp_path / "pose.json").write_text(json.dumps(file))
                 return nodes.CFLDLoadPose.execute("pose.json").result[0]
             case "choose":
                 return nodes.CFLDChoosePerson.execute([frame], "leftmost", 1, "error").result[0]
@@ -75,6 +79,8 @@ def test_the_nodes_between_keep_the_metres(route, tmp_path, monkeypatch):
                 return nodes.CFLDPoseEditor.execute("", 704, 1024, pose=[frame]).result[0]
             case "retarget":
                 return nodes.CFLDRetargetPose.execute([frame], load("standing_front")).result[0]
+            case "turn":
+                return file
 
     near, far = (wrists_of(through(in_metres(load("a_pose")[0], depth))) for depth in (-0.4, 0.4))
     assert (near + 50 < far).all()

@@ -1,4 +1,4 @@
-"""Whose pose, from nothing: a fresh folder, `get blazepose`, a photograph, and one graph up to the demo model's result.
+"""Whose pose, from nothing: a fresh folder, MediaPipe's wheel, a photograph, one graph up to the demo model's result.
 
 The graph chooses the left one of two people, puts them on a mannequin's body, turns them and transfers. The photograph
 comes out of the wheel of ultralytics, as file alone; it and the networks need a package index, or nothing is tested.
@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from comfy_server import running_server
 from host import PACK
 from PIL import Image
 
+from cfld_modules.checkpoints.blazepose_file import WHEEL, WHEEL_OPTIONS
 from cfld_modules.poses.keypoints import Pose
-from cfld_modules.poses.metres import read_metres
 from cfld_modules.poses.reading import parse_pose_json
 from cfld_modules.poses.turning import turntable
 
@@ -27,12 +28,12 @@ BY_EYE = json.loads((PACK / "benchmarks" / "detection_points.json").read_text())
 ANGLE = 60
 
 
-def python(*words: str | Path, failure: str) -> None:
-    """Runs a Python module in the pack's folder; skips where it fails with `failure` alone, for want of an index."""
-    done = subprocess.run([sys.executable, "-m", *map(str, words)], cwd=PACK, capture_output=True, text=True)
-    if done.returncode and failure in done.stderr:
+def download(*words: str | Path) -> None:
+    """By pip; skips for want of an index."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
         pytest.skip(f"no package index: {' '.join(done.stderr.split())[-200:]}")
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ def run(tmp_path_factory, comfy_path):
     downloads, models, inputs = (folder / name for name in ("downloads", "models", "input"))
     for one in (models, inputs):
         one.mkdir()
-    python("pip", "download", "--quiet", "--no-deps", "--dest", downloads, "ultralytics", failure="ERROR: ")
-    python("cfld_modules", "get", "blazepose", "--models", models, failure="pip could not download")
+    download("--no-deps", "--dest", downloads, "ultralytics")
+    download(*WHEEL_OPTIONS.split(), "--dest", models / "annotators", WHEEL)
     with zipfile.ZipFile(next(downloads.glob("ultralytics-*.whl"))) as wheel, wheel.open(PHOTOGRAPH) as photograph:
         Image.open(photograph).save(inputs / "two_people.png")
     with running_server(comfy_path, folder) as server:
@@ -52,11 +53,10 @@ def run(tmp_path_factory, comfy_path):
         yield server, run
 
 
-def saved(run: tuple, title: str) -> tuple[Pose, np.ndarray | None]:
-    """A pose that the graph saved, and its points in metres."""
+def saved(run: tuple, title: str) -> Pose:
+    """A pose that the graph saved."""
     content = (run[0].folder / "user" / "default" / "cfld" / "poses" / f"{title}_00001.json").read_bytes()
-    (pose,) = parse_pose_json(content)
-    return pose, read_metres(content, [pose])[0]
+    return parse_pose_json(content)[0]
 
 
 def bone(pose: Pose, start: int, end: int) -> float:
@@ -64,26 +64,27 @@ def bone(pose: Pose, start: int, end: int) -> float:
 
 
 def test_the_left_one_is_chosen(run):
-    pose, metres = saved(run, "chosen")
+    pose = saved(run, "chosen")
     left, right = (
         np.nanmean(np.linalg.norm(pose.points - [point or (np.nan, np.nan) for point in man["points"]], axis=1))
         for man in BY_EYE
     )
     assert left < 0.05 * BY_EYE[0]["height"] < right
-    assert metres is not None, "BlazePose says where the points are in space"
+    assert pose.keypoints_3d is not None, "BlazePose says where the points are in space"
 
 
 def test_he_stands_on_the_mannequin_s_body_and_still_knows_his_depth(run):
-    (chosen, _), (retargeted, metres) = saved(run, "chosen"), saved(run, "retargeted")
+    chosen, retargeted = saved(run, "chosen"), saved(run, "retargeted")
     assert (retargeted.width, retargeted.height) == (352, 512)
     np.testing.assert_array_equal(retargeted.visible, chosen.visible)
     assert bone(retargeted, 1, 8) < 0.9 * bone(chosen, 1, 8), "as small as the mannequin"
-    np.testing.assert_array_equal(~np.isnan(metres).any(axis=1), chosen.visible)
+    np.testing.assert_array_equal(~np.isnan(retargeted.keypoints_3d).any(axis=1), chosen.visible)
 
 
 def test_he_is_turned_by_what_blazepose_said(run):
-    (retargeted, metres), (turned, _) = saved(run, "retargeted"), saved(run, "turned")
-    (expected,), (estimated,) = (turntable(retargeted, known, ANGLE, 0, 1) for known in (metres, None))
+    retargeted, turned = saved(run, "retargeted"), saved(run, "turned")
+    flat = replace(retargeted, keypoints_3d=None)
+    (expected,), (estimated,) = (turntable(pose, ANGLE, 0, 1) for pose in (retargeted, flat))
     np.testing.assert_allclose(turned.points, expected.points, atol=1e-6)
     both = expected.visible & estimated.visible
     assert np.abs(turned.points[both] - estimated.points[both]).max() > 5, "the depth was estimated, not read"
@@ -95,7 +96,7 @@ def test_the_mannequin_stands_like_that(run):
     sheet, result = sorted(pictures, key=lambda picture: -picture.width)
     assert sheet.size == (2 * 384 + 4 * 352 + 5 * 4, 512) and result.size == (352, 512)
     pixels = np.asarray(result).astype(int)
-    (turned, _), wall = saved(run, "turned"), np.median(pixels[:, :8], axis=(0, 1))
+    turned, wall = saved(run, "turned"), np.median(pixels[:, :8], axis=(0, 1))
     joints = [1, 8, 9, 11, 12]  # the trunk and the knees
     x, y = turned.points[[joint for joint in joints if turned.visible[joint]]].round().astype(int).T
     assert (np.abs(pixels[y, x] - wall).max(axis=-1) > 25).mean() >= 0.8, "nobody is where the pose is"

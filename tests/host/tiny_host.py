@@ -1,9 +1,12 @@
 """The goldens' tiny CFLD and U-Net inside the host: a MODEL, a CFLD, and the pipeline they are compared with."""
 
 import importlib
+import pickle
+import subprocess
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import comfy.model_base
 import comfy.model_management
@@ -25,9 +28,8 @@ pose_control = importlib.import_module("cfld_pack.nodes.host.pose_control")
 node_types = importlib.import_module("cfld_pack.nodes.types")
 checkpoints = importlib.import_module("cfld_pack.cfld_modules.checkpoints.cfld_checkpoint")
 config = importlib.import_module("cfld_pack.cfld_modules.networks.config")
+network_model = importlib.import_module("cfld_pack.cfld_modules.networks.model")
 guidance = importlib.import_module("cfld_pack.cfld_modules.guidance")
-pipelines = importlib.import_module("cfld_pack.cfld_modules.pipeline.cfld_pipeline")
-unet_patch = importlib.import_module("cfld_pack.cfld_modules.pipeline.unet_patch")
 
 UNET_CONFIG = {
     "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 64, "num_res_blocks": [2, 2, 2, 2],
@@ -56,11 +58,11 @@ def stock_model() -> comfy.model_patcher.ModelPatcher:
     )
 
 
-def tiny_cfld() -> node_types.LoadedCFLD:
+def tiny_cfld() -> host_networks.LoadedCFLD:
     shapes = {name: tuple(tensor.shape) for name, tensor in golden.networks_state().items()}
     checkpoint = checkpoints.Checkpoint(config.read_config(shapes), golden.networks_state(), golden.key_values())
     networks = checkpoints.build_networks(checkpoint)
-    return node_types.LoadedCFLD(
+    return host_networks.LoadedCFLD(
         "tiny", checkpoint.config, host_networks.host_networks(networks), checkpoint.key_values
     )
 
@@ -77,7 +79,7 @@ def noise() -> torch.Tensor:
 class Encoded:
     """The goldens' people and target poses after the two conditioning nodes."""
 
-    def __init__(self, cfld: node_types.LoadedCFLD) -> None:
+    def __init__(self, cfld: host_networks.LoadedCFLD) -> None:
         self.cfld = cfld
         self.prompt, self.learnt, self.appearance = nodes.CFLDPromptEncoder.execute(
             cfld, source_pictures(), "stretch"
@@ -123,35 +125,35 @@ def ksample(
     )
 
 
-def pipeline_latents(
-    cfld: node_types.LoadedCFLD, model: object, weights: Mapping[str, float], sigmas: torch.Tensor
-) -> torch.Tensor:
-    """Euler in sigma space with the diffusers pipeline as the model: nothing of the host but its sigmas' timesteps."""
-    return euler(*_second_opinion(cfld), weights, model, sigmas, noise())
-
-
-def euler(
-    pipeline: pipelines.CFLDPipeline, appearance: object, pose: object, weights: Mapping[str, float], model: object,
-    sigmas: torch.Tensor, start: torch.Tensor,
-) -> torch.Tensor:
-    """See `pipeline_latents`; `start` is unit noise."""
+def sampling_path(model: object, sigmas: torch.Tensor, start: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What `reference.euler` needs to go the host's way from unit noise."""
     sampling = model.get_model_object("model_sampling")
     full_noise = float(sigmas[0]) * (1 + 1e-5) >= float(sampling.sigma_max)
-    x = start * (torch.sqrt(1 + sigmas[0] ** 2) if full_noise else sigmas[0])
-    for sigma, following in zip(sigmas[:-1], sigmas[1:], strict=True):
-        timestep = sampling.timestep(sigma)
-        epsilon = pipeline.guided_epsilon(x / torch.sqrt(1 + sigma**2), timestep, weights, appearance, pose)
-        x = x + (following - sigma) * epsilon
-    return x / LATENT_SCALE
+    return {
+        "latents": start * (torch.sqrt(1 + sigmas[0] ** 2) if full_noise else sigmas[0]), "sigmas": sigmas,
+        "timesteps": torch.stack([sampling.timestep(sigma) for sigma in sigmas[:-1]]),
+    }  # fmt: skip
+
+
+def pipeline_latents(model: object, weights: Mapping[str, float], sigmas: torch.Tensor) -> torch.Tensor:
+    """Euler in sigma space with the diffusers pipeline as the model: nothing of the host but its sigmas' timesteps."""
+    return ask_reference("tiny_euler", weights=dict(weights), **sampling_path(model, sigmas, noise())) / LATENT_SCALE
+
+
+def ask_reference(function: str, **arguments: object) -> Any:
+    """What a function of `tests/reference.py` gives in the project's own Python, which has diffusers."""
+    process = _reference()
+    pickle.dump((function, arguments), process.stdin)
+    process.stdin.flush()
+    return pickle.load(process.stdout)
 
 
 @lru_cache
-def _second_opinion(cfld: node_types.LoadedCFLD) -> tuple:
-    networks = cfld.networks.model.networks
-    unet = unet_patch.patch_unet(golden.tiny_unet(), cfld.key_values)
-    pipeline = pipelines.CFLDPipeline(unet, None, pipelines.published_scheduler("ddim"), networks)
-    appearance = networks.encode_source(golden.as_cond(golden.golden()["in.img_cond_u8"]))
-    pose = networks.encode_pose(golden.pose_input(
-        golden.golden()["in.pose_to.draw_u8"], golden.golden()["in.pose_to.centres"]
-    ))
-    return pipeline, appearance, pose
+def _reference() -> subprocess.Popen:
+    """Ends when this process does, since nothing more comes in."""
+    python = host.PACK / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise FileNotFoundError(f"{python} is missing, in which the pipeline runs; make venv")
+    return subprocess.Popen(
+        [python, "-m", "tests.reference"], cwd=host.PACK, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )

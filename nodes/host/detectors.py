@@ -1,0 +1,62 @@
+"""The detectors there are, their weights in the host's folders, and networks that are read once a process."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TypeVar
+
+import folder_paths
+
+from ...cfld_modules.checkpoints.blazepose_file import load_blazepose, read_blazepose
+from ...cfld_modules.errors import MissingDetectorError
+from ...cfld_modules.poses.detection.detector import Detector
+from ...cfld_modules.poses.detection.openpose import load_openpose
+
+WEIGHTS_FOLDER = "annotators"
+AUTO = "auto"
+OTHER_NODES = "key points of core's SDPose Keypoint Extractor or comfyui_controlnet_aux's DWPose Estimator serve, too"
+
+Read = TypeVar("Read")
+
+
+def remembering_last(read: Callable[[Path], Read]) -> Callable[[Path], Read]:
+    """`read`, which keeps what it made of the last file as long as its size and time of change are the same."""
+
+    @lru_cache(maxsize=1)
+    def read_version(file: Path, *version: int) -> Read:
+        return read(file)
+
+    def read_now(file: Path) -> Read:
+        status = file.stat()
+        return read_version(file, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    return read_now
+
+
+DETECTORS: dict[str, Callable[[Sequence[Path]], Detector]] = {
+    "openpose": load_openpose,
+    "blazepose": partial(load_blazepose, read=remembering_last(read_blazepose)),
+}
+"""What loads each from folders of weights, on the CPU; `auto` takes the first that is there."""
+
+
+def load_detector(name: str) -> tuple[Detector, str]:
+    """A detector by its name in `DETECTORS`, or by `auto`; and, of `auto`, which one it is and why none before it.
+
+    Raises:
+        MissingDetectorError: it is not there, or none is.
+        DetectionError, CheckpointError: its file is damaged.
+    """
+    folders = [Path(folder) for folder in folder_paths.get_folder_paths(WEIGHTS_FOLDER)]
+    if name != AUTO:
+        try:
+            return DETECTORS[name](folders), ""
+        except MissingDetectorError as error:
+            raise MissingDetectorError(f"{error}. Or set another detector; {OTHER_NODES}") from error
+    reasons = ""
+    for name, load in DETECTORS.items():
+        try:
+            return load(folders), f"detector auto took {name}{reasons}"
+        except MissingDetectorError as error:
+            reasons += f"; not {name}: {error}"
+    raise MissingDetectorError(f"no detector is there{reasons}")

@@ -1,0 +1,52 @@
+"""Methods of the model in the host's object patches, each around the one before it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import MethodType
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import torch
+
+
+@contextmanager
+def as_meant(patcher: comfy.model_patcher.ModelPatcher) -> Iterator[None]:
+    """The model's layers without what a loaded clone of it has injected, which is gone when that clone is unloaded."""
+    with ExitStack() as ejected:
+        for loaded in comfy.model_management.current_loaded_models:
+            if loaded.model is not None and loaded.model.is_clone(patcher):
+                ejected.enter_context(loaded.model.use_ejected())
+        yield
+
+
+class PatchedMethod:
+    """A method of the model or of a layer, around `original`."""
+
+    def __init__(self, original: Callable[..., torch.Tensor]) -> None:
+        self.original = original
+
+    def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        raise NotImplementedError
+
+    def around(self, original: Callable[..., torch.Tensor]) -> "PatchedMethod":
+        """The same around another method."""
+        raise NotImplementedError
+
+    def bound_to(self, owner: torch.nn.Module) -> "PatchedMethod":
+        original = self.original
+        if isinstance(original, PatchedMethod):
+            original = original.bound_to(owner)
+        elif isinstance(original, MethodType):
+            original = MethodType(original.__func__, owner)
+        return self.around(original)
+
+
+def rebind(patcher: comfy.model_patcher.ModelPatcher, clone: comfy.model_patcher.ModelPatcher) -> None:
+    """The host clones onto another copy of the weights for several GPUs, and for hooks with dynamic memory."""
+    if clone.model is patcher.model:
+        return
+    for name, patch in clone.object_patches.items():
+        if isinstance(patch, PatchedMethod):
+            owner = name.rpartition(".")[0]
+            clone.object_patches[name] = patch.bound_to(clone.get_model_object(owner) if owner else clone.model)
