@@ -445,6 +445,16 @@ def test_an_empty_mask_is_no_error(server):
     assert text.startswith("HGA Apply: input 'mask' is black everywhere"), "the API's answer says so"
 
 
+def test_a_latent_of_five_axes_is_a_sentence(server):
+    prompt = basic()
+    latent = the_node(prompt, "EmptyLatentImage")
+    inputs = {"width": 128, "height": 128, "length": 1, "batch_size": 1}
+    prompt[latent] = {"class_type": "EmptyHunyuanLatentVideo", "inputs": inputs}
+    error = server.run(prompt).error
+    assert error["exception_message"].strip().startswith("HGA Apply: what is sampled has the shape (")
+    assert "connect Empty Latent Image" in error["exception_message"]
+
+
 def test_an_interrupted_prompt_leaves_nothing_behind(server):
     prompt = basic(steps=50)
     sampler = the_node(prompt, "KSampler")
