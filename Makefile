@@ -71,8 +71,9 @@ browser: venv
 
 # Writes output/benchmarks/*.{json,md} and output/quality/*. Nothing else should run meanwhile.
 bench: venv
-	@python=$$($(VENV) tests/host/host.py) && for name in overhead instead first_picture memory; do \
+	@python=$$($(VENV) tests/host/host.py) && for name in parts overhead instead listing first_picture memory; do \
 	  $$python benchmarks/$$name.py || exit; done
+	$(VENV) benchmarks/around.py
 	$(VENV) benchmarks/published.py
 	$(VENV) benchmarks/loading.py
 	$(VENV) benchmarks/scaling.py

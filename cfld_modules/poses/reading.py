@@ -199,8 +199,10 @@ def _layout(body: Body, is_ours: bool) -> Layout | None:
         is_sure = is_ours or any(key in body.written for key in _KEYS_BESIDE_THE_BODY)
         if is_sure and np.isfinite(body.points).all(axis=1).sum() < MIN_POINTS_AGAINST_THE_KEYS:
             return COCO_18
-        is_nobody = not any(fits(body.points, layout) for layout in LAYOUTS[len(COCO_18)])  # the key alone tells
-        return layout_of(body.points) or (COCO_18 if is_sure or is_nobody else None)
+        layout = layout_of(body.points)
+        if layout is None and (is_sure or not any(fits(body.points, order) for order in LAYOUTS[len(COCO_18)])):
+            return COCO_18  # of nobody's bones the key alone tells
+        return layout
     return layout_of(body.points)
 
 
