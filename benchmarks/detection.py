@@ -1,6 +1,6 @@
 """Whom BlazePose finds in photographs that packages carry, and how far from points that were set by eye.
 
-The pictures are never kept here. To get the packages, and to make the table of docs/detection.md:
+The pictures are never kept here. To get the packages, and to make the table of docs/training.md:
 
     pip download --no-deps --dest PACKAGES ultralytics
     (cd PACKAGES && npm pack @vladmandic/human && apt-get download opencv-doc)
