@@ -1,6 +1,7 @@
 """The command line does what it promises, and a mistake of the user's ends in one line that helps."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
 
+from cfld_modules import settings
 from cfld_modules.checkpoints.cfld_checkpoint import load_checkpoint
 from cfld_modules.command_line import COMMANDS, main
 from cfld_modules.commands import CommandError
@@ -353,6 +355,13 @@ def test_help_and_wrong_options_need_no_heavy_library() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
+
+
+def test_numbers_are_read_with_types_that_settings_have() -> None:
+    """A name that `settings` lacks would only be met by whoever gives that option."""
+    for file in (ROOT / "cfld_modules" / "commands").glob("*.py"):
+        for kind in re.findall(r'\bnumber\(\s*"(\w+)"', file.read_text()):
+            assert hasattr(settings, kind), f"{file.name}: {kind}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="evaluate the first N pairs only",
     )
     parser.add_argument(
-        "--workers", type=number("Workers", "number of processes"), default=2, metavar="N",
+        "--workers", type=number("CountOrNone", "number of processes"), default=2, metavar="N",
         help="processes that measure results while the next are made (%(default)s; 0 measures in between)",
     )
     add_sampling_arguments(parser)
