@@ -235,14 +235,14 @@ def test_a_picture_of_somebody_else_is_made_again_and_then_left_out(people, pose
 
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_set(people, poses, tmp_path, monkeypatch):
     augment(Pipeline(), people, poses, None, tmp_path / "whole", SETTINGS)
-    put_in_place = Path.replace
+    put_in_place = os.replace
 
     def power_cut(source, target):
         if target.name.startswith("0002_") and "_000002_" in target.name:
             raise KeyboardInterrupt
         return put_in_place(source, target)
 
-    monkeypatch.setattr(Path, "replace", power_cut)
+    monkeypatch.setattr(os, "replace", power_cut)
     with pytest.raises(KeyboardInterrupt):
         augment(Pipeline(), people, poses, None, tmp_path / "cut", SETTINGS)
     assert [path.stem for path in (tmp_path / "cut" / "people").iterdir()] == ["000001"]

@@ -270,7 +270,7 @@ def test_two_processes_measure_the_same_pairs_once_each(model, tmp_path):
     write_mannequins(tmp_path / "data", count=1, test_count=1, pictures=4)
     options = {
         "--base": model[0], "--cfld": model[1], "--data": tmp_path / "data", "--out": tmp_path / "two",
-        "--size": f"{WIDTH}x{HEIGHT}", "--steps": 1, "--scheduler": "ddim", "--batch": 2,
+        "--size": f"{WIDTH}x{HEIGHT}", "--steps": 2, "--scheduler": "ddim", "--batch": 2,
     }  # fmt: skip
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "cfld_modules", "evaluate"]
     finished = subprocess.run(
@@ -282,7 +282,7 @@ def test_two_processes_measure_the_same_pairs_once_each(model, tmp_path):
     assert "0/1 [" in finished.stderr  # the main process has one of the two batches
     assert json.loads(finished.stdout)["ssim"]
     data = DeepFashionData("deepfashion", tmp_path / "data")
-    settings = EvaluationSettings(width=WIDTH, height=HEIGHT, steps=1, batch_size=2)
+    settings = EvaluationSettings(width=WIDTH, height=HEIGHT, steps=2, batch_size=2)
     evaluate(load_pipeline(*model, "ddim"), data.pairs("test"), lambda: [], tmp_path / "one", settings)
     one, two = (table(tmp_path / out / "pairs.csv") for out in ("one", "two"))
     assert [row["to"] for row in one] == [target.name for _, target in data.pairs("test")]
