@@ -3,7 +3,7 @@ VENV := .venv/bin/python
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: venv demo test lint unit host js browser bench composition demo-figures fuzz soak clean
+.PHONY: venv demo test lint unit host js browser bench composition demo-figures fuzz soak turns clean
 
 venv: .venv/installed
 
@@ -89,6 +89,10 @@ soak: venv
 	@python=$$($(VENV) tests/host/host.py) && for name in soak kills_of_saves; do \
 	  PYTHONPATH=. nice -n 19 $$python tests/host/$$name.py || exit; done
 	nice -n 19 $(VENV) -m tests.kills
+
+# Graphs with other packs (COMFYUI_PACKS) one after the other in one server, against each alone in a fresh one.
+turns: venv
+	@python=$$($(VENV) tests/host/host.py) && PYTHONPATH=. nice -n 19 $$python tests/host/graphs_in_turn.py --seeds 1 2
 
 clean:
 	rm -rf .venv output node_modules

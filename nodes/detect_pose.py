@@ -13,7 +13,7 @@ from ..cfld_modules.photographs import decode_photograph
 from ..cfld_modules.poses.keypoints import write_frame
 from .host.detectors import AUTO, DETECTORS, load_detector
 from .host.networks import in_host_care, on_device
-from .host.warnings import warn_on_node
+from .host.notices import warn_on_node
 from .pictures import picture_array, read_pictures
 from .types import POSES, PoseType, check_choice
 

@@ -62,7 +62,7 @@ class CFLDGuiderNode(io.ComfyNode):
         guidance_start_percent: float = 0.0, guidance_end_percent: float = 1.0,
     ) -> io.NodeOutput:
         # The host leaves out what is none of its options, and hands on what a wire brings.
-        if not isinstance(mode, dict):
+        if not isinstance(mode, dict) or mode.get("mode") not in GUIDANCE_TYPES:
             raise ValueError(
                 f"{NODE}: input 'mode' is missing, wired or unknown; give one of {', '.join(GUIDANCE_TYPES)}"
             )

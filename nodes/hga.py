@@ -64,8 +64,9 @@ class CFLDApplyHGA(io.ComfyNode):
             "holds numbers that the model's fp16 cannot; start ComfyUI with --bf16-unet or --fp32-unet, or load the "
             "model in another precision"
         )
-        for name, tensors in (("appearance", appearance.residuals.values()), ("cfld", cfld.key_values.values())):
-            check_numbers(NODE, name, tensors, fits_not, _precision(model))
+        if (precision := _precision(model)) is not None:
+            check_numbers(NODE, "appearance", appearance.residuals.values(), fits_not, precision)
+            check_numbers(NODE, "cfld", cfld.key_values.values(), fits_not, precision)
         people = len(appearance.prompt)
         mask = None if mask is None else read_masks(NODE, "mask", mask)
         if mask is not None and len(mask) not in (1, people):

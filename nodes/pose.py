@@ -16,6 +16,7 @@ from .types import (
     cfld_input,
     check_choice,
     check_finite,
+    check_numbers,
     fit_input,
     percent_inputs,
     read_poses,
@@ -64,6 +65,11 @@ class CFLDPoseConditioning(io.ComfyNode):
     ) -> io.NodeOutput:
         check_finite(NODE, strength=strength, start_percent=start_percent, end_percent=end_percent)
         check_choice(NODE, "fit", fit, FITS)
+        for name, conditioning in (("positive", positive), ("negative", negative)):
+            check_numbers(
+                NODE, name, [context for context, *_ in conditioning if isinstance(context, torch.Tensor)],
+                "holds NaN or infinite numbers; encode the person again with weight_dtype fp32 in CFLD Loader",
+            )
         poses = read_poses(NODE, "pose", pose)
         people = source_count(positive)
         if people > 1 and len(poses) > 1 and people != len(poses):

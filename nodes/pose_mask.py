@@ -26,8 +26,8 @@ class CFLDPoseMask(io.ComfyNode):
             description="Where upper body, lower body or head will be in the target pose, as a mask: a blouse from one "
             "person, trousers from another, with two HGA Apply and nothing painted.",
             search_aliases=[
-                "garment mask", "clothes region", "upper body mask", "body part mask", "keypoints to mask", "outfit swap",
-                "virtual try on",
+                "garment mask", "clothes region", "upper body mask", "body part mask", "keypoints to mask",
+                "outfit swap", "virtual try on",
             ],
             inputs=[
                 PoseType.Input("pose", tooltip="The target pose, the same as for Pose Conditioning."),

@@ -79,8 +79,8 @@ def check_numbers(
         ValueError: naming node and input, with what the problem is and its remedy.
     """
     for tensor in tensors:
-        largest = tensor.detach().abs().amax().float().item() if tensor.numel() else 0.0
-        if not largest <= (torch.finfo(dtype).max if dtype else math.inf) or math.isinf(largest):
+        extremes = tensor.detach().float().aminmax()
+        if not all(math.isfinite(end) and abs(end) <= torch.finfo(dtype or torch.float32).max for end in extremes):
             raise ValueError(shortened(f"{node}: input '{name}' {problem}"))
 
 

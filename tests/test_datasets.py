@@ -40,6 +40,15 @@ def fashion(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize("size", [(256, 256), (1101, 750), (750, 1200)], ids=["padded", "on its side", "another cut"])
+def test_a_picture_of_another_aspect_than_its_key_points_is_refused(fashion, size):
+    """PIDM's set has 40 blank columns on each side, and the key points of the others."""
+    write_picture(fashion / "train_highres" / "c.jpg", *size)
+    with pytest.raises(DataError, match=f"line 4: it is {size[0]}x{size[1]} as one sees it, .* of another aspect"):
+        DeepFashionData("deepfashion", fashion).pairs("train")
+    assert len(DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")) == 2
+
+
 def append(file, line):
     file.write_text(file.read_text().rstrip("\n") + f"\n{line}\n")
 

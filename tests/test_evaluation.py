@@ -201,7 +201,8 @@ def test_evaluation_writes_pictures_table_and_summary(model, photographs, tmp_pa
 
     summary = evaluate(load_pipeline(*model, "ddim"), photographs, no_real_pictures, tmp_path / "out", SETTINGS)
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
-    assert set(summary["missing"]) == {"lpips", "fid"}
+    assert set(summary["missing"]) == {"lpips", "fid", "pck"}
+    assert "get blazepose" in summary["missing"].pop("pck")
     assert all("torchvision" in reason or "is missing" in reason for reason in summary["missing"].values())
     rows = table(tmp_path / "out" / "pairs.csv")
     assert [row["number"] for row in rows] == ["0", "1", "2"]

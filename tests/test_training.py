@@ -48,10 +48,12 @@ from cfld_modules.training.lifter import LifterSettings
 from cfld_modules.training.loop import (
     DivergedError,
     LoopSettings,
+    _check_loss,
     build_accelerator,
     learning_rate_factor,
     run_training,
 )
+from cfld_modules.training.run_checkpoints import Progress
 from cfld_modules.training.samples import (
     Augmentation,
     PairSamples,
@@ -269,6 +271,18 @@ def test_a_loss_that_jumps_ends_the_run_and_clipped_it_goes_on_from_the_checkpoi
     assert not (output / "cfld.safetensors").exists()
     assert main(["train", str(folder / "jumped.yaml"), "--set", "training.max_grad_norm=1"]) == 0
     assert (output / "cfld.safetensors").exists()
+
+
+def test_the_losses_of_a_public_report_are_stopped_at_their_jump_and_wide_draws_are_not():
+    """archinetai/audio-diffusion-pytorch 35."""
+    progress = Progress()
+    for loss in (0.0562, 0.0517, 0.05, 0.0374, 0.0519, 0.0557, 0.0499, 0.0482, 1.4608):
+        _check_loss(loss, progress)
+    with pytest.raises(DivergedError, match="the loss jumped from 0.08.* to 3.56e\\+07"):
+        _check_loss(35551447.3009, progress)
+    random, progress = np.random.default_rng(0), Progress()
+    for loss in random.lognormal(-3, 1.2, 20_000):  # of single pairs at any timestep
+        _check_loss(loss, progress)
 
 
 def test_gradients_are_as_long_as_max_grad_norm_at_most_and_as_they_are_without(folder, whole_run):

@@ -56,7 +56,7 @@ class Checkpoint:
         """The networks of that size on the meta device."""
         try:
             with torch.device("meta"):
-                return CFLD(self.config).requires_grad_(False).eval()
+                return CFLD(self.config).requires_grad_(False).train(False)
         except (ArithmeticError, RuntimeError, ValueError) as error:  # say a width that its heads do not divide
             raise CheckpointError(f"its tensors' shapes fit no CFLD: {error}") from error
 

@@ -29,6 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pairs at a time (%(default)s)",
     )
     parser.add_argument(
+        "--blazepose", type=Path, metavar="FOLDER",
+        help="where 'get blazepose' put BlazePose: score the poses that it sees in results and truths",
+    )
+    parser.add_argument(
         "--limit", type=number("Count", "number of pairs"), metavar="N",
         help="evaluate the first N pairs only",
     )
@@ -66,7 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
 
         from ..evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
         from ..evaluation.models import load_pipeline
-    from ..errors import CheckpointError, DataError, StepsError
+    from ..checkpoints.blazepose_file import load_blazepose
+    from ..errors import CheckpointError, DataError, DetectionError, StepsError
 
     show_log()
     data = given_data(arguments)
@@ -74,11 +79,15 @@ def run(arguments: argparse.Namespace) -> None:
     settings = EvaluationSettings(
         width, height, steps=arguments.steps, guidance_type=arguments.guidance_type, scales=scales,
         batch_size=arguments.batch, seed=arguments.seed, limit=arguments.limit, workers=arguments.workers,
+        judge=arguments.blazepose,
     )
     with option("--base, --cfld or --lora", CheckpointError), option("--steps", StepsError):
         pipeline = load_pipeline(
             arguments.base, arguments.cfld, arguments.scheduler, arguments.lora, arguments.steps
         )
+    if arguments.blazepose:
+        with option("--blazepose", CheckpointError, DetectionError):
+            load_blazepose([arguments.blazepose])
     with option("--data", DataError), option("--size", EvaluationError):
         pairs = data.pairs("test")
         summary = evaluate(pipeline, pairs, lambda: data.pairs("train").photographs, arguments.out, settings)

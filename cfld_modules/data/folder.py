@@ -23,8 +23,9 @@ from ..errors import DataError
 from ..photographs import ENDINGS
 from ..poses.framing import ASPECT_TOLERANCE, Fit
 from ..poses.reading import parse_pose_json
-from .pairs import BadRows, Pairs, PhotographFile, Split, photograph_sizes, usable_row
+from .pairs import BadRows, Pairs, PhotographFile, Split, check_aspect, photograph_sizes, usable_row
 from .people import Person
+from .reid import person_of
 
 KEY_POINTS = ".json"
 TEST_STRIDE = 10
@@ -60,7 +61,9 @@ class FolderData:
         """Everybody of both splits, those with a single picture, too. Raises DataError when there is nobody."""
         groups: dict[str, list[PhotographFile]] = {}
         for photograph in self._photographs(lambda person: True):
-            groups.setdefault(self._person(photograph.path), []).append(photograph)
+            number = person_of(photograph.path.name)
+            if number is None or number > 0:  # Market-1501's pictures of nobody are 0 and -1
+                groups.setdefault(self._person(photograph.path), []).append(photograph)
         if not groups:
             raise DataError(f"'{self.root}' has no usable picture")
         return [Person(name, groups[name]) for name in sorted(groups)]
@@ -98,11 +101,7 @@ class FolderData:
         pose, *others = parse_pose_json(key_points.read_bytes(), (width, height))
         if others:
             raise DataError(f"{key_points.name} has {len(others) + 1} frames for one picture; leave only the picture's")
-        if abs(pose.width * height / (pose.height * width) - 1) > ASPECT_TOLERANCE:
-            raise DataError(
-                f"it is {width}x{height} as one sees it, and its key points are on a canvas of {pose.width}x"
-                f"{pose.height}, which is of another aspect; give those of the upright, whole picture"
-            )
+        check_aspect(pose, width, height, ASPECT_TOLERANCE)
         return PhotographFile(str(file.relative_to(self.root)), file, pose)
 
 

@@ -15,12 +15,14 @@ from accelerate.utils import gather_object
 from PIL import Image
 from tqdm import tqdm
 
-from ..data.pairs import Pairs, Photograph
+from ..data.pairs import Pairs, Photograph, PhotographFile
 from ..mannequins.photograph import parse_mannequin_name
 from ..mannequins.scores import score_mannequin
 from ..pipeline.cfld_pipeline import CFLDPipeline
-from ..poses.framing import ASPECT_TOLERANCE, FRAME_ASPECT, Fit
+from ..poses.framing import ASPECT_TOLERANCE, FRAME_ASPECT, Fit, frame_pose
 from .generate import generate_pictures, transfer_sheet, truth_picture
+from .ground_truth import galleries, pose_name, score_against_truth
+from .judge import judge_pair
 from .metrics import PAIR_METRICS, SSIM_WINDOW, Lpips, MissingWeightsError, load_fid, load_lpips, ssim, unit_tensors
 from .real_pictures import add_real_pictures
 from .workers import workers
@@ -45,6 +47,7 @@ class EvaluationSettings:
             the number of processes.
         limit: evaluate the first so many pairs only.
         workers: processes beside each one with a network, which measure its results.
+        judge: the folder of what sees poses in results and truths (`judge.judge_pair`).
     """
 
     width: int = 176
@@ -56,6 +59,7 @@ class EvaluationSettings:
     seed: int = 3407
     limit: int | None = None
     workers: int = 0
+    judge: Path | None = None
 
 
 def evaluate(
@@ -72,7 +76,8 @@ def evaluate(
 
     Returns:
         The summary: `scores`, the means over all pairs (and the one `fid`), `missing`, {metric: why there is none}, and
-        the settings. Mannequins, told by their names, have scores of their own (see `mannequins.scores`).
+        the settings. Mannequins, told by their names, have scores of their own (see `mannequins.scores`), and so
+        do data sets with silhouettes (see `ground_truth`).
 
     Raises:
         EvaluationError: for a size that cannot be measured.
@@ -89,6 +94,8 @@ def evaluate(
     lpips = _if_present("lpips", load_lpips, accelerator.device, missing)
     fid = _if_present("fid", load_fid, accelerator.device, missing)
 
+    if settings.judge is None:
+        missing["pck"] = "no detector was given; 'get blazepose' fetches it, and --blazepose names its file"
     numbers = range(min(len(pairs), settings.limit or len(pairs)))
     batches = [numbers[first : first + settings.batch_size] for first in numbers[:: settings.batch_size]]
     measure = PairMeasure(settings, pairs, numbers, out / "images")
@@ -119,7 +126,8 @@ def evaluate(
     scores = _means(rows)
     if fid is not None:
         scores["fid"] = float(fid.compute())
-    summary = {"pairs": len(rows), "scores": scores, "missing": missing, "settings": asdict(settings)}
+    used = asdict(settings) | {"judge": settings.judge is not None}  # its folder says nothing elsewhere
+    summary = {"pairs": len(rows), "scores": scores, "missing": missing, "settings": used}
     if accelerator.is_main_process:
         _write_rows(out / "pairs.csv", rows)
         (out / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
@@ -139,6 +147,8 @@ class MeasuredPair:
     fit: Fit
     file: Path
     people: Sequence[int]
+    gallery: Sequence[PhotographFile]
+    judge: Path | None
 
 
 def measure_pair(pair: MeasuredPair) -> tuple[dict[str, Any], np.ndarray]:
@@ -152,6 +162,10 @@ def measure_pair(pair: MeasuredPair) -> tuple[dict[str, Any], np.ndarray]:
     if pair.people:
         target = parse_mannequin_name(pair.target.name)
         row |= asdict(score_mannequin(pair.result, truth, target, pair.people)) if target else {}
+    if pair.gallery and isinstance(pair.target, PhotographFile):
+        row |= asdict(score_against_truth(pair.result, truth, pair.target, pair.gallery, pair.fit))
+    if pair.judge:
+        row |= judge_pair(pair.judge, pair.result, truth, frame_pose(pair.target.pose(), pair.fit))
     return row, truth
 
 
@@ -159,7 +173,7 @@ class PairMeasure:
     """What `measure_pair` takes, of each pair."""
 
     def __init__(self, settings: EvaluationSettings, pairs: Pairs, numbers: Sequence[int], folder: Path) -> None:
-        self.pairs, self.folder = pairs, folder
+        self.pairs, self.folder, self.judge = pairs, folder, settings.judge
         targets = [parse_mannequin_name(pairs[number][1].name) for number in numbers]
         self.people: list[int] = []
         if all(targets):
@@ -167,11 +181,13 @@ class PairMeasure:
             if abs(settings.width / settings.height / FRAME_ASPECT - 1) > ASPECT_TOLERANCE:
                 size = settings.width, settings.height
                 raise EvaluationError(f"mannequins are 176x256, and results must have that aspect, not {size}")
+        self.galleries = {} if self.people else galleries([pairs[number][1] for number in numbers], pairs.photographs)
 
     def of(self, number: int, result: np.ndarray) -> MeasuredPair:
         source, target = self.pairs[number]
         file = self.folder / f"{number:06d}.png"
-        return MeasuredPair(number, result, source, target, self.pairs.fit, file, self.people)
+        gallery = self.galleries.get(pose_name(target), ())
+        return MeasuredPair(number, result, source, target, self.pairs.fit, file, self.people, gallery, self.judge)
 
 
 def _with_lpips(
@@ -194,7 +210,7 @@ def _if_present(name: str, load: Callable, device: torch.device, missing: dict[s
 
 def _means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     left_out = ("number", "from", "to", "nearest")
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name not in left_out}
+    return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0] if name not in left_out}
 
 
 def _write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

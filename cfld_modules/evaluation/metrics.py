@@ -103,7 +103,7 @@ class InceptionFeatures(nn.Module):
 
     def __init__(self, inception: nn.Module) -> None:
         super().__init__()
-        self.inception = inception.eval().requires_grad_(False)
+        self.inception = inception.train(False).requires_grad_(False)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         side = (INCEPTION_SIDE, INCEPTION_SIDE)

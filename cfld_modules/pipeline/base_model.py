@@ -36,7 +36,7 @@ def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32)
     else:
         raise CheckpointError(f"'{path}' does not exist; give a diffusers folder of SD 1.5 or its checkpoint file")
     for part, module in (("U-Net", unet), ("VAE", vae)):
-        module.requires_grad_(False).eval()
+        module.requires_grad_(False).train(False)
         for name, weight in module.state_dict().items():
             if not are_finite(weight):
                 raise CheckpointError(

@@ -20,7 +20,7 @@ ASPECT_TOLERANCE = 0.01
 # Room around the key points, as a share of the frame, as in the training photographs of whole people.
 MARGIN_TOP, MARGIN_BOTTOM, MARGIN_SIDE = 0.15, 0.06, 0.08
 
-REDUCED_FROM = 8  # times the side that a picture is squashed to
+REDUCED_FROM = 16  # times the side that a picture is squashed to
 BAND_PIXELS = 2_000_000  # that are read at a time
 
 ReadPixels: TypeAlias = Callable[[slice, slice], np.ndarray]

@@ -47,7 +47,7 @@ class Distiller(nn.Module):
     def train(self, mode: bool = True) -> "Distiller":
         """Encoders stay as they are when sampling, without the stochastic depth they were trained with."""
         super().train(mode)
-        self.cfld.eval()
+        self.cfld.train(False)
         return self
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

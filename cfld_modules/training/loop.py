@@ -265,7 +265,7 @@ def _evaluation(
     accelerator: Accelerator, model: nn.Module, trained: Mapping[str, nn.Parameter], ema: EMAModel | None
 ) -> Iterator[None]:
     """Evaluation mode, no gradients, the run's precision and, where there is one, the running mean of the weights."""
-    model.eval()
+    model.train(False)
     if ema:
         ema.store(trained.values())
         ema.copy_to(trained.values())

@@ -33,7 +33,7 @@ def answer_posts(
 def answer_posts_one_by_one(
     path: str, answer: Callable[[bytes, Callable[[], None]], dict], node: str, refusals: tuple[type[Exception], ...]
 ) -> None:
-    """As `answer_posts`, in one thread for all requests; a full queue says so with status 429.
+    """As `answer_posts`, in one thread, one after another; a full queue says so with status 429.
 
     Args:
         answer: gets the body, and a function that it is to call now and then, which ends it when the client has gone.

@@ -21,7 +21,7 @@ import { describeInPage, inEachRenderer } from './suites.mjs'
 const [R_ELBOW, R_WRIST] = [3, 4]
 const TARGET = [60, 180]
 const BESIDE = STANDING.pose.map(([x, y]) => [250 + x / 4, 300 + y / 4])
-const body = (pose) => pose.flatMap(([x, y]) => [x, y, 0.9])
+const body = (pose) => pose.flatMap(([x, y]) => [x, y, 1])
 /** Somebody with all that other tools write. */
 const OTHER = {
   person_id: [3], pose_keypoints_2d: body(BESIDE), hand_left_keypoints_2d: Array.from({ length: 63 }, (_, k) => k / 7 + 1),
@@ -216,7 +216,7 @@ describeInPage("the pose editor's stage", (real) => {
         name: 'no picture.png', mimeType: 'image/png', buffer: GREEN_PNG
       })
       await page.locator('.cfld-pose-editor .sheet').getByRole('button', { name: 'Close', exact: true }).click()
-      await eventually(() => page.locator('.cfld-pose-editor [data-action=detect]').click({ timeout: 500 }))
+      await clickAction(page, 'detect') // waits until it is enabled
       await eventually(async () => assert.match(await problem(), /^Detect Pose: |^Nobody was found/))
       assert.doesNotMatch(await status(), /Looking/)
     })
@@ -228,7 +228,7 @@ describeInPage("the pose editor's stage", (real) => {
       assert.ok(await detect.isDisabled())
       if (!isVue) {
         await connectPicture(page, id, 'plain.png')
-        await eventually(() => detect.click({ timeout: 500 }))
+        await detect.click() // waits until it is enabled
         await eventually(async () => {
           assert.match(await problem(), /^Detect Pose: no detector is there.*pip download .* mediapipe==0\.10\.21$/)
         }, 60_000)
@@ -237,7 +237,7 @@ describeInPage("the pose editor's stage", (real) => {
       const reason = writeDots(real.server.folder)
       if (reason) return context.skip(reason)
       await connectPicture(page, id, 'dots.png')
-      await eventually(() => detect.click({ timeout: 500 }))
+      await detect.click() // waits until it is enabled
       await eventually(async () => assert.match(await status(), /^People found in the picture: 2/), 120_000)
       const inputs = await promptInputs(page, id)
       assert.deepEqual([inputs.width, inputs.height], [900, 800])

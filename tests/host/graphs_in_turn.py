@@ -25,7 +25,7 @@ SIDE = 128  # of the pictures
 GGUF_FILE = "unet_Q8_0.gguf"
 PACKS = (  # by the names of their repositories
     "ComfyUI-GGUF", "ComfyUI_TiledKSampler", "style_aligned_comfy", "cd-tuner_negpip-ComfyUI", "ComfyUI-deepcache",
-    "pre_cfg_comfy_nodes_for_ComfyUI", "sd-perturbed-attention", "ComfyUI-ppm", "ComfyUI-TiledDiffusion",
+    "pre_cfg_comfy_nodes_for_ComfyUI", "sd-perturbed-attention", "ComfyUI-TiledDiffusion",
     "ComfyUI-AnimateDiff-Evolved", "ComfyUI-Advanced-ControlNet",
 )  # fmt: skip
 
@@ -151,6 +151,21 @@ def animated(person: bool) -> Prompt:
     )  # fmt: skip
 
 
+def advanced_controlnet() -> Prompt:
+    graph = person_graph()
+    graph |= {
+        "loader": node(
+            "ACN_ControlNetLoaderAdvanced", cnet="control_v11p_sd15_openpose_fp16.safetensors"
+        ),
+        "control": node(
+            "ACN_AdvancedControlNetApply_v2", positive=["posed", 0], negative=["posed", 1], control_net=["loader", 0],
+            image=["photo", 0], strength=1.0, start_percent=0.0, end_percent=1.0,
+        ),
+    }  # fmt: skip
+    graph["sampler"]["inputs"] |= {"positive": ["control", 0], "negative": ["control", 1]}
+    return graph
+
+
 # What each is, and the pack that it takes.
 GRAPHS: dict[str, tuple[Callable[[], Prompt], str | None]] = {
     "text": (text_graph, None),
@@ -182,6 +197,7 @@ GRAPHS: dict[str, tuple[Callable[[], Prompt], str | None]] = {
     "tiled diffusion": (lambda: through(
         sized(person_graph(), 256), "TiledDiffusion", method="MultiDiffusion", tile_width=128, tile_height=128,
         tile_overlap=0, tile_batch_size=2), "ComfyUI-TiledDiffusion"),
+    "ControlNet": (advanced_controlnet, "ComfyUI-Advanced-ControlNet"),
     "AnimateDiff's windows, text": (lambda: animated(False), "ComfyUI-AnimateDiff-Evolved"),
     "AnimateDiff's windows, person": (lambda: animated(True), "ComfyUI-AnimateDiff-Evolved"),
 }  # fmt: skip

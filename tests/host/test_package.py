@@ -15,8 +15,8 @@ from PIL import Image
 MOST_BYTES = 5_000_000  # beside the demo model's tensors, 20 MB
 # What publishers report of the registry's scan of Python files: any of these hides a version.
 FLAGGED = (
-    r"subprocess", r"os\.system", r"urlopen", r"\brequests\b", r"socket", r"\.connect\(", r"os\.environ", r"sys\.modules",
-    r"\beval\(", r"\bexec\(",
+    r"subprocess", r"os\.system", r"urlopen", r"\brequests\b", r"socket", r"\.connect\(", r"os\.environ",
+    r"sys\.modules", r"\beval\(", r"\bexec\(",
 )  # fmt: skip
 
 

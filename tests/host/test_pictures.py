@@ -355,6 +355,13 @@ def test_numbers_that_no_precision_of_the_model_holds_are_refused(model, encoded
         nodes.CFLDApplyHGA.execute(half, encoded.cfld, large, 1.0, 2.0, 0.0, 1.0)
 
 
+def test_a_prompt_that_is_not_finite_is_refused(encoded):
+    spoilt = [[context * NAN, options] for context, options in encoded.prompt]
+    for name, given in (("positive", (spoilt, encoded.learnt)), ("negative", (encoded.prompt, spoilt))):
+        with pytest.raises(ValueError, match=f"^Pose Conditioning: input '{name}' holds NaN or infinite numbers"):
+            encoded.posed(*given)
+
+
 def test_a_picture_that_is_encoded_to_no_numbers_is_refused_with_the_remedy(encoded):
     spoilt = tiny_host.tiny_cfld()
     queries = spoilt.networks.model.networks.decoder.query_feat

@@ -27,7 +27,7 @@ PERSON_IN_A_PHOTO = "person_in_a_photo"
 # The nodes of other packs in workflows that are opened, and not run.
 OTHER_PACKS = {"relight_with_ic_light": {
     "BackgroundScaler", "ICLightConditioning", "LoadAndApplyICLightUnet",
-}}  # fmt: skip
+}, "animation_with_animatediff": {"ADE_AnimateDiffLoaderGen1"}}  # fmt: skip
 FRAME = (352, 512)
 SCENE = (768, 720)
 SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pass": (704, 1024),
@@ -443,6 +443,16 @@ def test_an_empty_mask_is_no_error(server):
     outputs = server.get(f"/history/{run.prompt_id}")[run.prompt_id]["outputs"]
     text, = outputs[the_node(prompt, "CFLDApplyHGA")]["text"]
     assert text.startswith("HGA Apply: input 'mask' is black everywhere"), "the API's answer says so"
+
+
+def test_a_latent_of_five_axes_is_a_sentence(server):
+    prompt = basic()
+    latent = the_node(prompt, "EmptyLatentImage")
+    inputs = {"width": 128, "height": 128, "length": 1, "batch_size": 1}
+    prompt[latent] = {"class_type": "EmptyHunyuanLatentVideo", "inputs": inputs}
+    error = server.run(prompt).error
+    assert error["exception_message"].strip().startswith("HGA Apply: what is sampled has the shape (")
+    assert "connect Empty Latent Image" in error["exception_message"]
 
 
 def test_an_interrupted_prompt_leaves_nothing_behind(server):

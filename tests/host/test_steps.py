@@ -1,4 +1,4 @@
-"""Steps that are not as many as asked: core's `ddim_uniform`, diffusers' "leading" grid (docs/method.md, section 13)."""
+"""Steps that are not as many as asked: core's `ddim_uniform` beside diffusers' "leading" grid (docs/method.md, 13)."""
 
 import json
 

@@ -76,7 +76,7 @@ def load_openpose(folders: Sequence[Path]) -> OpenPose:
             f"'{path}' is not the OpenPose body network or is damaged; download {WEIGHTS_FILE} (about 200 MB) again "
             f"from https://huggingface.co/{WEIGHTS_REPOSITORY}"
         ) from error
-    return OpenPose(network.requires_grad_(False).eval())
+    return OpenPose(network.requires_grad_(False).train(False))
 
 
 def _cached_weights() -> Path | None:
