@@ -44,7 +44,6 @@ from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
 MULTIPLES = host_step.SMALL if options.tiny else host_step.FULL_SIZE
 SIZE, STEPS = (64, 2) if options.tiny else (512, 20)
-WIDTH = 32 if options.tiny else 128  # of the autoencoder
 HAS_GPU = torch.cuda.is_available()
 DEVICE, DTYPE = get_torch_device(), torch.float16 if HAS_GPU else torch.float32
 WAITS = {
@@ -147,7 +146,7 @@ def pictures(model: Any, person: host_step.RandomPerson, networks: Any) -> list[
 
 
 def autoencoders() -> dict[str, comfy.sd.VAE]:
-    large = host_step.fill(AutoencoderKL(ddconfig=host_step.SD15_VAE | {"ch": WIDTH}, embed_dim=4)).state_dict()
+    large = host_step.fill(AutoencoderKL(ddconfig=host_step.SD15_VAE, embed_dim=4)).state_dict()
     small = {f"taesd_{name}.{key}": tensor for name, part in (("encoder", Encoder), ("decoder", Decoder))
              for key, tensor in host_step.fill(part()).state_dict().items()}  # fmt: skip
     return {"VAE": comfy.sd.VAE(sd=large), "TAESD": comfy.sd.VAE(sd=small)}
