@@ -10,7 +10,6 @@ from comfy_api.latest import io
 from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.framing import Box
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from ..cfld_modules.poses.placing import mask_box, place_people
 from .pictures import read_masks, read_pictures
 from .types import SCENES, PoseType, read_poses
 
@@ -48,6 +47,8 @@ class CFLDFitPoseToMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: object, image: torch.Tensor, mask: torch.Tensor) -> io.NodeOutput:
+        from ..cfld_modules.poses.placing import place_people  # here, for a small start of ComfyUI
+
         poses = read_poses(NODE, "pose", pose)
         image, masks = read_pictures(NODE, "image", image), read_masks(NODE, "mask", mask)
         box = _box_of(masks, width=image.shape[2], height=image.shape[1])
@@ -68,6 +69,8 @@ def _box_of(masks: torch.Tensor, width: int, height: int) -> Box:
     Raises:
         ValueError: naming node and input, for several masks, one of another size, and one that marks next to nothing.
     """
+    from ..cfld_modules.poses.placing import mask_box
+
     try:
         box = mask_box(masks[0].numpy())
     except PoseError as error:

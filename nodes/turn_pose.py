@@ -3,7 +3,6 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from ..cfld_modules.poses.turning import turntable
 from .types import POSES, BodyType, PoseType, check_count, check_finite, read_poses
 
 NODE = "Turn Pose"
@@ -48,6 +47,8 @@ class CFLDTurnPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: object, angle: float, tilt: float, frames: int) -> io.NodeOutput:
+        from ..cfld_modules.poses.turning import turntable  # here, for a small start of ComfyUI
+
         check_finite(NODE, angle=angle, tilt=tilt)
         check_count(NODE, "frames", frames, 1, MOST_FRAMES)
         views = [turntable(one, angle, tilt, frames) for one in read_poses(NODE, "pose", pose)]

@@ -1,16 +1,20 @@
-"""The detectors there are, their weights in the host's folders, and networks that are read once a process."""
+"""The detectors there are, their weights in the host's folders, and networks that are read once a process.
+
+A detector is imported when somebody is looked for, since most graphs look for nobody.
+"""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import folder_paths
 
-from ...cfld_modules.checkpoints.blazepose_file import load_blazepose, read_blazepose
 from ...cfld_modules.errors import MissingDetectorError
-from ...cfld_modules.poses.detection.detector import Detector
-from ...cfld_modules.poses.detection.openpose import load_openpose
+
+if TYPE_CHECKING:
+    from ...cfld_modules.checkpoints.blazepose_file import Networks
+    from ...cfld_modules.poses.detection.detector import Detector
 
 WEIGHTS_FOLDER = "annotators"
 AUTO = "auto"
@@ -33,14 +37,32 @@ def remembering_last(read: Callable[[Path], Read]) -> Callable[[Path], Read]:
     return read_now
 
 
-DETECTORS: dict[str, Callable[[Sequence[Path]], Detector]] = {
-    "openpose": load_openpose,
-    "blazepose": partial(load_blazepose, read=remembering_last(read_blazepose)),
-}
+@remembering_last
+def _read_blazepose(file: Path) -> "Networks":
+    from ...cfld_modules.checkpoints.blazepose_file import read_blazepose
+
+    return read_blazepose(file)
+
+
+def _load_blazepose(folders: Sequence[Path]) -> "Detector":
+    from ...cfld_modules.checkpoints.blazepose_file import load_blazepose
+
+    return load_blazepose(folders, read=_read_blazepose)
+
+
+def _load_openpose(folders: Sequence[Path]) -> "Detector":
+    from ...cfld_modules.poses.detection.openpose import load_openpose
+
+    return load_openpose(folders)
+
+
+DETECTORS: dict[str, Callable[[Sequence[Path]], "Detector"]] = {
+    "openpose": _load_openpose, "blazepose": _load_blazepose,
+}  # fmt: skip
 """What loads each from folders of weights, on the CPU; `auto` takes the first that is there."""
 
 
-def load_detector(name: str) -> tuple[Detector, str]:
+def load_detector(name: str) -> "tuple[Detector, str]":
     """A detector by its name in `DETECTORS`, or by `auto`; and, of `auto`, which one it is and why none before it.
 
     Raises:
