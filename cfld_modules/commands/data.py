@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _run_people(arguments: argparse.Namespace) -> None:
-    if importlib.util.find_spec("..people", __package__) is None:
+    if not (Path(__file__).parents[1] / "people").is_dir():
         raise CommandError("data people: the registry's package comes without it; use a clone of the repository")
     if missing := [name for name in ("anny", "roma", "trimesh", "vtkmodules") if not importlib.util.find_spec(name)]:
         raise CommandError(
