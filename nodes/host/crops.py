@@ -156,7 +156,7 @@ def add_rows(
             while end < len(rows) and crops[end] == crops[start] and rows[end] == rows[end - 1] + 1:
                 end += 1
         if row:
-            tensor[start:end] += prepared(crops[start])[row - 1 : rows[end - 1]]
+            tensor[start:end].add_(prepared(crops[start])[row - 1 : rows[end - 1]])
         start = end
     return tensor
 

@@ -134,8 +134,8 @@ def negpip(person: bool) -> Prompt:
     graph = person_graph() if person else text_graph()
     after = "hga" if person else "checkpoint"
     for one in ("text", "bad"):
-        graph[one]["inputs"]["clip"] = ["Negpip", 1]
-    return through(graph, "Negpip", after, clip=["checkpoint", 1])
+        graph[one]["inputs"]["clip"] = ["Negapip", 1]
+    return through(graph, "Negapip", after, clip=["checkpoint", 1])
 
 
 def animated(person: bool) -> Prompt:
@@ -189,7 +189,7 @@ GRAPHS: dict[str, tuple[Callable[[], Prompt], str | None]] = {
         person_graph(), "DeepCache", cache_interval=2, cache_depth=3, start_step=0, end_step=1000),
         "ComfyUI-deepcache"),
     "Pre CFG": (lambda: through(
-        person_graph(), "Pre CFG uncond zero", scale=0.75, start_at_sigma=99.0, end_at_sigma=0.0),
+        person_graph(), "Pre CFG PAG", scale=0.5, start_at_sigma=99.0, end_at_sigma=0.0),
         "pre_cfg_comfy_nodes_for_ComfyUI"),
     "NAG": (lambda: through(
         person_graph(), "NormalizedAttentionGuidance", negative=["bad", 0], scale=2.0, tau=2.5, alpha=0.5,

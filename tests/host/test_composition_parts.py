@@ -9,7 +9,7 @@ import pytest
 import tiny_host
 import torch
 from comfy_extras import nodes_context_windows
-from composition import CFG, guide, having, predict
+from composition import CFG, guide, guided, having, predict
 from tiny_host import golden
 
 pytestmark = pytest.mark.usefixtures("no_gradients")
@@ -173,3 +173,10 @@ def test_a_detailer_and_a_stitched_crop_are_told_from_other_nodes():
     assert named == {"first": "InpaintCropImproved", "second": None, "face": "FaceDetailer", "empty": None}
 
 
+
+
+def test_a_function_that_another_pack_left_in_a_control_is_gone_in_the_next_sampling(model, person, rows, figure):
+    """As TiledDiffusion leaves it in a conditioning that the host keeps, where another control is chained on it."""
+    control = person.positive[0][1]["control"]
+    control.get_control = lambda *args, **kwargs: control
+    figure("after a tiled sampling", predict(person.hga(model), person.positive, person.negative), guided(rows), 1e-5)

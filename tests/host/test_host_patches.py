@@ -68,7 +68,8 @@ def held_tensors(patched, positive):
         patched.object_patches[f"diffusion_model.output_blocks.5.1.transformer_blocks.0.attn2.to_{part}.forward"]
         for part in "qk"
     )
-    return queries.queries.prepared | keys.differences.prepared | positive[0][1]["control"].prepared
+    products = dict(enumerate(keys.differences.products))
+    return queries.queries.prepared | keys.differences.prepared | products | positive[0][1]["control"].prepared
 
 
 @pytest.mark.parametrize("where", ["in a layer", "in a step"])
