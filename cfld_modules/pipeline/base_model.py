@@ -53,6 +53,11 @@ def save_network(network: ModelMixin, folder: Path, dtype: torch.dtype | None = 
         CheckpointError: for a weight that is not finite, or not in that precision.
     """
     network.save_config(folder)
+    if isinstance(network, AutoencoderTiny):  # diffusers writes a key which it then complains of
+        config = folder / network.config_name
+        arguments = json.loads(config.read_bytes())
+        del arguments["block_out_channels"]
+        config.write_text(f"{json.dumps(arguments, indent=2, sort_keys=True)}\n", encoding="utf-8")
     write_tensors(folder / SAFETENSORS_WEIGHTS_NAME, network.state_dict(), {"format": "pt"}, dtype)
 
 
