@@ -53,7 +53,9 @@ js:
 	@if command -v node > /dev/null; then node --test tests/js/*.test.mjs; \
 	else echo "JAVASCRIPT TESTS SKIPPED: no node"; fi
 
-# Opens the real page of a host.
+# Opens the real page of a host: its own, and another version of it where there is one, such as the newest of the package
+# index: pip download --no-deps comfyui-frontend-package, of which the folder comfyui_frontend_package/static is wanted.
+FRONTEND ?= $(HOME)/comfy/frontend-newest
 CHROMIUM_PATH ?= /usr/bin/chromium
 export CHROMIUM_PATH
 browser: venv
@@ -61,12 +63,17 @@ browser: venv
 	elif [ ! -x "$(CHROMIUM_PATH)" ]; then echo "BROWSER TESTS SKIPPED: no Chromium at $(CHROMIUM_PATH); set CHROMIUM_PATH"; \
 	elif ! $(VENV) tests/host/host.py > /dev/null; then echo "BROWSER TESTS SKIPPED (reason above)"; \
 	elif ! npm install --silent --no-audit --no-fund; then echo "BROWSER TESTS SKIPPED: npm could not install its packages"; \
-	else node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
+	else \
+	  echo "BROWSER TESTS in the host's own page"; node --test --test-concurrency=1 tests/browser/*.test.mjs || exit; \
+	  if [ -e "$(FRONTEND)/index.html" ]; then echo "BROWSER TESTS in the page of $(FRONTEND)"; \
+	    COMFYUI_FRONTEND="$(FRONTEND)" node --test --test-concurrency=1 tests/browser/*.test.mjs; \
+	  else echo "BROWSER TESTS of a second page SKIPPED: no $(FRONTEND); set FRONTEND"; fi; fi
 
 # Writes output/benchmarks/*.{json,md} and output/quality/*. Nothing else should run meanwhile.
 bench: venv
-	@python=$$($(VENV) tests/host/host.py) && for name in overhead instead first_picture memory; do \
+	@python=$$($(VENV) tests/host/host.py) && for name in parts overhead instead listing first_picture memory; do \
 	  $$python benchmarks/$$name.py || exit; done
+	$(VENV) benchmarks/around.py
 	$(VENV) benchmarks/published.py
 	$(VENV) benchmarks/loading.py
 	$(VENV) benchmarks/scaling.py

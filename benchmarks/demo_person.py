@@ -38,7 +38,7 @@ STEPS, SEED = 4, 3407  # the workflow's
 TEXTURES: tuple[TextureKind, ...] = ("plain", "blocks")
 SHOWN = 5
 PERSON = "CFLDDemoPerson"
-WORKFLOW = PACK / "workflows" / "CFLD 1 pose transfer - start here.json"
+WORKFLOW = PACK / "workflows" / "1 Start here - pose transfer, reposing.json"
 TWIN = PACK / "workflows" / "api" / "demo_no_downloads.json"
 # Who and how in a node of either.
 WIDGETS = re.compile(rf'("type": "{PERSON}".*?"widgets_values": \[)\d+(, )(\d+)')

@@ -1,6 +1,6 @@
 """Whom BlazePose finds in photographs that packages carry, and how far from points that were set by eye.
 
-The pictures are never kept here. To get the packages, and to make the table of docs/detection.md:
+The pictures are never kept here. To get the packages, and to make the table of docs/training.md:
 
     pip download --no-deps --dest PACKAGES ultralytics
     (cd PACKAGES && npm pack @vladmandic/human && apt-get download opencv-doc)
@@ -25,8 +25,7 @@ import cv2
 import numpy as np
 import skimage.data
 
-from cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE, load_blazepose
-from cfld_modules.poses.detection.blazepose import detect_people
+from cfld_modules.checkpoints.blazepose_file import load_blazepose
 from cfld_modules.poses.keypoints import Pose
 from cfld_modules.poses.pose_drawing import draw_pose_in_style
 
@@ -86,12 +85,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures with what was found")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    network = load_blazepose(arguments.models / "annotators" / BLAZEPOSE_FILE)
+    detector = load_blazepose([arguments.models / "annotators"])
     by_eye = json.loads(POINTS.read_text(encoding="utf-8"))
     sys.stdout.write("| picture | who | | points | mean distance, % of the height |\n|---|---|---|---|---|\n")
     for name, picture in photographs(arguments.packages):
         begin = time.process_time()
-        people, _ = detect_people(network, picture)
+        people = detector.find_people(picture).poses
         sys.stderr.write(f"{name}: {time.process_time() - begin:.1f} s of processor time\n")
         sys.stdout.write("\n".join(rows(name, people, by_eye[name])) + "\n")
         sys.stdout.flush()

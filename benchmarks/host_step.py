@@ -29,6 +29,10 @@ from comfy.patcher_extension import WrappersMP  # noqa: E402
 
 conditioning, pose_control, nodes = tiny_host.conditioning, tiny_host.pose_control, tiny_host.nodes
 FULL_SIZE, SMALL = (1, 2, 4, 4), (1, 1, 1, 1)  # of 320 channels, a level: 860 M parameters, or 111 M
+SD15_VAE = {
+    "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128,
+    "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0,
+}  # fmt: skip
 CONTEXT = 768
 CFG = 2.0  # pose_guidance of as much makes two rows of CFLD, another three
 
@@ -46,10 +50,10 @@ def fill(module: torch.nn.Module) -> torch.nn.Module:
     return module
 
 
-def base_model(multiples: Sequence[int]) -> comfy.model_patcher.ModelPatcher:
+def base_model(multiples: Sequence[int], dtype: torch.dtype = torch.float32) -> comfy.model_patcher.ModelPatcher:
     config = comfy.supported_models.SD15(unet_config(multiples))
     config.unet_config = unet_config(multiples)
-    config.set_inference_dtype(torch.float32, None)
+    config.set_inference_dtype(dtype, None)
     return comfy.model_patcher.ModelPatcher(
         fill(comfy.model_base.BaseModel(config)), comfy.model_management.get_torch_device(),
         comfy.model_management.unet_offload_device(),
@@ -84,6 +88,11 @@ class RandomPerson:
         ).result[0]
 
 
+def wait_for_device() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def seconds_a_step(
     model: comfy.model_patcher.ModelPatcher, positive: list, negative: list, size: int,
     guider: Callable = comfy.samplers.CFGGuider,
@@ -96,8 +105,10 @@ def seconds_a_step(
     noted: list[float] = []
 
     def timed(executor, *args):
+        wait_for_device()
         start = time.perf_counter()
         out = executor(*args)
+        wait_for_device()
         noted.append(time.perf_counter() - start)
         return out
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cfld_modules.data.deepfashion import DeepFashionData  # noqa: E402
 from cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH  # noqa: E402
-from cfld_modules.evaluation.evaluate import EvaluationSettings, PairMeasure  # noqa: E402
+from cfld_modules.evaluation.evaluate import EvaluationSettings, PairMeasure, measure_pair  # noqa: E402
 from cfld_modules.evaluation.generate import generate_pictures  # noqa: E402
 from cfld_modules.evaluation.models import load_pipeline  # noqa: E402
 from cfld_modules.guidance import SCALES_OF  # noqa: E402
@@ -90,7 +90,9 @@ def make_results(ways: Sequence[Way], data: Path, out: Path, count: int, lora: P
     """A file of pairs' scores for each way, named by it; in batches and with noise as `evaluate` has them."""
     pairs = DeepFashionData("deepfashion", data).pairs("test")
     numbers = range(min(count, len(pairs)))
-    measure = PairMeasure(SETTINGS, pairs, numbers, None)
+    measures = {way: PairMeasure(SETTINGS, pairs, numbers, out / way.name) for way in ways}
+    for measure in measures.values():
+        measure.folder.mkdir(parents=True, exist_ok=True)
     pipelines = {way: pipeline_of(way, lora) for way in ways}
     scores: dict[Way, list[dict]] = {way: [] for way in ways}
     for first in tqdm(numbers[:: SETTINGS.batch_size], unit="batch"):
@@ -104,7 +106,8 @@ def make_results(ways: Sequence[Way], data: Path, out: Path, count: int, lora: P
             )
         for place, number in enumerate(batch):  # one pair's results in a row, which share what they are compared with
             for way in ways:
-                scores[way].append(measure(number, results[way][place]) | {"rows": pipelines[way].rows})
+                row, _ = measure_pair(measures[way].of(number, results[way][place]))
+                scores[way].append(row | {"rows": pipelines[way].rows})
     for way in ways:
         (out / f"{way.name}.json").write_text(json.dumps(scores[way]), encoding="utf-8")
 

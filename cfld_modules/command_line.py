@@ -1,46 +1,35 @@
 """The command line: `python -m cfld_modules COMMAND ...`, each command a module with `add_arguments` and `run`.
 
-Such a module imports nothing slow before `run`, so that help and wrong arguments are answered at once.
+Only the module of the command that is called is imported, so that help and wrong commands are answered at once.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
-from .commands import (
-    CommandError,
-    augment,
-    convert,
-    curves,
-    data,
-    demo,
-    distil,
-    evaluate,
-    evaluate_turning,
-    get,
-    train,
-    train_autoencoder,
-    train_lifter,
-    transfer,
-)
+from .commands import CommandError
 from .errors import shortened
 
 COMMANDS = {
-    "transfer": (transfer, "put the person of a photo into another pose"),
-    "get": (get, "download a detector of people, BlazePose"),
-    "convert": (convert, "make one small .safetensors from the authors' two .bin files"),
-    "demo": (demo, "move a mannequin into six poses, with nothing downloaded"),
-    "data": (data, "make data sets"),
-    "train": (train, "train CFLD on pairs of pictures"),
-    "train-autoencoder": (train_autoencoder, "train the small autoencoder of a model from scratch"),
-    "train-lifter": (train_lifter, "train what puts a pose's joints in space, so that it can be turned"),
-    "distil": (distil, "train a LoRA with which few steps of one row do"),
-    "curves": (curves, "draw the losses of a training run"),
-    "augment": (augment, "make a set for person re-identification: people in other poses"),
-    "evaluate": (evaluate, "measure results on a data set's test pairs"),
-    "evaluate-turning": (evaluate_turning, "measure how well poses are put in space and turned"),
+    "transfer": "put the person of a photo into another pose",
+    "get": "download a detector of people, BlazePose",
+    "convert": "make one small .safetensors from the authors' two .bin files",
+    "demo": "move a mannequin into six poses, with nothing downloaded",
+    "data": "make data sets",
+    "train": "train CFLD on pairs of pictures",
+    "train-autoencoder": "train the small autoencoder of a model from scratch",
+    "train-lifter": "train what puts a pose's joints in space, so that it can be turned",
+    "distil": "train a LoRA with which few steps of one row do",
+    "curves": "draw the losses of a training run",
+    "augment": "make a set for person re-identification: people in other poses",
+    "evaluate": "measure results on a data set's test pairs",
+    "evaluate-turning": "measure how well poses are put in space and turned",
 }
+"""What each does, by its name, which is its module's with hyphens. A package may leave modules out."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,11 +38,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}; --help lists the options\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, with the arguments of `command` alone; with everybody's where it is None."""
     parser = _Parser(prog="python -m cfld_modules", description="CFLD: pose-guided person image synthesis.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, summary) in COMMANDS.items():
-        module.add_arguments(commands.add_parser(name, help=summary, description=summary))
+    for name, summary in COMMANDS.items():
+        if not (Path(__file__).parent / "commands" / f"{_module_name(name)}.py").exists():
+            continue
+        of_command = commands.add_parser(name, help=summary, description=summary)
+        if command in (None, name):
+            _module(name).add_arguments(of_command)
     return parser
 
 
@@ -62,12 +56,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns the exit code: 0, 2 for a mistake of the user's (told in one line on stderr), 130 when interrupted.
     """
-    arguments = build_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = build_parser(argv[0] if argv else "").parse_args(argv)
     try:
-        COMMANDS[arguments.command][0].run(arguments)
+        _module(arguments.command).run(arguments)
     except (CommandError, OSError) as error:
         sys.stderr.write(f"{shortened(f'python -m cfld_modules {arguments.command}: error: {error}')}\n")
         return 2
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _module_name(command: str) -> str:
+    return command.replace("-", "_")
+
+
+def _module(command: str) -> ModuleType:
+    return import_module(f".commands.{_module_name(command)}", __package__)

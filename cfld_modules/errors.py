@@ -35,6 +35,10 @@ class SettingsError(ValueError):
     """A configuration cannot be used; names the key, the value it got and what may stand there."""
 
 
+class StepsError(ValueError):
+    """A scheduler cannot sample in so many steps; says which numbers near it can be taken."""
+
+
 class PhotographError(OSError):
     """A picture file cannot be used; names it, and says what is wrong with it."""
 
@@ -49,3 +53,7 @@ class PoseError(ValueError):
 
 class DetectionError(ValueError):
     """Nothing can be detected: a package or a file is missing or wrong. Says which, and what to do."""
+
+
+class MissingDetectorError(DetectionError):
+    """A detector's file or package is not there, so that another may be taken."""

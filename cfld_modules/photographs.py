@@ -12,9 +12,18 @@ from .errors import PhotographError
 # plain wall between light grey and white; black, or a colour hidden under the transparency, is nothing CFLD ever saw.
 STUDIO_WALL = (226, 227, 231)
 LARGEST_PIXELS = 100_000_000  # some hundred bytes can say more, and each takes ten bytes while it is read
+LARGEST_SIDE = 65_535  # as JPEG allows
 _TURNED_ORIENTATIONS = range(5, 9)  # of EXIF: the picture's sides change places
 
+# Pillow opens a file by its content, whatever its name, and has readers that start programs: EPS is Ghostscript's.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP")
+ENDINGS = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""Of files that are read; those of phones (.heic) with the package pillow-heif."""
 
+NO_PICTURE = "cannot identify image of a kind that is read (JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC)"
+
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
 
 
 def read_photograph(file: Path) -> np.ndarray:
@@ -26,6 +35,8 @@ def read_photograph(file: Path) -> np.ndarray:
     try:
         with _opened(file.read_bytes()) as image:
             return rgb_pixels(image)
+    except UnidentifiedImageError as error:
+        raise _unreadable(file, NO_PICTURE) from error
     except Exception as error:  # of a damaged file, Pillow raises whatever its reader ran into
         raise _unreadable(file, error) from error
 
@@ -40,7 +51,7 @@ def decode_photograph(content: bytes) -> np.ndarray:
         with _opened(content) as image:
             return rgb_pixels(image)
     except UnidentifiedImageError as error:
-        raise PhotographError(f"the {len(content)} bytes are no picture; open another file") from error
+        raise PhotographError(f"the {len(content)} bytes are no picture: {NO_PICTURE}; open another file") from error
     except Exception as error:
         raise PhotographError(f"the picture cannot be read: {error}; save it again") from error
 
@@ -57,6 +68,8 @@ def check_photograph(file: Path) -> tuple[int, int]:
             image.draft("RGB", (width // 8, height // 8))  # of a JPEG every pixel is decoded, an eighth of them made
             image.load()
             turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED_ORIENTATIONS
+    except UnidentifiedImageError as error:
+        raise _unreadable(file, NO_PICTURE) from error
     except Exception as error:
         raise _unreadable(file, error) from error
     return (height, width) if turned else (width, height)
@@ -84,15 +97,56 @@ def _opened(content: bytes) -> Image.Image:
 
     Of bytes instead of a file, from which Pillow would ask for as many as one of its parts says it has.
     """
-    image = Image.open(BytesIO(content))
+    image = _heif(content) if _is_heif(content) else Image.open(BytesIO(content), formats=_formats(content))
     width, height = image.size
     if width * height > LARGEST_PIXELS:
         most = f"{LARGEST_PIXELS // 10**6} million"
         raise ValueError(f"it has {width}x{height} pixels, more than {most}; make it smaller")
+    if max(width, height) > LARGEST_SIDE:
+        raise ValueError(f"it has {width}x{height} pixels, more than {LARGEST_SIDE} on a side; cut a part out of it")
     return image
 
 
-def _unreadable(file: Path, error: BaseException) -> PhotographError:
+def _is_heif(content: bytes) -> bool:
+    """By the brands at its beginning; AVIF has the same container, and may name HEIF's brands beside its own."""
+    brands = _brands(content)
+    return any(brand in _HEIF_BRANDS for brand in brands) and not any(brand in _AVIF_BRANDS for brand in brands)
+
+
+def _brands(content: bytes) -> list[bytes]:
+    if content[4:8] != b"ftyp":
+        return []
+    end = min(int.from_bytes(content[:4]), len(content), 1024)
+    return [content[place : place + 4] for place in range(8, end, 4)]
+
+
+def _heif(content: bytes) -> Image.Image:
+    """A phone's photograph, by a package that is not Pillow's own; its opener stays unregistered."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise ValueError(
+            "it is a HEIC photo, which Pillow reads with the package pillow-heif; 'pip install pillow-heif', or save "
+            "it as JPEG"
+        ) from error
+    return HeifImageFile(BytesIO(content))
+
+
+def _formats(content: bytes) -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow has.
+
+    Raises:
+        ValueError: for AVIF, where it has not.
+    """
+    Image.init()
+    if any(brand in _AVIF_BRANDS for brand in _brands(content)) and "AVIF" not in Image.OPEN:
+        raise ValueError(
+            "it is an AVIF picture, which Pillow reads from 11.3 on; 'pip install -U pillow', or save it as PNG"
+        )
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _unreadable(file: Path, error: object) -> PhotographError:
     return PhotographError(f"the picture '{file}' cannot be read: {error}; save or copy it again")
 
 

@@ -1,4 +1,7 @@
-"""Settings as dataclasses, read from YAML: every mistake is an error that names the key."""
+"""Settings as dataclasses, read from YAML: every mistake is an error that names the key.
+
+Numbers have bounds as their types say, which commands' arguments share.
+"""
 
 import difflib
 import os
@@ -7,14 +10,59 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 import yaml
+from pydantic import Field as Bound
+from pydantic import TypeAdapter, ValidationError
 
 from .errors import SettingsError, short, shortened
 
 Settings = TypeVar("Settings")
 
+MOST = 10**9
+Count = Annotated[int, Bound(ge=1, le=MOST)]
+CountOrNone = Annotated[int, Bound(ge=0, le=MOST)]
+"""How many there are, where there may be none."""
+Side = Annotated[int, Bound(ge=8, le=16384)]
+"""Pixels of a picture."""
+Seed = Annotated[int, Bound(ge=0, lt=2**63)]
+Steps = Annotated[int, Bound(ge=1, le=1000)]
+Share = Annotated[float, Bound(ge=0, le=1)]
+Weight = Annotated[float, Bound(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Bound(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Bound(allow_inf_nan=False)]
+
+
+def bounded(value: object, kind: Any) -> Any:
+    """The value as a type above, also from a text.
+
+    Raises:
+        ValueError: saying what may stand there, such as "give a whole number of 1 or more".
+    """
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"give {_bounds_in_words(kind)}") from error
+
+
+def _bounds_in_words(kind: Any) -> str:
+    number, *bounds = typing.get_args(kind)
+    limits = {name: limit for bound in bounds for constraint in bound.metadata for name, limit in _limits(constraint)}
+    words = [f"{word} {limits[name]}" for name, word in (("gt", "above"), ("lt", "below")) if name in limits]
+    if "ge" in limits and limits.get("le", MOST) != MOST:
+        words.insert(0, f"from {limits['ge']} to {limits['le']}")
+    elif "ge" in limits:
+        words.insert(0, f"of {limits['ge']} or more")
+    if "multiple_of" in limits:
+        words.append(f"that is a multiple of {limits['multiple_of']}")
+    kind_in_words = "a whole number" if number is int else "a number" if "le" in limits else "a finite number"
+    return " ".join([kind_in_words, *words])
+
+
+def _limits(constraint: object) -> list[tuple[str, object]]:
+    names = ("ge", "gt", "le", "lt", "multiple_of")
+    return [(name, getattr(constraint, name)) for name in names if hasattr(constraint, name)]
 
 
 
@@ -86,6 +134,12 @@ def _value(content: Any, kind: Any, key: str) -> Any:
     if is_dataclass(kind):
         return _dataclass(content, kind, key)
     origin, options = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        value = _value(content, options[0], key)
+        try:
+            return bounded(value, kind)
+        except ValueError as error:
+            raise SettingsError(f"{key}: {short(value)} is out of bounds; {error}") from error
     if origin in (Union, types.UnionType):
         return _union(content, options, key)
     if origin is Literal:
@@ -139,7 +193,7 @@ def _path_of(content: str, key: str) -> Path:
 def _dataclass(content: Any, kind: Any, key: str) -> Any:
     if not isinstance(content, Mapping):
         raise SettingsError(f"{key or 'the file'}: expected settings, got {short(content)}")
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     for name in content:
         if name not in hints:
             close = difflib.get_close_matches(name if isinstance(name, str) else short(name), hints, 1)

@@ -6,22 +6,24 @@ import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
 from ..cfld_modules.demo_model import LORA_FILE
+from ..cfld_modules.errors import PoseError
 from .appearance_files import FOLDER as APPEARANCES_FOLDER
 from .appearance_files import CFLDLoadAppearance, CFLDSaveAppearance
 from .blend_appearance import CFLDBlendAppearance
 from .choose_person import CFLDChoosePerson
 from .convert import CFLDConvert
 from .demo_models import CFLDDemoModels, CFLDDemoPerson
-from .detect_pose import DETECT_ROUTE, REFUSALS, WEIGHTS_FOLDER, CFLDDetectPose, detect_in_file
+from .detect_pose import DETECT_ROUTE, REFUSALS, CFLDDetectPose, detect_in_file
 from .detect_pose import NODE as DETECTOR
 from .encoder import CFLDPromptEncoder
 from .fit_pose_to_mask import CFLDFitPoseToMask
 from .guider import CFLDGuiderNode
 from .hga import CFLDApplyHGA
-from .host.routes import answer_posts
+from .host.detectors import WEIGHTS_FOLDER
+from .host.routes import answer_posts, answer_posts_one_by_one
 from .loader import CFLDLoader
 from .pose import CFLDPoseConditioning
-from .pose_editor import CFLDPoseEditor
+from .pose_editor import MOST_BYTES, READ_ROUTE, CFLDPoseEditor, read_in_page
 from .pose_files import CFLDDrawPose, CFLDLoadPose, CFLDSavePose
 from .pose_mask import CFLDPoseMask
 from .retarget_pose import CFLDRetargetPose
@@ -40,7 +42,8 @@ class CFLDExtension(ComfyExtension):
     """All nodes of the pack."""
 
     async def on_load(self) -> None:
-        answer_posts(DETECT_ROUTE, detect_in_file, DETECTOR, REFUSALS)
+        answer_posts_one_by_one(DETECT_ROUTE, detect_in_file, DETECTOR, REFUSALS)
+        answer_posts(READ_ROUTE, read_in_page, "", (PoseError,), MOST_BYTES)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

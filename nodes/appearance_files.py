@@ -13,13 +13,14 @@ import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.appearance_file import load_appearance, save_appearance
-from ..cfld_modules.checkpoints.atomic_files import numbered_file
+from ..cfld_modules.checkpoints.atomic_files import write_numbered
 from ..cfld_modules.errors import CheckpointError, short, shortened
 from ..cfld_modules.networks.model import Appearance
+from .file_names import check_prefix, prefix_mistake, written_by
 from .host.conditioning import prompt_conditioning
 from .host.networks import LoadedCFLD, networks_of
 from .pictures import picture_array, read_pictures
-from .types import CATEGORY, AppearanceType, cfld_input
+from .types import PEOPLE, AppearanceType, cfld_input
 
 SAVE, LOAD = "Save Appearance", "Load Appearance"
 FOLDER = "cfld_appearances"
@@ -33,7 +34,7 @@ class CFLDSaveAppearance(io.ComfyNode):
         return io.Schema(
             node_id="CFLDSaveAppearance",
             display_name=SAVE,
-            category=CATEGORY,
+            category=PEOPLE,
             description="Keeps an encoded person as a small file in output/cfld_appearances, where Load Appearance "
             "finds it: a wardrobe of people for many graphs, without their photos.",
             search_aliases=["save person", "save embeds", "export appearance", "wardrobe", "save character"],
@@ -54,19 +55,27 @@ class CFLDSaveAppearance(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix: str | None) -> bool | str:
+        return filename_prefix is None or prefix_mistake(SAVE, filename_prefix) or True  # None: it is connected
+
+    @classmethod
     def execute(
         cls, cfld: LoadedCFLD, appearance: Appearance, filename_prefix: str, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
+        check_prefix(SAVE, filename_prefix)
         pictures = [] if image is None else [picture_array(one) for one in read_pictures(SAVE, "image", image)]
         root = Path(folder_paths.get_output_directory(), FOLDER)
-        folder, name, _, subfolder, _ = folder_paths.get_save_image_path(filename_prefix, str(root))
         try:
-            with numbered_file(Path(folder, name), "_.safetensors") as file:
-                save_appearance(file, networks_of(cfld.networks), appearance, pictures)
-        except ValueError as error:
+            with written_by(SAVE, "filename_prefix", filename_prefix):
+                folder, name, _, subfolder, _ = folder_paths.get_save_image_path(filename_prefix, str(root))
+                file = write_numbered(
+                    Path(folder, name), "_.safetensors",
+                    lambda stream: save_appearance(stream, networks_of(cfld.networks), appearance, pictures),
+                )
+        except CheckpointError as error:
             raise ValueError(shortened(f"{SAVE}: input 'appearance': {error}")) from error
         saved = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}
-        return io.NodeOutput(ui={"appearances": [saved]})
+        return io.NodeOutput(ui={"appearances": [saved], "text": [file.relative_to(root).as_posix()]})
 
 
 class CFLDLoadAppearance(io.ComfyNode):
@@ -75,7 +84,7 @@ class CFLDLoadAppearance(io.ComfyNode):
         return io.Schema(
             node_id="CFLDLoadAppearance",
             display_name=LOAD,
-            category=CATEGORY,
+            category=PEOPLE,
             description="A person that Save Appearance kept, in the place of PRD Prompt Encoder: no photo is needed "
             "and no encoder runs.",
             search_aliases=["load person", "load embeds", "import appearance", "wardrobe", "load character"],

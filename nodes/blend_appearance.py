@@ -6,9 +6,10 @@ from comfy_api.latest import io
 from ..cfld_modules.networks.appearance_blend import blend, blend_appearances
 from ..cfld_modules.networks.model import Appearance
 from .host.conditioning import APPEARANCE_ROW, POSE_ROW, prompt_conditioning
-from .types import CATEGORY, AppearanceType, check_finite
+from .types import PEOPLE, AppearanceType, check_count, check_finite
 
 NODE = "Blend Appearance"
+MOST_FRAMES = 4096
 
 
 class CFLDBlendAppearance(io.ComfyNode):
@@ -17,7 +18,7 @@ class CFLDBlendAppearance(io.ComfyNode):
         return io.Schema(
             node_id="CFLDBlendAppearance",
             display_name=NODE,
-            category=CATEGORY,
+            category=PEOPLE,
             description="Mixes two encoded people, or makes the strip that leads from the first to the second: linear "
             "in the coarse-grained prompt and in the multi-scale appearance, as the paper interpolates styles.",
             search_aliases=["interpolate people", "style interpolation", "mix appearance", "morph", "average persons"],
@@ -31,7 +32,7 @@ class CFLDBlendAppearance(io.ComfyNode):
                     tooltip="0 is the first person, 1 the second, exactly. Not heeded when frames is more than 1.",
                 ),
                 io.Int.Input(
-                    "frames", default=1, min=1, max=4096,
+                    "frames", default=1, min=1, max=MOST_FRAMES,
                     tooltip="More than 1: so many people in equal steps from the first to the second, both included, "
                     "as a batch; set the latent's batch size to as many.",
                 ),
@@ -48,6 +49,7 @@ class CFLDBlendAppearance(io.ComfyNode):
         frames: int,
     ) -> io.NodeOutput:
         check_finite(NODE, amount=amount)
+        check_count(NODE, "frames", frames, 1, MOST_FRAMES)
         prompts = [
             _prompt(side, positive, len(appearance.prompt))
             for side, positive, appearance in (("a", positive_a, appearance_a), ("b", positive_b, appearance_b))

@@ -2,14 +2,15 @@
 
 from comfy_api.latest import io
 
-from ..cfld_modules.errors import PoseError, shortened
-from ..cfld_modules.poses.choosing import RULES, choose_person
+from ..cfld_modules.errors import PoseError, short, shortened
+from ..cfld_modules.poses.choosing import RULES, choose_through_time
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.reading import Person, read_people
-from .types import CATEGORY, PoseType, check_choice
+from .types import POSES, BodyType, PoseType, check_choice, check_count
 
 NODE = "Choose Person"
 NOBODY = ("error", "skip", "hold")
+LARGEST_NUMBER = 1_000_000
 
 
 class CFLDChoosePerson(io.ComfyNode):
@@ -18,21 +19,26 @@ class CFLDChoosePerson(io.ComfyNode):
         return io.Schema(
             node_id="CFLDChoosePerson",
             display_name=NODE,
-            category=CATEGORY,
-            description="Keeps one person in each frame of key points, where a picture shows several. Hands, face and "
-            "the third dimension stay as they are.",
+            category=POSES,
+            description="Keeps one person in each frame of key points, where a picture shows several, and follows them "
+            "through a video. Hands, face and the third dimension stay as they are.",
             search_aliases=["select person", "filter people", "pick pose", "multiple people", "person index"],
             inputs=[
-                PoseType.Input("pose", tooltip="Key points with several people, e.g. from Detect Pose."),
+                io.MultiType.Input(
+                    "pose", [PoseType, BodyType],
+                    tooltip="Key points with several people, e.g. from Detect Pose or Predict SAM3D Body.",
+                ),
                 io.Combo.Input(
                     "rule", options=list(RULES), default="largest",
-                    tooltip="Who is kept: the one with the largest box, the one furthest to the left or to the right, "
-                    "the one nearest to the middle of the picture, or the one whose number, counted from the left, is "
-                    "given below.",
+                    tooltip="Who is kept in the first frame, and followed from there: the one with the largest box, "
+                    "the one furthest to the left or to the right, the one nearest to the middle of the picture, or "
+                    "the one whose number, counted from the left, is given below. id: in every frame the one to whom a "
+                    "tracker gave that number as person_id.",
                 ),
                 io.Int.Input(
-                    "number", default=1, min=1, max=1000,
-                    tooltip="With the rule number: which one, counted from left to right, from 1.",
+                    "number", default=1, min=0, max=LARGEST_NUMBER,
+                    tooltip="With the rule number: which one, counted from left to right, from 1. With the rule id: "
+                    "the person_id.",
                 ),
                 io.Combo.Input(
                     "nobody", options=list(NOBODY), default="error",
@@ -48,24 +54,28 @@ class CFLDChoosePerson(io.ComfyNode):
     def execute(cls, pose: object, rule: str, number: int, nobody: str) -> io.NodeOutput:
         check_choice(NODE, "rule", rule, RULES)
         check_choice(NODE, "nobody", nobody, NOBODY)
+        check_count(NODE, "number", number, 0, LARGEST_NUMBER)
         try:
             frames = read_people(pose)
+            chosen = choose_through_time([[one.flat for one in people] for people in frames], rule, number)
+            kept = [None if one is None else _alone(people[one]) for people, one in zip(frames, chosen, strict=True)]
         except PoseError as error:
             raise ValueError(shortened(f"{NODE}: input 'pose': {error}")) from error
-        chosen = [choose_person([one.flat for one in people], rule, number) for people in frames]
         missing = [index for index, one in enumerate(chosen) if one is None]
         if missing and (nobody == "error" or len(missing) == len(chosen)):
-            raise ValueError(_nobody_message(number, frames[missing[0]], missing, len(chosen)))
-        kept = [None if one is None else _alone(people[one]) for people, one in zip(frames, chosen, strict=True)]
+            raise ValueError(_nobody_message(rule, number, frames[missing[0]], missing, len(chosen)))
         return io.NodeOutput(_hold(kept) if nobody == "hold" else [frame for frame in kept if frame is not None])
 
 
 def _alone(person: Person) -> dict:
-    """A frame of one person; with hands, face and all else that is written, if its points are in our form already."""
+    """A frame of one person; with hands, face and all else that is written, if its points are in our form already.
+
+    Alone, nobody else tells in which order the points are: arrays of hands and face say that it is OpenPose's.
+    """
     (frame,) = write_pose_keypoints([person.pose()])
     (ours,), written = frame["people"], person.body.written
     if written.get("pose_keypoints_2d") == ours["pose_keypoints_2d"]:
-        return frame | {"people": [dict(written)]}
+        return frame | {"people": [ours | written]}
     return frame
 
 
@@ -75,9 +85,15 @@ def _hold(frames: list[dict | None]) -> list[dict]:
     return [held := held if frame is None else frame for frame in frames]
 
 
-def _nobody_message(number: int, people: list[Person], missing: list[int], frames: int) -> str:
-    count = sum(person.flat.visible.any() for person in people)
-    found = f"there is no number {number} among its {count} people" if count else "nobody is in it"
+def _nobody_message(rule: str, number: int, people: list[Person], missing: list[int], frames: int) -> str:
+    there = [person.flat for person in people if person.flat.visible.any()]
+    ids = sorted(pose.person_id for pose in there if pose.person_id is not None)
+    found = (
+        "nobody is in it" if not there
+        else f"nobody has the person_id {number} among {short(ids)}" if rule == "id"
+        else f"there is no number {number} among its {len(there)} people" if missing[0] == 0
+        else f"the person who was followed is not among its {len(there)} people (person_id {short(ids)})"
+    )
     remedy = (
         "choose another rule or another picture" if len(missing) == frames
         else "set nobody to skip or hold, or leave these frames out"

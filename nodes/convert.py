@@ -1,6 +1,5 @@
 """CFLD Convert: the authors' two files to one file in models/cfld."""
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from comfy_api.latest import io, ui
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import convert_checkpoint
 from ..cfld_modules.errors import CheckpointError, short, shortened
+from .file_names import LONGEST_NAME, is_file_name
 from .loader import DTYPES, checkpoint_choices, checkpoint_dates, checkpoint_path
 from .types import CATEGORY, check_choice
 
@@ -70,14 +70,16 @@ class CFLDConvert(io.ComfyNode):
         check_choice(NODE, "dtype", dtype, DTYPES)
         source, name = checkpoint_path(NODE, cfld_name), _new_name(filename)
         file = Path(folder_paths.get_folder_paths("cfld")[0], name)
-        if file.exists():
-            problem = f"'{name}' is there already, in {file.parent}; give another name, or delete that file first"
-            raise ValueError(shortened(f"{NODE}: input 'filename': {problem}"))
         try:
+            if file.exists():
+                raise FileExistsError
             file.parent.mkdir(parents=True, exist_ok=True)
-            convert_checkpoint(source, file, DTYPES[dtype], _shown)
+            convert_checkpoint(source, file, DTYPES[dtype], _shown, may_replace=False)
         except CheckpointError as error:
             raise ValueError(shortened(f"{NODE}: input 'cfld_name': {error}")) from error
+        except FileExistsError as error:
+            problem = f"'{name}' is there already, in {file.parent}; give another name, or delete that file first"
+            raise ValueError(shortened(f"{NODE}: input 'filename': {problem}")) from error
         except OSError as error:
             raise ValueError(shortened(f"{NODE}: input 'filename': '{name}' cannot be written: {error}")) from error
         size = file.stat().st_size / 1e6
@@ -86,10 +88,10 @@ class CFLDConvert(io.ComfyNode):
 
 def _new_name(filename: object) -> str:
     """With its ending; a name that is a file on every system, in no folder of its own."""
-    if not isinstance(filename, str) or not re.fullmatch(r"\w[\w .-]{0,99}", filename) or filename.endswith((" ", ".")):
+    if not isinstance(filename, str) or not is_file_name(filename):
         raise ValueError(
             f"{NODE}: input 'filename' is {short(filename)}; give a name of letters, digits, spaces, points, - and _, "
-            "without a folder"
+            f"without a folder, at most {LONGEST_NAME} letters long"
         )
     return filename if filename.lower().endswith(ENDING) else filename + ENDING
 

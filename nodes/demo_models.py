@@ -10,7 +10,7 @@ from ..cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from .host.networks import LoadedCFLD, host_networks
 from .pictures import image_batch
-from .types import CATEGORY, CFLDType, PoseType
+from .types import DEMO, CFLDType, PoseType, check_count
 
 LARGEST_NUMBER = 999_999
 
@@ -21,7 +21,7 @@ class CFLDDemoModels(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDemoModels",
             display_name="CFLD Demo Models",
-            category=CATEGORY,
+            category=DEMO,
             description="The small model that comes with this pack: with nothing downloaded it moves drawn mannequins "
             "(Demo Person), at 128x128. For photos use Stable Diffusion 1.5 and CFLD Loader.",
             search_aliases=["pose transfer demo", "example model", "try cfld"],
@@ -49,7 +49,7 @@ class CFLDDemoPerson(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDemoPerson",
             display_name="Demo Person",
-            category=CATEGORY,
+            category=DEMO,
             description="Draws a mannequin that the demo model was not trained on, in any of a million poses. The same "
             "person in the target's pose is what a perfect transfer would give.",
             search_aliases=["mannequin", "pose transfer demo", "synthetic person", "ground truth"],
@@ -78,5 +78,9 @@ class CFLDDemoPerson(io.ComfyNode):
     def execute(cls, person: int, pose: int, width: int, height: int) -> io.NodeOutput:
         from ..cfld_modules.mannequins.photograph import held_out_photograph
 
+        for name, number in (("person", person), ("pose", pose)):
+            check_count("Demo Person", name, number, 0, LARGEST_NUMBER)
+        for name, side in (("width", width), ("height", height)):
+            check_count("Demo Person", name, side, 16, 4096)
         drawn = held_out_photograph(person, pose).draw(width, height)
         return io.NodeOutput(image_batch([drawn.image]), write_pose_keypoints([drawn.pose]))

@@ -1,22 +1,32 @@
 """PRD Prompt Encoder: a photo of a person to conditioning and appearance."""
 
-import logging
 from collections.abc import Sequence
 
 import comfy.model_management
 import comfy.utils
+import numpy as np
 import torch
 import torch.nn.functional as functional
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError
 from ..cfld_modules.networks.model import Appearance
-from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, prepare_picture
+from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, squashed_picture
 from ..cfld_modules.poses.keypoints import Pose
 from .host.conditioning import prompt_conditioning
 from .host.networks import LoadedCFLD, on_device
+from .host.notices import warn_on_node
 from .pictures import on_studio_wall, picture_array, read_masks, read_pictures
-from .types import CATEGORY, AppearanceType, PoseType, cfld_input, check_choice, fit_input, read_poses
+from .types import (
+    CATEGORY,
+    AppearanceType,
+    PoseType,
+    cfld_input,
+    check_choice,
+    check_numbers,
+    fit_input,
+    read_poses,
+)  # fmt: skip
 
 NODE = "PRD Prompt Encoder"
 OTHER_ASPECT = 0.1  # detectors round a picture's sides to multiples of 64
@@ -65,7 +75,7 @@ class CFLDPromptEncoder(io.ComfyNode):
         image = read_pictures(NODE, "image", image)
         people = [None] if person is None else read_poses(NODE, "person", person)
         masks = [None] if mask is None else read_masks(NODE, "mask", mask)
-        size = cfld.config.source.image_size
+        size, warnings = cfld.config.source.image_size, [*_mask_warnings(masks), *_person_warnings(people, image)]
         pixels = [
             _framed(picture if opacity is None else _cut_out(picture, opacity), fit, pose, size)
             for picture, opacity, pose in zip(
@@ -80,6 +90,13 @@ class CFLDPromptEncoder(io.ComfyNode):
             comfy.model_management.throw_exception_if_processing_interrupted()
             encoded.append(networks.encode_source(picture[None].to(networks.device, networks.dtype)))
             progress.update(1)
+        is_full = networks.dtype == torch.float32
+        remedy = "copy the checkpoint again" if is_full else "set weight_dtype of CFLD Loader to fp32"
+        for one in encoded:
+            check_numbers(
+                NODE, "cfld", [one.prompt, *one.residuals.values()],
+                f"encodes this picture to NaN or infinite numbers; {remedy}",
+            )
         storage = comfy.model_management.intermediate_device()
         appearance = Appearance(
             torch.cat([one.prompt for one in encoded]).float().to(storage),
@@ -89,7 +106,7 @@ class CFLDPromptEncoder(io.ComfyNode):
             },
         )
         positive, negative = prompt_conditioning(appearance.prompt, networks.learnable_vector.float().to(storage))
-        return io.NodeOutput(positive, negative, appearance)
+        return io.NodeOutput(positive, negative, appearance, ui=warn_on_node(*warnings))
 
 
 def _one_an_image(name: str, what: str, image: torch.Tensor, values: Sequence) -> Sequence:
@@ -100,6 +117,31 @@ def _one_an_image(name: str, what: str, image: torch.Tensor, values: Sequence) -
     return [values[0]] * len(image) if len(values) == 1 else values
 
 
+def _mask_warnings(masks: Sequence[torch.Tensor | None]) -> list[str]:
+    borders = [
+        torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean()
+        for mask in masks
+        if mask is not None and not mask.all()
+    ]
+    if not any(border > 0.5 for border in borders):
+        return []
+    return [
+        f"{NODE}: input 'mask' is white along the picture's border. White is the person; if it is what surrounds them, "
+        "as in Load Image's mask, put Invert Mask between"
+    ]
+
+
+def _person_warnings(people: Sequence[Pose | None], image: torch.Tensor) -> list[str]:
+    height, width = image.shape[1:3]
+    for person in people:
+        if person and abs(person.width * height / (person.height * width) - 1) > OTHER_ASPECT:
+            return [
+                f"{NODE}: input 'person' is on a canvas of {person.width}x{person.height}, and the picture is {width}x"
+                f"{height}, of another aspect. The key points are stretched to it; were they found in this picture?"
+            ]
+    return []
+
+
 def _cut_out(picture: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
     """The picture (H, W, 3) on the studio's wall, by a mask (h, w) of any size."""
     if not opacity.any():
@@ -107,28 +149,20 @@ def _cut_out(picture: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
             f"{NODE}: input 'mask' is black everywhere, so that nobody is left; white is the person. Without a mask "
             "the picture stays as it is"
         )
-    border = torch.cat([opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]])
-    if border.mean() > 0.5 and not opacity.all():
-        logging.getLogger("cfld").warning(
-            f"{NODE}: input 'mask' is white along the picture's border. White is the person; if it is what surrounds "
-            "them, as in Load Image's mask, put Invert Mask between"
-        )
     resized = functional.interpolate(opacity[None, None], size=picture.shape[:2], mode="bilinear")
     return on_studio_wall(picture, resized[0, 0].to(picture.device))
 
 
 def _framed(picture: torch.Tensor, fit: Fit, person: Pose | None, size: int) -> torch.Tensor:
-    array = picture_array(picture)
-    height, width = array.shape[:2]
+    height, width = picture.shape[:2]
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        return picture_array(picture[rows, columns])
+
     if person is None:
-        return prepare_picture(array, fit_box(width, height, fit), size)
-    if abs(person.width * height / (person.height * width) - 1) > OTHER_ASPECT:
-        logging.getLogger("cfld").warning(
-            f"{NODE}: input 'person' is on a canvas of {person.width}x{person.height}, and the picture is {width}x"
-            f"{height}, of another aspect. The key points are stretched to it; were they found in this picture?"
-        )
+        return squashed_picture(read, height, width, fit_box(width, height, fit), size)
     scaled = Pose(person.points * (width / person.width, height / person.height), width, height)
     try:
-        return prepare_picture(array, person_box(scaled), size)
+        return squashed_picture(read, height, width, person_box(scaled), size)
     except PoseError as error:
         raise ValueError(f"{NODE}: input 'person': {error}") from error

@@ -10,9 +10,8 @@ from comfy_api.latest import io
 from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.framing import Box
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from ..cfld_modules.poses.placing import mask_box, place_people
 from .pictures import read_masks, read_pictures
-from .types import CATEGORY, PoseType, read_poses
+from .types import SCENES, PoseType, read_poses
 
 NODE = "Fit Pose to Mask"
 
@@ -23,7 +22,7 @@ class CFLDFitPoseToMask(io.ComfyNode):
         return io.Schema(
             node_id="CFLDFitPoseToMask",
             display_name=NODE,
-            category=CATEGORY,
+            category=SCENES,
             description="Puts a person where a mask says in a photo: the pose fills the mask's box, and the photo is "
             "cut to the frame around it that CFLD paints. Image Composite Masked puts the result back.",
             search_aliases=["inpaint crop", "person in a photo", "mask bounding box", "crop by mask", "place person"],
@@ -48,6 +47,8 @@ class CFLDFitPoseToMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: object, image: torch.Tensor, mask: torch.Tensor) -> io.NodeOutput:
+        from ..cfld_modules.poses.placing import place_people  # here, for a small start of ComfyUI
+
         poses = read_poses(NODE, "pose", pose)
         image, masks = read_pictures(NODE, "image", image), read_masks(NODE, "mask", mask)
         box = _box_of(masks, width=image.shape[2], height=image.shape[1])
@@ -68,6 +69,8 @@ def _box_of(masks: torch.Tensor, width: int, height: int) -> Box:
     Raises:
         ValueError: naming node and input, for several masks, one of another size, and one that marks next to nothing.
     """
+    from ..cfld_modules.poses.placing import mask_box
+
     try:
         box = mask_box(masks[0].numpy())
     except PoseError as error:

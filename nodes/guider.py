@@ -45,11 +45,11 @@ class CFLDGuiderNode(io.ComfyNode):
                     "cdown (pose and prompt), full (all). uc_down_full is the paper's.",
                 ),
                 io.Float.Input(
-                    "guidance_start_percent", default=0.0, min=0.0, max=1.0, step=0.001,
+                    "guidance_start_percent", default=0.0, min=0.0, max=1.0, step=0.001, advanced=True,
                     tooltip="Before this share of the sampling only the full prediction is computed, without guidance.",
                 ),
                 io.Float.Input(
-                    "guidance_end_percent", default=1.0, min=0.0, max=1.0, step=0.001,
+                    "guidance_end_percent", default=1.0, min=0.0, max=1.0, step=0.001, advanced=True,
                     tooltip="After this share of the sampling only the full prediction is computed, without guidance.",
                 ),
             ],

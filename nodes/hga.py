@@ -6,8 +6,9 @@ from comfy_api.latest import io
 from ..cfld_modules.networks.model import Appearance
 from .host.appearance import apply_hga, tracked_clone
 from .host.networks import LoadedCFLD
+from .host.notices import warn_on_node
 from .pictures import read_masks
-from .types import CATEGORY, AppearanceType, cfld_input, check_finite, percent_inputs
+from .types import CATEGORY, AppearanceType, cfld_input, check_finite, check_numbers, percent_inputs
 
 NODE = "HGA Apply"
 
@@ -29,7 +30,7 @@ class CFLDApplyHGA(io.ComfyNode):
                 cfld_input(),
                 AppearanceType.Input("appearance", tooltip="The source person, from PRD Prompt Encoder."),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=10.0, step=0.01,
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.01, advanced=True,
                     tooltip="Weight of the appearance in the queries; 1.0 is the trained one, 0 leaves the model as it "
                     "is.",
                 ),
@@ -55,14 +56,34 @@ class CFLDApplyHGA(io.ComfyNode):
         check_finite(
             NODE, strength=strength, pose_guidance=pose_guidance, start_percent=start_percent, end_percent=end_percent
         )
+        check_numbers(
+            NODE, "appearance", appearance.residuals.values(),
+            "holds NaN or infinite numbers; encode the person again with weight_dtype fp32 in CFLD Loader",
+        )
+        fits_not = (
+            "holds numbers that the model's fp16 cannot; start ComfyUI with --bf16-unet or --fp32-unet, or load the "
+            "model in another precision"
+        )
+        if (precision := _precision(model)) is not None:
+            check_numbers(NODE, "appearance", appearance.residuals.values(), fits_not, precision)
+            check_numbers(NODE, "cfld", cfld.key_values.values(), fits_not, precision)
         people = len(appearance.prompt)
         mask = None if mask is None else read_masks(NODE, "mask", mask)
         if mask is not None and len(mask) not in (1, people):
             raise ValueError(
                 f"{NODE}: input 'mask' has {len(mask)} masks for {people} source people; give one, or as many"
             )
-        if strength == 0 or start_percent >= end_percent or (mask is not None and not mask.any()):
-            return io.NodeOutput(tracked_clone(model, cfld))
-        return io.NodeOutput(
-            apply_hga(model, cfld, appearance, strength, pose_guidance, (start_percent, end_percent), mask)
-        )
+        if mask is not None and not mask.any():
+            black = f"{NODE}: input 'mask' is black everywhere, so that nobody's appearance is applied; white is where"
+            return io.NodeOutput(tracked_clone(model, cfld), ui=warn_on_node(black))
+        if strength == 0 or start_percent >= end_percent:
+            return io.NodeOutput(tracked_clone(model, cfld), ui=warn_on_node())
+        patched = apply_hga(model, cfld, appearance, strength, pose_guidance, (start_percent, end_percent), mask)
+        return io.NodeOutput(patched, ui=warn_on_node())
+
+
+def _precision(model: object) -> torch.dtype | None:
+    """What the model computes in, where that ends before fp32 does."""
+    base = model.model
+    dtype = getattr(base, "manual_cast_dtype", None) or model.model_dtype()
+    return dtype if dtype == torch.float16 else None

@@ -36,7 +36,7 @@ class CFLDLoader(io.ComfyNode):
                     "one folder, choose either.",
                 ),
                 io.Combo.Input(
-                    "weight_dtype", options=list(WEIGHT_DTYPES), default="default",
+                    "weight_dtype", options=list(WEIGHT_DTYPES), default="default", advanced=True,
                     tooltip="Precision of CFLD's own networks, which run once a picture. default: the file's, or fp32 "
                     "where the device cannot compute in it.",
                 ),
@@ -67,7 +67,10 @@ class CFLDLoader(io.ComfyNode):
             networks = build_networks(checkpoint)
         except CheckpointError as error:
             raise ValueError(shortened(f"{NODE}: input 'cfld_name': {error}")) from error
-        cast(networks, DTYPES.get(weight_dtype) or _supported(networks.dtype))
+        try:
+            cast(networks, DTYPES.get(weight_dtype) or _supported(networks.dtype))
+        except CheckpointError as error:
+            raise ValueError(shortened(f"{NODE}: input 'weight_dtype': {error}")) from error
         return io.NodeOutput(
             LoadedCFLD(cfld_name, checkpoint.config, host_networks(networks), checkpoint.key_values)
         )
@@ -116,7 +119,11 @@ def checkpoint_dates(node: str, name: str | None) -> list[tuple[str, float]]:
 
 
 def _places(name: str) -> list[str]:
-    return [os.path.join(folder, name) for folder in folder_paths.get_folder_paths("cfld")]
+    """Where it may lie; nowhere when the name leads out of models/cfld, of which nothing is told."""
+    folders = folder_paths.get_folder_paths("cfld")
+    if "\0" in name or os.path.isabs(name) or ".." in name.replace("\\", "/").split("/"):
+        return []
+    return [os.path.join(folder, name) for folder in folders]
 
 
 def _supported(dtype: torch.dtype) -> torch.dtype:

@@ -1,5 +1,7 @@
 """Pictures and masks on the wires: read in one place, with errors that name node and input, and made in one place."""
 
+import logging
+
 import comfy.model_management
 import numpy as np
 import torch
@@ -7,15 +9,21 @@ import torch
 from ..cfld_modules.photographs import STUDIO_WALL
 
 BAND = 64  # rows of a picture that are changed at a time
+OVERSHOOT = 0.2  # beyond 0 and 1, which bicubic resampling leaves beside hard edges
+BRIGHT_BYTE = 200  # a mask or a picture from 0 to 255 reaches it, a table of labels or numbers of another unit hardly
+
+logger = logging.getLogger("cfld")
 
 
 def read_pictures(node: str, name: str, image: object) -> torch.Tensor:
     """An IMAGE as RGB float32 (B, H, W, 3); one channel is grey, a fourth is opacity over the studio's wall.
 
-    Integers are taken for 0 to 255, as files have them.
+    Integers are taken for 0 to 255, as files have them. So are floats that can be nothing else, and floats from -1 to
+    1, as networks have them, for what they are.
 
     Raises:
-        ValueError: naming node, input and what it is, for anything but finite pixels of 1, 3 or 4 channels.
+        ValueError: naming node, input and what it is, for anything but finite pixels of 1, 3 or 4 channels, and for
+            numbers of another range.
     """
     image = _tensor(node, name, image, "an IMAGE", (torch.uint8,))
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or not image.numel():
@@ -23,14 +31,17 @@ def read_pictures(node: str, name: str, image: object) -> torch.Tensor:
             f"{node}: input '{name}' has the shape {tuple(image.shape)}; an IMAGE has the axes batch, height, width "
             "and channels, none empty, with 1 (grey), 3 (RGB) or 4 (RGBA) channels"
         )
-    pixels = image / 255.0 if image.dtype == torch.uint8 else image.float()
-    if pixels.shape[-1] == 4:
-        return on_studio_wall(pixels[..., :3], pixels[..., 3])
-    return pixels.expand(-1, -1, -1, 3)
+    if image.dtype == torch.uint8:
+        colours, opacity = image[..., :3] / 255.0, image[..., 3:] / 255.0
+    else:
+        colours, opacity = _colours(node, name, image[..., :3].float()), image[..., 3:].float()
+    if opacity.numel():
+        return on_studio_wall(colours, _opacity(node, name, opacity[..., 0]))
+    return colours.expand(-1, -1, -1, 3)
 
 
 def read_masks(node: str, name: str, mask: object) -> torch.Tensor:
-    """A MASK as float32 (B, H, W); two axes are one mask.
+    """A MASK as float32 (B, H, W) in [0, 1]; two axes are one mask. One from 0 to 255 is taken for what it is.
 
     Raises:
         ValueError: naming node, input and what it is, for anything else.
@@ -41,13 +52,49 @@ def read_masks(node: str, name: str, mask: object) -> torch.Tensor:
             f"{node}: input '{name}' has the shape {tuple(mask.shape)}; a MASK has the axes batch, height and width, "
             "none empty"
         )
-    return mask.float() if mask.ndim == 3 else mask.float()[None]
+    mask = _opacity(node, name, mask.float())
+    return mask if mask.ndim == 3 else mask[None]
+
+
+def _colours(node: str, name: str, pixels: torch.Tensor) -> torch.Tensor:
+    low, high = (extreme.item() for extreme in pixels.aminmax())
+    if low >= -1.001 and high <= 1.001 and low <= -0.5:
+        logger.warning(f"{node}: input '{name}' goes from {low:.3g} to {high:.3g}, and is read as -1 to 1")
+        return pixels * 0.5 + 0.5
+    may_be_bytes = low >= 0 and 2 <= high <= 255
+    is_bytes = may_be_bytes and ((high >= BRIGHT_BYTE and bool(pixels.mean() > 1)) or _is_whole(pixels))
+    return _in_range(node, name, "an IMAGE", pixels, is_bytes)
+
+
+def _opacity(node: str, name: str, values: torch.Tensor) -> torch.Tensor:
+    low, high = values.aminmax()
+    return _in_range(node, name, "a MASK", values, bool(low >= 0 and BRIGHT_BYTE <= high <= 255))
+
+
+def _in_range(node: str, name: str, what: str, values: torch.Tensor, is_bytes: bool) -> torch.Tensor:
+    """The values in [0, 1]: those of bytes are divided, those that resampling brought a little beyond are cut off."""
+    low, high = (extreme.item() for extreme in values.aminmax())
+    if 0 <= low and high <= 1:
+        return values
+    if is_bytes:
+        logger.warning(f"{node}: input '{name}' goes from {low:g} to {high:g}, and is read as 0 to 255")
+        return values / 255.0
+    if low < -OVERSHOOT or high > 1 + OVERSHOOT:
+        raise ValueError(
+            f"{node}: input '{name}' goes from {low:.5g} to {high:.5g}; {what} holds floats from 0 to 1. Look at the "
+            "node before this one, and bring its numbers to that range"
+        )
+    return values.clamp(0, 1)
+
+
+def _is_whole(values: torch.Tensor) -> bool:
+    return all(bool((part == part.round()).all()) for part in values.flatten().split(2**20))
 
 
 def on_studio_wall(pictures: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
     """Pictures (..., H, W, 3) where opacity (..., H, W) is 1, the wall of studio photographs where it is 0."""
     wall = pictures.new_tensor(STUDIO_WALL) / 255.0
-    return torch.lerp(wall, pictures, opacity.clamp(0, 1)[..., None])
+    return torch.lerp(wall, pictures, opacity[..., None])
 
 
 def picture_array(picture: torch.Tensor) -> np.ndarray:

@@ -16,6 +16,7 @@ from .types import (
     cfld_input,
     check_choice,
     check_finite,
+    check_numbers,
     fit_input,
     percent_inputs,
     read_poses,
@@ -44,7 +45,7 @@ class CFLDPoseConditioning(io.ComfyNode):
                     "(not their drawing). Several frames are several poses; set the latent's batch size to as many.",
                 ),
                 io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=10.0, step=0.01,
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.01, advanced=True,
                     tooltip="Weight of the pose's additions to the U-Net; 1.0 is the trained one, 0 leaves them out.",
                 ),
                 *percent_inputs("the pose"),
@@ -64,6 +65,11 @@ class CFLDPoseConditioning(io.ComfyNode):
     ) -> io.NodeOutput:
         check_finite(NODE, strength=strength, start_percent=start_percent, end_percent=end_percent)
         check_choice(NODE, "fit", fit, FITS)
+        for name, conditioning in (("positive", positive), ("negative", negative)):
+            check_numbers(
+                NODE, name, [context for context, *_ in conditioning if isinstance(context, torch.Tensor)],
+                "holds NaN or infinite numbers; encode the person again with weight_dtype fp32 in CFLD Loader",
+            )
         poses = read_poses(NODE, "pose", pose)
         people = source_count(positive)
         if people > 1 and len(poses) > 1 and people != len(poses):

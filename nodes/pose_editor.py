@@ -1,19 +1,25 @@
 """Pose Editor: key points drawn in the page's widget, typed or sent by API."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import torch
 from comfy_api.latest import io
-from PIL import Image
+from PIL import Image, ImageOps
 
+from ..cfld_modules.errors import PoseError
+from ..cfld_modules.poses.canonical import canonical_frames, read_hands
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
-from .types import CATEGORY, PoseType, read_poses
+from .types import POSES, PoseType, check_count, read_poses
 
 NODE = "Pose Editor"
+READ_ROUTE = "/cfld/read_pose"
+"""For the page: see `read_in_page`."""
+MOST_BYTES = 32 * 2**20
 
 
 class CFLDPoseEditor(io.ComfyNode):
@@ -22,7 +28,7 @@ class CFLDPoseEditor(io.ComfyNode):
         return io.Schema(
             node_id="CFLDPoseEditor",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Draw a pose by dragging joints, or give OpenPose JSON. The drawing is kept in pose_json, so "
             "shared workflows and API calls carry it.",
             search_aliases=["draw pose", "openpose editor", "edit keypoints", "skeleton editor"],
@@ -49,9 +55,11 @@ class CFLDPoseEditor(io.ComfyNode):
     def execute(
         cls, pose_json: object, width: int, height: int, pose: object = None, background: torch.Tensor | None = None
     ) -> io.NodeOutput:
+        for name, side in (("width", width), ("height", height)):
+            check_count(NODE, name, side, 16, 16384)
         is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
         if is_drawn:
-            poses = read_poses(NODE, "pose_json", pose_json)
+            poses = read_poses(NODE, "pose_json", pose_json, is_ours=True)
         elif pose is not None:
             poses = read_poses(NODE, "pose", pose)
         else:
@@ -59,30 +67,62 @@ class CFLDPoseEditor(io.ComfyNode):
                 f"{NODE}: input 'pose_json' is empty; draw a pose, paste OpenPose JSON, or connect the input 'pose'"
             )
         check_memory(NODE, len(poses), width, height)
+        hands = [
+            {key: _hand_on_canvas(hand, one, width, height) for key, hand in both.items()}
+            for one, both in zip(poses, read_hands(pose_json if is_drawn else pose, is_ours=is_drawn), strict=True)
+        ]
         poses = [_on_canvas(one, width, height) for one in poses]
         drawings = [draw_pose(one, width, height) for one in poses]
         if background is not None:
             _put_behind(drawings, read_pictures(NODE, "background", background))
         # The widget offers a connected pose, once it is known, as the figure to start from, with everybody in it.
-        starting_point = {} if is_drawn else {"ui": {"pose_json": [_text(pose)]}}
-        return io.NodeOutput(write_pose_keypoints(poses), image_batch(drawings), **starting_point)
+        starting_point = {} if is_drawn else {"ui": {"pose_json": [json.dumps(canonical_frames(pose))]}}
+        frames = write_pose_keypoints(poses)
+        for frame, both in zip(frames, hands, strict=True):
+            frame["people"][0] |= both
+        return io.NodeOutput(frames, image_batch(drawings), **starting_point)
 
 
-def _text(pose: object) -> str:
-    return pose if isinstance(pose, str) else json.dumps(pose, default=float)  # of other nodes' NumPy numbers
+def read_in_page(content: bytes, query: Mapping[str, str]) -> dict:
+    """A text or file of key points that came into the page -> {"frames": ...}, see `canonical_frames`.
+
+    query: `width` and `height` of the canvas for frames without a size of their own, or nothing.
+
+    Raises:
+        PoseError: what is wrong with the text.
+    """
+    try:
+        canvas = (int(query["width"]), int(query["height"])) if query else None
+    except (KeyError, ValueError) as error:
+        raise PoseError("The canvas needs a width and a height in whole pixels.") from error
+    return {"frames": canonical_frames(content, canvas)}
 
 
 def _on_canvas(pose: Pose, width: int, height: int) -> Pose:
     """The pose on another canvas, scaled as a whole and centred, as the widget shows it."""
+    return replace(pose, points=_moved(pose.points, pose, width, height), width=width, height=height)
+
+
+def _moved(points: np.ndarray, pose: Pose, width: int, height: int) -> np.ndarray:
+    """Points (n, 2) on the canvas of `pose` -> on one of `width` x `height`."""
     scale = min(width / pose.width, height / pose.height)
     margin = (np.array([width, height]) - scale * np.array([pose.width, pose.height])) / 2
-    return replace(pose, points=pose.points * scale + margin, width=width, height=height)
+    return points * scale + margin
+
+
+def _hand_on_canvas(hand: np.ndarray, pose: Pose, width: int, height: int) -> list[float]:
+    """A hand of `read_hands` as the wire has it."""
+    there = hand[:, 2:] > 0
+    return np.hstack([np.where(there, _moved(hand[:, :2], pose, width, height), 0.0), hand[:, 2:]]).ravel().tolist()
 
 
 def _put_behind(drawings: list[np.ndarray], pictures: torch.Tensor) -> None:
-    """Fill what is black in the drawings with the pictures, squashed to their size; the last one serves the rest."""
+    """Fill what is black in the drawings with the pictures, whole and in the middle; the last one serves the rest."""
     for index, drawing in enumerate(drawings):
         if index < len(pictures):
-            picture = Image.fromarray(picture_array(pictures[index]))
-            behind = np.asarray(picture.resize(drawing.shape[1::-1], Image.Resampling.BILINEAR))
+            behind = np.asarray(_contained(Image.fromarray(picture_array(pictures[index])), drawing.shape[1::-1]))
         np.copyto(drawing, behind, where=~drawing.any(axis=2, keepdims=True))
+
+
+def _contained(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return ImageOps.pad(picture, size, Image.Resampling.BILINEAR)

@@ -1,21 +1,24 @@
 """Load Pose, Save Pose and Draw Pose: key points from files and to files, and key points as a picture."""
 
+import hashlib
 import json
 import os
-import re
 from contextlib import suppress
 from pathlib import Path
 
 import folder_paths
+import numpy as np
 from comfy_api.latest import io, ui
 
-from ..cfld_modules.checkpoints.atomic_files import numbered_file, written_whole
+from ..cfld_modules.checkpoints.atomic_files import write_numbered
 from ..cfld_modules.errors import PoseError, short, shortened
+from ..cfld_modules.poses.canonical import read_hands
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from ..cfld_modules.poses.reading import parse_pose_json, read_people
+from .file_names import check_prefix, prefix_mistake, written_by
 from .pictures import check_memory, image_batch
-from .types import CATEGORY, PoseType, check_choice, read_poses
+from .types import POSES, PoseType, check_choice, check_count, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
 OWN = "my poses/"
@@ -28,7 +31,7 @@ class CFLDLoadPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDLoadPose",
             display_name="Load Pose",
-            category=CATEGORY,
+            category=POSES,
             description="A bundled pose, one saved by Save Pose, or an OpenPose JSON file from ComfyUI's input folder.",
             search_aliases=["openpose json", "pose preset", "load keypoints", "target pose"],
             inputs=[
@@ -52,16 +55,18 @@ class CFLDLoadPose(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, pose: str | None) -> list:
-        # Which one a wire brings is not known yet.
+    def fingerprint_inputs(cls, pose: str | None) -> str:
+        """One text, also of all files, where a wire's is not known yet: the host walks through a list, each time."""
         paths = [pose_path(pose)] if pose is not None else _pose_files().values()
-        return [(os.fspath(path), os.stat(path).st_mtime) for path in paths]
+        times = [(os.fspath(path), os.stat(path).st_mtime) for path in paths]
+        return hashlib.sha256(repr(times).encode()).hexdigest()
 
     @classmethod
     def execute(cls, pose: str) -> io.NodeOutput:
         path = pose_path(pose)
         try:
-            poses = parse_pose_json(path.read_bytes())
+            is_ours = path.is_relative_to(BUNDLED) or path.is_relative_to(own_poses())
+            poses = parse_pose_json(path.read_bytes(), is_ours=is_ours)
         except (PoseError, OSError) as error:
             raise ValueError(shortened(f"Load Pose: input 'pose': '{pose}': {error}")) from error
         return io.NodeOutput(write_pose_keypoints(poses))
@@ -73,7 +78,7 @@ class CFLDSavePose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDSavePose",
             display_name="Save Pose",
-            category=CATEGORY,
+            category=POSES,
             description="Saves key points as OpenPose JSON among your own poses, where Load Pose lists them.",
             search_aliases=["save keypoints", "export pose", "openpose json", "my poses"],
             is_output_node=True,
@@ -90,18 +95,18 @@ class CFLDSavePose(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, filename_prefix: str | None) -> bool | str:
-        return filename_prefix is None or _prefix_mistake(filename_prefix) or True  # None: it is connected
+        return filename_prefix is None or prefix_mistake("Save Pose", filename_prefix) or True  # None: it is connected
 
     @classmethod
     def execute(cls, pose: object, filename_prefix: str) -> io.NodeOutput:
-        mistake = _prefix_mistake(filename_prefix)
-        if mistake:
-            raise ValueError(mistake)
+        check_prefix("Save Pose", filename_prefix)
         try:
             read_people(pose)
         except PoseError as error:
             raise ValueError(shortened(f"Save Pose: input 'pose': {error}")) from error
-        path = _write_new(own_poses() / filename_prefix, pose if isinstance(pose, str) else json.dumps(pose))
+        content = (pose if isinstance(pose, str) else json.dumps(pose, default=_plain_number)).encode()
+        with written_by("Save Pose", "filename_prefix", filename_prefix):
+            path = write_numbered(own_poses() / filename_prefix, ".json", lambda stream: stream.write(content))
         name = OWN + path.relative_to(own_poses()).with_suffix("").as_posix()
         return io.NodeOutput(ui=ui.PreviewText(name))
 
@@ -112,7 +117,7 @@ class CFLDDrawPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDDrawPose",
             display_name="Draw Pose",
-            category=CATEGORY,
+            category=POSES,
             description="Draws key points: as CFLD's pose adapter sees them, or as ControlNet OpenPose expects them.",
             search_aliases=["render pose", "openpose image", "keypoints to image", "skeleton"],
             inputs=[
@@ -121,8 +126,8 @@ class CFLDDrawPose(io.ComfyNode):
                 io.Int.Input("height", default=512, min=16, max=16384, tooltip="Height of the picture in pixels."),
                 io.Combo.Input(
                     "style", options=list(STYLES), default="cfld",
-                    tooltip="cfld: thin lines, as the network was trained; openpose: thick limbs, for an OpenPose "
-                    "ControlNet beside CFLD.",
+                    tooltip="cfld: thin lines, as the network was trained; openpose: thick limbs, and hands, for an "
+                    "OpenPose ControlNet beside CFLD.",
                 ),
             ],
             outputs=[io.Image.Output("image", tooltip="One picture a frame.")],
@@ -131,9 +136,15 @@ class CFLDDrawPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: object, width: int, height: int, style: str) -> io.NodeOutput:
         check_choice("Draw Pose", "style", style, STYLES)
+        for name, side in (("width", width), ("height", height)):
+            check_count("Draw Pose", name, side, 16, 16384)
         poses = read_poses("Draw Pose", "pose", pose)
         check_memory("Draw Pose", len(poses), width, height)
-        return io.NodeOutput(image_batch([draw_pose_in_style(one, width, height, style) for one in poses]))
+        hands = read_hands(pose) if style == "openpose" else [{}] * len(poses)
+        drawings = [
+            draw_pose_in_style(one, width, height, style, both) for one, both in zip(poses, hands, strict=True)
+        ]
+        return io.NodeOutput(image_batch(drawings))
 
 
 def own_poses() -> Path:
@@ -207,19 +218,12 @@ def _problem(file: Path) -> str:
     return "" if os.path.isfile(target) else "is a folder; choose a .json file in it"
 
 
-def _prefix_mistake(prefix: str) -> str | None:
-    """What is wrong with a file name prefix. Only names that are files on every system, below the folder of poses."""
-    parts = prefix.split("/")
-    if all(re.fullmatch(r"[\w-][\w .-]{0,99}", part) and not part.endswith((" ", ".")) for part in parts):
-        return None
-    return (
-        f"Save Pose: input 'filename_prefix' is '{prefix[:100]}'; use letters, digits, spaces, points, - and _, and / "
-        "between folders, each name beginning with a letter or digit"
-    )
+def _plain_number(value: object) -> object:
+    """What JSON has of NumPy's numbers and arrays, which poses of other packs may hold.
 
-
-def _write_new(stem: Path, text: str) -> Path:
-    """Writes `stem`_00001.json, or the next number that is free, whole or not at all; returns its path."""
-    with numbered_file(stem, ".json") as file, written_whole(file) as stream:
-        stream.write(text.encode())
-    return file
+    Raises:
+        TypeError: for anything else.
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError

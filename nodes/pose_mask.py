@@ -11,7 +11,7 @@ from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.framing import FITS, Fit, frame_pose
 from ..cfld_modules.poses.garment_regions import REGIONS, Region, region_mask
 from .pictures import check_memory
-from .types import CATEGORY, PoseType, check_choice, fit_input, read_poses
+from .types import SCENES, PoseType, check_choice, check_count, fit_input, read_poses
 
 NODE = "Pose Mask"
 
@@ -22,10 +22,13 @@ class CFLDPoseMask(io.ComfyNode):
         return io.Schema(
             node_id="CFLDPoseMask",
             display_name=NODE,
-            category=CATEGORY,
+            category=SCENES,
             description="Where upper body, lower body or head will be in the target pose, as a mask: a blouse from one "
             "person, trousers from another, with two HGA Apply and nothing painted.",
-            search_aliases=["garment mask", "clothes region", "upper body mask", "body part mask", "keypoints to mask"],
+            search_aliases=[
+                "garment mask", "clothes region", "upper body mask", "body part mask", "keypoints to mask",
+                "outfit swap", "virtual try on",
+            ],
             inputs=[
                 PoseType.Input("pose", tooltip="The target pose, the same as for Pose Conditioning."),
                 io.Combo.Input(
@@ -57,6 +60,10 @@ class CFLDPoseMask(io.ComfyNode):
     ) -> io.NodeOutput:
         check_choice(NODE, "region", region, REGIONS)
         check_choice(NODE, "fit", fit, FITS)
+        for name, side in (("width", width), ("height", height)):
+            check_count(NODE, name, side, 16, 16384)
+        check_count(NODE, "grow", grow, -512, 512)
+        check_count(NODE, "feather", feather, 0, 512)
         framed = [frame_pose(one, fit) for one in read_poses(NODE, "pose", pose)]
         check_memory(NODE, len(framed), width, height)
         try:

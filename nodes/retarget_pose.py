@@ -1,12 +1,15 @@
 """Retarget Pose: a pose on the skeleton of the person who shall take it."""
 
+from typing import TYPE_CHECKING
+
 from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.keypoints_3d import in_metres
-from ..cfld_modules.poses.lifting import lift_visible
-from ..cfld_modules.poses.retarget import AnyPose, retarget, retarget_motion
-from .types import CATEGORY, PoseType, check_choice, read_poses
+from .types import POSES, PoseType, check_choice, read_poses
+
+if TYPE_CHECKING:
+    from ..cfld_modules.poses.retarget import AnyPose
 
 NODE = "Retarget Pose"
 MOTIONS = ("stay", "follow")
@@ -18,7 +21,7 @@ class CFLDRetargetPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDRetargetPose",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Gives a pose the proportions, size and place of another person, so that a child does not get "
             "the body of the adult the pose was taken from.",
             search_aliases=["pose retargeting", "body proportions", "limb lengths", "rescale skeleton"],
@@ -39,6 +42,8 @@ class CFLDRetargetPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: object, reference: object, motion: str = "stay") -> io.NodeOutput:
+        from ..cfld_modules.poses.lifting import lift_visible  # here, for a small start of ComfyUI
+
         check_choice(NODE, "motion", motion, MOTIONS)
         poses, references = read_poses(NODE, "pose", pose), read_poses(NODE, "reference", reference)
         count = max(len(poses), len(references))
@@ -63,8 +68,10 @@ class CFLDRetargetPose(io.ComfyNode):
         ]))
 
 
-def _retargeted(poses: list[AnyPose], references: list[AnyPose], motion: str) -> list[AnyPose]:
+def _retargeted(poses: "list[AnyPose]", references: "list[AnyPose]", motion: str) -> "list[AnyPose]":
     """One a pair; of a single pose or reference there may be one for all."""
+    from ..cfld_modules.poses.retarget import retarget, retarget_motion
+
     if motion == "follow":
         return retarget_motion(poses, references[0])
     count = max(len(poses), len(references))

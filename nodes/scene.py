@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from .host.conditioning import APPEARANCE_ROW
 from .host.guidance import UNCONDITIONAL_PROMPT
 from .host.scene import SceneGuider
-from .types import CATEGORY, check_finite
+from .types import SCENES, check_finite
 
 NODE = "CFLD Scene Guider"
 SALIENCY_NODE = "Scene Saliency"
@@ -20,7 +20,7 @@ class CFLDSceneGuiderNode(io.ComfyNode):
         return io.Schema(
             node_id="CFLDSceneGuider",
             display_name=NODE,
-            category=CATEGORY,
+            category=SCENES,
             description="A person in a scene that a text describes: first the scene alone, then both by "
             "saliency-adaptive noise fusion, then the person alone. In the fusion each place of the picture is left to "
             "the one whose guidance has more to say there.",
@@ -48,11 +48,11 @@ class CFLDSceneGuiderNode(io.ComfyNode):
                     tooltip="The cfg of the person: the paper's w_app. Its w_pose is pose_guidance of HGA Apply.",
                 ),
                 io.Float.Input(
-                    "fusion_start_percent", default=0.3, min=0.0, max=1.0, step=0.001,
+                    "fusion_start_percent", default=0.3, min=0.0, max=1.0, step=0.001, advanced=True,
                     tooltip="Share of the sampling before which the scene is drawn alone.",
                 ),
                 io.Float.Input(
-                    "fusion_end_percent", default=1.0, min=0.0, max=1.0, step=0.001,
+                    "fusion_end_percent", default=1.0, min=0.0, max=1.0, step=0.001, advanced=True,
                     tooltip="Share of the sampling after which the person is drawn alone. CFLD knows studios only, so "
                     "what it draws alone loses the scene.",
                 ),
@@ -127,7 +127,7 @@ class CFLDSceneSaliency(io.ComfyNode):
         return io.Schema(
             node_id="CFLDSceneSaliency",
             display_name=SALIENCY_NODE,
-            category=CATEGORY,
+            category=SCENES,
             description="Which places of the picture were the person's and which the scene's in the last fused step of "
             "a sampling with CFLD Scene Guider.",
             search_aliases=["saliency map", "person mask", "face-diffuser", "scene guider preview"],

@@ -3,10 +3,10 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from ..cfld_modules.poses.turning import turntable
-from .types import CATEGORY, PoseType, check_finite, read_poses
+from .types import POSES, BodyType, PoseType, check_count, check_finite, read_poses
 
 NODE = "Turn Pose"
+MOST_FRAMES = 360
 
 
 class CFLDTurnPose(io.ComfyNode):
@@ -15,14 +15,15 @@ class CFLDTurnPose(io.ComfyNode):
         return io.Schema(
             node_id="CFLDTurnPose",
             display_name=NODE,
-            category=CATEGORY,
+            category=POSES,
             description="Shows a pose from another side: puts it in space with a small network that comes along, turns "
             "it, and puts it back on its canvas in the same size. Several frames make a turntable.",
             search_aliases=["rotate pose", "turntable", "3d pose", "pose lifting", "other view", "turn around"],
             inputs=[
-                PoseType.Input(
-                    "pose", tooltip="The pose to turn, or several. Where it carries pose_keypoints_3d, these are used "
-                    "instead of estimated depth.",
+                io.MultiType.Input(
+                    "pose", [PoseType, BodyType],
+                    tooltip="The pose to turn, or several. Where it carries pose_keypoints_3d, or comes from Predict "
+                    "SAM3D Body, these are used instead of estimated depth.",
                 ),
                 io.Float.Input(
                     "angle", default=45.0, min=0.0, max=360.0, step=1.0,
@@ -34,7 +35,7 @@ class CFLDTurnPose(io.ComfyNode):
                     tooltip="Degrees: above 0 the pose is seen from above, below 0 from below.",
                 ),
                 io.Int.Input(
-                    "frames", default=1, min=1, max=360,
+                    "frames", default=1, min=1, max=MOST_FRAMES,
                     tooltip="1 gives the one view. More give a turntable: as many views, evenly around the whole "
                     "circle, the first at the angle. Set the latent's batch size to as many.",
                 ),
@@ -46,6 +47,9 @@ class CFLDTurnPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: object, angle: float, tilt: float, frames: int) -> io.NodeOutput:
+        from ..cfld_modules.poses.turning import turntable  # here, for a small start of ComfyUI
+
         check_finite(NODE, angle=angle, tilt=tilt)
+        check_count(NODE, "frames", frames, 1, MOST_FRAMES)
         views = [turntable(one, angle, tilt, frames) for one in read_poses(NODE, "pose", pose)]
         return io.NodeOutput(write_pose_keypoints([view for turned in views for view in turned]))

@@ -26,7 +26,7 @@ from tests.micro_run import configuration
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "demo_model"
-UNFINISHED = (".part", ".before", ".claim")
+UNFINISHED = (".part", ".before")
 READERS: dict[str, Callable[[Path], object]] = {
     ".safetensors": read_tensors, ".jpg": check_photograph, ".png": check_photograph,
     ".json": lambda file: json.loads(file.read_bytes()),

@@ -136,7 +136,7 @@ def rewrite(file, change):
         (lambda content, metadata: metadata.pop("format"), "is no saved appearance"),
         (lambda content, metadata: metadata.update(version="2"), "has version 2 of the format, not 1"),
         (lambda content, metadata: content.pop("residual.7"), "'residual.7' is missing"),
-        (lambda content, metadata: content.update(prompt=content["prompt"].float()), "'prompt' is F32"),
+        (lambda content, metadata: content.update(prompt=content["prompt"].int()), "'prompt' is I32"),
         (lambda content, metadata: content.update(prompt=torch.zeros(()).half()), "'prompt' is F16 \\[\\]"),
         (lambda content, metadata: content.update(prompt=torch.zeros(0, 16, 64).half()), "'prompt' is F16 \\[0"),
         (lambda content, metadata: content.update(extra=torch.zeros(1)), "'extra' does not belong"),
@@ -157,8 +157,15 @@ def test_a_damaged_file_is_refused_by_name(file, networks, size):
         load_appearance(file, networks)
 
 
-def test_a_person_beyond_fp16_is_not_saved(tmp_path, networks, people):
+def test_a_person_beyond_fp16_is_saved_in_fp32(tmp_path, networks, people):
     huge = Appearance(people[0].prompt * 1e9, people[0].residuals)
+    save_appearance(tmp_path / "huge.safetensors", networks, huge, [])
+    loaded, _ = load_appearance(tmp_path / "huge.safetensors", networks)
+    assert torch.equal(loaded.prompt, huge.prompt)
+
+
+def test_a_person_with_nan_is_not_saved(tmp_path, networks, people):
+    broken = Appearance(people[0].prompt * torch.nan, people[0].residuals)
     with pytest.raises(ValueError, match="'prompt' of this person"):
-        save_appearance(tmp_path / "huge.safetensors", networks, huge, [])
+        save_appearance(tmp_path / "broken.safetensors", networks, broken, [])
     assert not list(tmp_path.iterdir())

@@ -134,6 +134,27 @@ def test_names_and_layouts():
         assert person_numbers(names) == [1, 2]
 
 
+def test_people_of_a_folder_with_market_s_names_keep_their_numbers():
+    """As a folder tells people: by what stands before the first underscore."""
+    assert person_numbers(["0002", "0007", "1500"]) == [2, 7, 1500]
+    assert person_numbers(["anna", "0007"]) == [1, 2]
+
+
+def pairs_named(names, pairs):
+    photographs = [types.SimpleNamespace(name=name) for name in names]
+    return Pairs(photographs, pairs)
+
+
+def test_people_of_pairs_are_those_of_their_numbers_whatever_the_pairs_connect():
+    names = ["0002_c1s1_000001_00.jpg", "0002_c2s1_000002_00.jpg", "0002_c3s1_000003_00.jpg", "0002_c4s1_000004_00.jpg",
+             "0007_c1s1_000005_00.jpg", "0000_c1s1_000006_00.jpg", "-1_c1s1_000007_00.jpg"]  # fmt: skip
+    people = people_of_pairs(pairs_named(names, [(0, 1), (2, 3), (3, 4), (4, 5), (5, 6)]))
+    assert [[photograph.name[:4] for photograph in person.photographs] for person in people] == [["0002"] * 4, ["0007"]]
+    assert person_numbers([person.name for person in people]) == [2, 7]
+    others = people_of_pairs(pairs_named(["a", "b", "c", "d"], [(0, 1), (2, 3)]))
+    assert [len(person.photographs) for person in others] == [2, 2], "names without numbers: by the pairs"
+
+
 # What is kept
 
 
@@ -214,14 +235,14 @@ def test_a_picture_of_somebody_else_is_made_again_and_then_left_out(people, pose
 
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_set(people, poses, tmp_path, monkeypatch):
     augment(Pipeline(), people, poses, None, tmp_path / "whole", SETTINGS)
-    put_in_place = Path.replace
+    put_in_place = os.replace
 
     def power_cut(source, target):
         if target.name.startswith("0002_") and "_000002_" in target.name:
             raise KeyboardInterrupt
         return put_in_place(source, target)
 
-    monkeypatch.setattr(Path, "replace", power_cut)
+    monkeypatch.setattr(os, "replace", power_cut)
     with pytest.raises(KeyboardInterrupt):
         augment(Pipeline(), people, poses, None, tmp_path / "cut", SETTINGS)
     assert [path.stem for path in (tmp_path / "cut" / "people").iterdir()] == ["000001"]

@@ -1,6 +1,8 @@
 """The command line does what it promises, and a mistake of the user's ends in one line that helps."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
 
+from cfld_modules import settings
 from cfld_modules.checkpoints.cfld_checkpoint import load_checkpoint
 from cfld_modules.command_line import COMMANDS, main
 from cfld_modules.commands import CommandError
@@ -192,6 +195,13 @@ def blame(capfd: pytest.CaptureFixture[str], code: int, *words: str) -> None:
         ({"size": "0x9"}, ["--size", "352x512"]),
         ({"steps": 0}, ["--steps", "1 to 1000"]),
         ({"seed": -1}, ["--seed", "whole number"]),
+        ({"steps": 1000}, ["--steps", "ddim cannot sample in 1000 steps", "give 999"]),
+        ({"steps": 600}, ["--steps", "ddim cannot sample in 600 steps", "give 500 or 940"]),
+        ({"steps": 60, "scheduler": "lcm"}, ["--steps", "lcm cannot sample in 60 steps", "give 50"]),
+        ({"full_scale": "nan"}, ["--full-scale", "'nan' is no scale; give a finite number"]),
+        ({"size": "88x1000000000"}, ["--size", "each from 8 to 16384"]),
+        ({"pose": "{tmp}/folder.png"}, ["--pose", "is a folder with no file that ends in .json"]),
+        ({"source": "{tmp}/folder.png"}, ["--source", "is a folder with no file that ends in", ".jpg"]),
         ({"scheduler": "eulre"}, ["--scheduler", "euler"]),
         ({"guidance_type": "full"}, ["--guidance-type", "uc_down_full"]),
         ({"pose": None}, ["--pose", "required"]),
@@ -220,6 +230,47 @@ def test_a_wrong_option_is_named_with_its_remedy(
         code = exit.code
     blame(capfd, code, *words)
     assert set(tmp_path.rglob("*")) == before, "nothing was written"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("data mannequins --out x --count 0", ["--count", "'0' is no number of people; give a whole number of 1 or"]),
+        ("data mannequins --out x --count 1 --pictures -2", ["--pictures", "'-2' is no number of pictures"]),
+        ("evaluate --batch 0 --base b --cfld c --data d --out o", ["--batch", "'0' is no number of pairs"]),
+        ("evaluate --limit 0 --base b --cfld c --data d --out o", ["--limit", "'0' is no number of pairs"]),
+        ("evaluate-turning --mannequins 0", ["--mannequins", "'0' is no number of mannequins"]),
+        ("evaluate-turning --people -1", ["--people", "'-1' is no number of people"]),
+        ("augment --batch 0 --base b --cfld c --data d --out o", ["--batch", "'0' is no number of pictures"]),
+        ("augment --retries x --base b --cfld c --data d --out o", ["--retries", "'x' is no number of times"]),
+        ("demo --steps 0", ["--steps", "give a whole number from 1 to 1000"]),
+        ("demo --person 1.5", ["--person", "'1.5' is no number of a person"]),
+    ],
+)
+def test_a_count_out_of_bounds_is_named_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, words: list[str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as exit:
+        main(arguments.split())
+    blame(capfd, exit.value.code, *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_of_poses_and_photos_are_read_in_the_order_of_their_numbers(files: Path, tmp_path: Path) -> None:
+    """CMU OpenPose writes a file a frame."""
+    for folder in ("poses", "photos"):
+        (tmp_path / folder).mkdir()
+    frames = golden.pose_keypoints("front", "side", "half")
+    for number, frame in zip((9, 10, 100), frames, strict=True):
+        (tmp_path / "poses" / f"v_{number}_keypoints.json").write_text(json.dumps([frame]))
+        shutil.copy(files / "astronaut.jpg", tmp_path / "photos" / f"{number}.jpg")
+    (tmp_path / "poses" / "readme.txt").write_text("no pose")
+    assert transfer(files, tmp_path / "a.png", pose=files / "3_poses.json") == 0
+    assert transfer(files, tmp_path / "b.png", pose=tmp_path / "poses", source=tmp_path / "photos") == 0
+    for number in range(3):
+        assert np.array_equal(pixels(tmp_path / f"a-00{number}.png"), pixels(tmp_path / f"b-00{number}.png"))
 
 
 def write_other_base(folder: Path) -> None:
@@ -304,6 +355,13 @@ def test_help_and_wrong_options_need_no_heavy_library() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
+
+
+def test_numbers_are_read_with_types_that_settings_have() -> None:
+    """A name that `settings` lacks would only be met by whoever gives that option."""
+    for file in (ROOT / "cfld_modules" / "commands").glob("*.py"):
+        for kind in re.findall(r'\bnumber\(\s*"(\w+)"', file.read_text()):
+            assert hasattr(settings, kind), f"{file.name}: {kind}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

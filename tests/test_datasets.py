@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -37,6 +38,15 @@ def fashion(tmp_path):
     (tmp_path / "fasion-resize-annotation-train.csv").write_text("\n".join(lines))
     (tmp_path / "fasion-resize-pairs-train.csv").write_text("from,to\na.jpg,b.jpg\nb.jpg,a.jpg\nb.jpg,c.jpg\n")
     return tmp_path
+
+
+@pytest.mark.parametrize("size", [(256, 256), (1101, 750), (750, 1200)], ids=["padded", "on its side", "another cut"])
+def test_a_picture_of_another_aspect_than_its_key_points_is_refused(fashion, size):
+    """PIDM's set has 40 blank columns on each side, and the key points of the others."""
+    write_picture(fashion / "train_highres" / "c.jpg", *size)
+    with pytest.raises(DataError, match=f"line 4: it is {size[0]}x{size[1]} as one sees it, .* of another aspect"):
+        DeepFashionData("deepfashion", fashion).pairs("train")
+    assert len(DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")) == 2
 
 
 def append(file, line):
@@ -218,6 +228,28 @@ def test_a_turned_photo_and_its_key_points_agree_or_are_a_bad_row(tmp_path):
     Image.new("RGB", (300, 200)).save(tmp_path / "b_2.jpg", exif=exif)
     with pytest.raises(DataError, match="b_2.jpg': it is 200x300 as one sees it, .* on a canvas of 300x200"):
         FolderData("folder", tmp_path).pairs("train")
+
+
+@pytest.mark.parametrize("ending", [".heic", ".avif", ".tiff", ".gif", ".TIF"])
+def test_folder_with_pictures_of_phones_reads_and_counts_them(tmp_path, caplog, ending):
+    for person in ("anna", "ben", "cleo"):
+        for number in "12":
+            write_person(tmp_path / person / f"{number}.jpg")
+    (tmp_path / "ben" / "2.jpg").rename(tmp_path / "ben" / f"2{ending}")
+    (tmp_path / "ben" / "raw.dng").write_bytes(b"")
+    with caplog.at_level(logging.INFO, "cfld"):
+        assert len(FolderData("folder", tmp_path).pairs("train")) == 4
+    assert f"pictures: 5 .jpg, 1 {ending.lower()}; not read: 1 .dng" in caplog.text
+
+
+def test_folder_with_a_phones_picture_that_cannot_be_read_names_it(tmp_path, monkeypatch):
+    for number in "12":
+        write_person(tmp_path / "anna" / f"{number}.jpg")
+    (tmp_path / "anna" / "2.jpg").unlink()
+    (tmp_path / "anna" / "2.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(DataError, match="2.heic' .*pip install pillow-heif"):
+        FolderData("folder", tmp_path).people()
 
 
 def test_a_folder_of_single_pictures_has_no_pairs(tmp_path):

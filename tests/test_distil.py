@@ -16,6 +16,7 @@ from cfld_modules.training import distiller
 from cfld_modules.training.distil import DistillationTask, DistilSettings, distil
 from cfld_modules.training.distiller import Distiller, evenly_spaced
 from cfld_modules.training.loop import build_accelerator, run_training
+from cfld_modules.training.samples import read_batch
 from cfld_modules.training.teacher import Teacher, TeacherSamples
 from cfld_modules.training.train import train
 from tests.micro_run import parsed
@@ -49,7 +50,7 @@ def batch_of(task):
 
 
 def condition_of(task):
-    batch = batch_of(task)
+    batch = read_batch(batch_of(task))
     with torch.no_grad():
         condition = task.model.cfld.encode_source(batch["source"]), task.model.cfld.encode_pose(batch["pose_maps"])
     return batch["noise"], *condition
@@ -162,7 +163,7 @@ def test_each_timestep_is_trained_as_often():
 def test_the_written_lora_fused_is_what_was_trained(teacher, whole_run):
     settings, task = whole_run
     fused = load_pipeline(teacher.base, teacher.cfld, "lcm", settings.output / "lora.safetensors")
-    batch = batch_of(task)
+    batch = read_batch(batch_of(task))
     with torch.no_grad():
         condition = fused.cfld.encode_source(batch["source"]), fused.cfld.encode_pose(batch["pose_maps"])
         predictions = [

@@ -1,6 +1,7 @@
 """Metrics against values known otherwise, mannequin scores against people known to be right or wrong, the files."""
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,16 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
+from safetensors.torch import load_file
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from cfld_modules.checkpoints.cfld_checkpoint import Checkpoint, save_checkpoint
 from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.mannequins import MannequinData
-from cfld_modules.evaluation import metrics
+from cfld_modules.evaluation import metrics, real_pictures
 from cfld_modules.evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
 from cfld_modules.evaluation.generate import truth_picture
 from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.evaluation.workers import workers
 from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.mannequins.photograph import held_out_photograph
 from cfld_modules.mannequins.scores import (
@@ -197,7 +201,8 @@ def test_evaluation_writes_pictures_table_and_summary(model, photographs, tmp_pa
 
     summary = evaluate(load_pipeline(*model, "ddim"), photographs, no_real_pictures, tmp_path / "out", SETTINGS)
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
-    assert set(summary["missing"]) == {"lpips", "fid"}
+    assert set(summary["missing"]) == {"lpips", "fid", "pck"}
+    assert "get blazepose" in summary["missing"].pop("pck")
     assert all("torchvision" in reason or "is missing" in reason for reason in summary["missing"].values())
     rows = table(tmp_path / "out" / "pairs.csv")
     assert [row["number"] for row in rows] == ["0", "1", "2"]
@@ -217,12 +222,55 @@ def test_evaluation_writes_pictures_table_and_summary(model, photographs, tmp_pa
     assert (tmp_path / "out" / "sheet.png").is_file()
 
 
+def test_results_measured_by_workers_are_those_measured_in_between(model, photographs, tmp_path, monkeypatch):
+    """With a distance of batches in LPIPS' place, whose weights are not here."""
+    distance = lambda results, truths: (results - truths).abs().mean(dim=(1, 2, 3)).tolist()  # noqa: E731
+    monkeypatch.setattr("cfld_modules.evaluation.evaluate.load_lpips", lambda device: distance)
+    for count in (0, 1):
+        settings = dataclasses.replace(SETTINGS, workers=count)
+        evaluate(load_pipeline(*model, "ddim"), photographs, lambda: [], tmp_path / str(count), settings)
+    rows = table(tmp_path / "0" / "pairs.csv")
+    assert rows == table(tmp_path / "1" / "pairs.csv")
+    for row in rows:
+        result = np.asarray(Image.open(tmp_path / "1" / "images" / f"{int(row['number']):06d}.png"))
+        truth = truth_picture(photographs[int(row["number"])][1], "stretch", WIDTH, HEIGHT)
+        assert float(row["lpips"]) == pytest.approx(np.abs(result / 255 - truth / 255).mean(), abs=1e-6)
+
+
+def test_real_pictures_are_seen_once_and_kept_for_the_next_run(photographs, tmp_path, monkeypatch):
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    class Means(torch.nn.Module):
+        num_features = 3
+
+        def forward(self, pictures):
+            return pictures.mean(dim=(2, 3))
+
+    def distance(size):
+        fid = FrechetInceptionDistance(feature=Means())
+        with workers(0) as run:
+            real_pictures.add_real_pictures(
+                fid, Accelerator(), photographs.photographs, "stretch", size, 4, tmp_path, run
+            )
+        fid.update(torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)), real=False)
+        return fid.compute().item()
+
+    first = distance((WIDTH, HEIGHT))
+    with monkeypatch.context() as patch:
+        patch.setattr(real_pictures, "truth_picture", None)
+        assert distance((WIDTH, HEIGHT)) == first
+    assert distance((44, 64)) != first
+    assert len(list(tmp_path.glob("fid-real-*.safetensors"))) == 2
+    for file in tmp_path.iterdir():
+        assert load_file(file)["real_features_num_samples"] == len(photographs.photographs)
+
+
 def test_two_processes_measure_the_same_pairs_once_each(model, tmp_path):
     """Three pairs in batches of two, so that the second process has fewer. Started by torchrun, see test_training."""
     write_mannequins(tmp_path / "data", count=1, test_count=1, pictures=4)
     options = {
         "--base": model[0], "--cfld": model[1], "--data": tmp_path / "data", "--out": tmp_path / "two",
-        "--size": f"{WIDTH}x{HEIGHT}", "--steps": 1, "--scheduler": "ddim", "--batch": 2,
+        "--size": f"{WIDTH}x{HEIGHT}", "--steps": 2, "--scheduler": "ddim", "--batch": 2,
     }  # fmt: skip
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "cfld_modules", "evaluate"]
     finished = subprocess.run(
@@ -234,7 +282,7 @@ def test_two_processes_measure_the_same_pairs_once_each(model, tmp_path):
     assert "0/1 [" in finished.stderr  # the main process has one of the two batches
     assert json.loads(finished.stdout)["ssim"]
     data = DeepFashionData("deepfashion", tmp_path / "data")
-    settings = EvaluationSettings(width=WIDTH, height=HEIGHT, steps=1, batch_size=2)
+    settings = EvaluationSettings(width=WIDTH, height=HEIGHT, steps=2, batch_size=2)
     evaluate(load_pipeline(*model, "ddim"), data.pairs("test"), lambda: [], tmp_path / "one", settings)
     one, two = (table(tmp_path / out / "pairs.csv") for out in ("one", "two"))
     assert [row["to"] for row in one] == [target.name for _, target in data.pairs("test")]

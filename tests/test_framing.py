@@ -4,19 +4,23 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from PIL import Image
 
 from cfld_modules.errors import PoseError
 from cfld_modules.poses.framing import (
     FITS,
     FRAME_ASPECT,
     Box,
+    Fit,
     cut_picture,
     cut_pose,
     fit_box,
     frame_pose,
     person_box,
+    prepare_picture,
 )
 from cfld_modules.poses.keypoints import Pose
+from tests.fuzz.meter import measured
 
 sizes = st.integers(1, 2000)
 small_sizes = st.integers(1, 60)
@@ -168,3 +172,28 @@ def test_cutting_a_pose_keeps_what_is_missing_and_what_lies_outside() -> None:
     assert (pose.width, pose.height) == (176, 256)
     assert pose.points[0].tolist() == [-90, -80]
     assert pose.visible.tolist() == standing(10, 20, 990, 980).visible.tolist()
+
+
+def squashed_at_once(picture: np.ndarray, box: Box, size: int) -> np.ndarray:
+    cut = Image.fromarray(cut_picture(picture, box)).resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(cut).astype(int)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize(("width", "height"), [(900, 700), (3000, 2100), (40, 2500), (5000, 1), (2500, 300)])
+def test_large_pictures_are_squashed_in_bands_to_what_they_are_at_once(width: int, height: int, fit: Fit) -> None:
+    small = np.random.default_rng(0).integers(0, 256, (max(height // 20, 2), max(width // 20, 2), 3), np.uint8)
+    picture = np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+    for box in (fit_box(width, height, fit), Box(width // 3, -height // 2, width, 2 * height)):
+        expected = squashed_at_once(picture, box, 256)
+        pixels = ((prepare_picture(picture, box, 256) + 1) * 127.5).permute(1, 2, 0).numpy()
+        difference = np.abs(pixels - expected)
+        assert difference.max() < (0.01 if max(box.width, box.height) < 2048 else 5) and difference.mean() < 0.5
+
+
+@pytest.mark.parametrize(("width", "height"), [(12_000, 2_000), (20_000, 20), (20, 20_000), (65_535, 100)])
+def test_a_wide_or_tall_picture_takes_no_more_memory_than_a_band(width: int, height: int) -> None:
+    picture = np.ones((height, width, 3), np.uint8)
+    with measured() as cost:
+        prepare_picture(picture, fit_box(width, height, "pad"), 256)
+    assert cost.memory < 60_000_000

@@ -1,5 +1,7 @@
 """Regions of clothing lie where mannequins wear them; parts make the whole; edges grow and soften as asked."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,11 @@ from cfld_modules.mannequins.photograph import MannequinPhotograph
 from cfld_modules.mannequins.scores import intersection_over_union
 from cfld_modules.poses.garment_regions import REGIONS, region_mask
 from cfld_modules.poses.keypoints import Pose
+from cfld_modules.poses.placing import figure_box
+from cfld_modules.poses.reading import parse_pose_json
+from tests.fuzz.meter import measured
 
+POSES = Path(__file__).parents[1] / "web" / "poses"
 WIDTH, HEIGHT = 176, 256
 FRONT = [MannequinPhotograph(number, number, "front").draw() for number in range(40)]
 
@@ -64,3 +70,16 @@ def test_a_region_without_key_points_is_an_error(points):
     assert region_mask(shown, "whole figure", WIDTH, HEIGHT).any()
     with pytest.raises(PoseError, match="no key point of the head lies in the picture"):
         region_mask(shown, "head", WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("far", [3_000.0, 900_000.0, -900_000.0])
+def test_a_stray_joint_costs_nothing_and_leaves_the_rest_of_the_body(far: float) -> None:
+    """It took 70 s and 12 GB."""
+    pose, = parse_pose_json((POSES / "a_pose.json").read_bytes())
+    points = pose.points.copy()
+    points[4] = far, far
+    with measured() as cost:
+        mask = region_mask(Pose(points, pose.width, pose.height), "lower body", 512, 512)
+    assert cost.memory < 30_000_000
+    assert np.array_equal(mask, region_mask(pose, "lower body", 512, 512)), "legs are as long as they are"
+    assert figure_box(Pose(points, pose.width, pose.height))[3] <= 1.1 * pose.height

@@ -11,14 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # In cfld_modules a room imports from itself and from those after it.
 ROOMS = (
-    "__main__", "command_line", "commands", "training", "evaluation", "data", "mannequins", "pipeline", "checkpoints",
-    "networks", "poses", "guidance", "saliency", "settings", "photographs", "demo_model", "errors", "__init__",
+    "__main__", "command_line", "commands", "training", "evaluation", "data", "mannequins", "people", "pipeline",
+    "checkpoints", "networks", "poses", "guidance", "saliency", "settings", "photographs", "demo_model", "errors",
+    "__init__",
 )  # fmt: skip
 # Those that nodes do without: they are for the shell and for training, and need packages that no host brings.
 NOT_FOR_NODES = {"__main__", "command_line", "commands", "training", "evaluation", "data", "pipeline"}
-HOST = {
-    "app", "comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "nodes", "server"
-}
+HOST = {"app", "comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
 # What nodes know of the host themselves; its patcher, conditioning and sampler are met in nodes/host/ alone.
 HOST_OF_NODES = {"comfy.model_management", "comfy.utils", "comfy_api", "folder_paths"}
 
@@ -118,6 +117,19 @@ def test_a_planted_arrow_is_seen(module: str, source: str) -> None:
     assert len(forbidden_imports({f"pack.{module}": f"from . import *\n{source}"})) == 1
 
 
+def test_what_is_imported_of_the_pack_exists() -> None:
+    modules = modules_of("cfld_modules") | modules_of("nodes")
+    packages = {name.removesuffix(".__init__") for name in modules}
+    known = packages | {name.rpartition(".")[0] for name in packages}
+    missing = [
+        f"{module} imports {name}"
+        for module, source in modules.items()
+        for name in imports(module, source)
+        if name.startswith("pack.") and not {name, name.rpartition(".")[0]} & known
+    ]
+    assert missing == []
+
+
 def folders_in(folder: Path) -> set[str]:
     ignored = [line.removesuffix("/") for line in (ROOT / ".gitignore").read_text().split()]
     return {
@@ -184,3 +196,12 @@ def test_nodes_need_what_every_host_brings_and_requirements_txt_names() -> None:
 def test_the_registry_is_told_what_requirements_txt_says() -> None:
     table = (ROOT / "pyproject.toml").read_text().split("\ndependencies = [\n")[1].split("\n]\n")[0]
     assert re.findall(r'"([^"]+)"', table) == requirements("requirements.txt")
+
+
+def test_the_tests_that_keep_the_promises_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/reliability.md").read_text()))
+    defined = {
+        node.name for source in modules_of("tests").values() for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+    }  # fmt: skip
+    assert named and named <= defined, named - defined

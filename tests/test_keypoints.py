@@ -71,7 +71,8 @@ def dwpose(pose: Pose) -> dict:
 
 
 def openpose_normalised(pose: Pose) -> dict:
-    return frame(pose, {"pose_keypoints_2d": flat(pose.points / (pose.width, pose.height))})
+    nothing = dict.fromkeys(("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d"))
+    return frame(pose, {"pose_keypoints_2d": flat(pose.points / (pose.width, pose.height))} | nothing)
 
 
 def sdpose(pose: Pose, scores: list[float]) -> dict:

@@ -1,5 +1,7 @@
 """Whatever a photograph is saved as, it is read as people see it, or refused by name."""
 
+import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,69 @@ def test_what_is_no_picture_is_named(tmp_path: Path, read) -> None:
             read(file)
     with pytest.raises(PhotographError, match="gone.jpg' cannot be read"):
         read(tmp_path / "gone.jpg")
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 48\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.eps", "photo.png"])
+def test_eps_of_any_name_starts_no_program(tmp_path: Path, monkeypatch, name: str) -> None:
+    """Pillow's reader of EPS, which goes by the content, hands the file to Ghostscript."""
+    def start(*arguments: object, **options: object) -> None:
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", start)
+    monkeypatch.setattr("subprocess.Popen", start)
+    (tmp_path / name).write_bytes(EPS)
+    for read in (read_photograph, check_photograph):
+        with pytest.raises(PhotographError, match=f"{name}' cannot be read: cannot identify image of a kind"):
+            read(tmp_path / name)
+    with pytest.raises(PhotographError, match="are no picture: cannot identify image of a kind"):
+        decode_photograph(EPS)
+
+
+@pytest.mark.parametrize("kind", ["PPM", "TGA", "PCX", "ICO", "PDF"])
+def test_kinds_beyond_the_closed_list_are_refused(tmp_path: Path, kind: str) -> None:
+    PHOTO.resize((32, 32)).save(tmp_path / "photo.png", kind)
+    with pytest.raises(PhotographError, match="cannot identify image of a kind that is read"):
+        read_photograph(tmp_path / "photo.png")
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"])
+def test_kinds_of_the_closed_list_are_read_whatever_the_name(tmp_path: Path, kind: str) -> None:
+    more = {"save_all": True, "append_images": [PHOTO.rotate(90)]} if kind == "MPO" else {}
+    PHOTO.save(tmp_path / "photo.jpg", kind, **more)
+    assert check_photograph(tmp_path / "photo.jpg") == PHOTO.size
+    assert np.abs(read_photograph(tmp_path / "photo.jpg").astype(int) - np.asarray(PHOTO)).mean() < 30
+
+
+def heic() -> bytes:
+    stream = BytesIO()
+    pytest.importorskip("pillow_heif").from_pillow(PHOTO).save(stream, quality=90)
+    return stream.getvalue()
+
+
+def test_heic_is_read_by_the_optional_package_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(heic())
+    assert check_photograph(tmp_path / "photo.jpg") == PHOTO.size
+    assert np.abs(read_photograph(tmp_path / "photo.jpg").astype(int) - np.asarray(PHOTO)).mean() < 30
+
+
+def test_heic_without_the_package_names_it(tmp_path: Path, monkeypatch) -> None:
+    content = heic()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "photo.heic").write_bytes(content)
+    with pytest.raises(PhotographError, match="photo.heic' cannot be read: .* HEIC photo.*pip install pillow-heif"):
+        read_photograph(tmp_path / "photo.heic")
+
+
+def test_avif_where_pillow_has_none_says_so(monkeypatch) -> None:
+    stream = BytesIO()
+    PHOTO.save(stream, "AVIF")
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "AVIF")
+    with pytest.raises(PhotographError, match="it is an AVIF picture, which Pillow reads from 11.3 on"):
+        decode_photograph(stream.getvalue())
 
 
 @pytest.mark.parametrize("pixels", [RAMP.astype(np.float32), RAMP.astype(np.int32) * 70_000])

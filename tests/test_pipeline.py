@@ -1,11 +1,14 @@
 """The diffusers pipeline: which source meets which pose, any latent size, any scheduler, either autoencoder."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
+from cfld_modules.errors import StepsError
 from cfld_modules.guidance import GUIDANCE_TYPES
 from cfld_modules.networks.hga import resample_tokens, token_grid
 from cfld_modules.networks.pose_adapter import resample_map
@@ -190,6 +193,27 @@ def test_the_grid_of_a_layer_is_found_from_its_tokens(size: tuple[int, int], lev
 
 
 # Schedulers
+
+
+@pytest.mark.parametrize("steps", [1, 4, 20, 50, 51, 60, 334, 501, 600, 999, 1000])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_number_of_steps_leads_from_noise_to_picture_or_is_refused(name: str, steps: int) -> None:
+    try:
+        scheduler = published_scheduler(name, steps)
+    except StepsError as error:
+        assert steps == 1 or steps > 50
+        assert re.fullmatch(rf"{name} cannot sample in {steps} steps, .*; give \d+( or \d+)?", str(error))
+        for number in map(int, re.findall(r"\d+", str(error).partition("give ")[2])):
+            published_scheduler(name, number)
+        return
+    scheduler.set_timesteps(steps)
+    assert scheduler.timesteps.max() >= 1000 - 1000 / steps - 61 and scheduler.timesteps.max() < 1000
+    sample = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(0)) * scheduler.init_noise_sigma
+    for timestep in scheduler.timesteps:  # of the picture 0.5, whose noise a network knows
+        noise_free = scheduler.scale_model_input(sample, timestep)
+        level = scheduler.alphas_cumprod[min(int(timestep), 999)]
+        sample = scheduler.step((noise_free - level.sqrt() * 0.5) / (1 - level).sqrt(), timestep, sample).prev_sample
+    assert (sample - 0.5).abs().max() < 0.1
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

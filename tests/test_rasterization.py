@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import binary_dilation
 
 from cfld_modules.poses import fixed_point, pose_drawing, pose_maps, rasterization
@@ -149,3 +150,13 @@ def test_points_however_far_away_are_drawn_with_the_same_work(far: float, style:
     assert lines < 1.5 * lines_near and peak < 1.5 * peak_near
     assert drawn(pose_with_a_joint_at(far), style).any()
     assert pose_maps.pose_maps([pose_with_a_joint_at(far)], 64)[0, 6].max() == 0
+
+
+def test_maps_made_of_drawings_and_joints_are_the_pose_maps_bit_for_bit() -> None:
+    """As training makes them on its device."""
+    random = np.random.default_rng(3)
+    poses = [random_pose(random, 176, 256) for _ in range(8)]
+    drawings = np.stack([pose_maps.draw_pose(pose, 256, 256).transpose(2, 0, 1) for pose in poses])
+    joints = np.stack([pose_maps.joint_pixels(pose, 256, 256) for pose in poses]).astype(np.int32)
+    made = pose_maps.maps_of_drawings(torch.from_numpy(drawings), torch.from_numpy(joints))
+    assert torch.equal(made, pose_maps.pose_maps(poses, 256))

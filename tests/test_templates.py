@@ -16,12 +16,24 @@ def nodes_of(file: Path, node_type: str) -> list[dict]:
 
 
 def test_the_first_template_is_the_demo() -> None:
-    assert nodes_of(WORKFLOWS[0], "CFLDDemoModels") and "start here" in TITLES[0]
+    assert nodes_of(WORKFLOWS[0], "CFLDDemoModels") and "Start here" in TITLES[0]
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=TITLES)
-def test_the_title_has_what_people_search_by_and_no_system_s_forbidden_characters(file: Path) -> None:
-    assert file.stem.startswith("CFLD ") and file.stem.isascii() and not set(file.stem) & set('<>:"/\\|?*#%&_')
+def test_title_is_a_file_name_on_every_system_and_says_what_it_is_before_the_page_cuts_it(file: Path) -> None:
+    assert file.stem.isascii() and not set(file.stem) & set('<>:"/\\|?*#%&_')
+    assert len(file.stem.split(" - ")[0]) <= 26
+
+
+@pytest.mark.parametrize(("words", "first"), [
+    ("reposing", "1 Start here"), ("character sheet", "Character sheet"), ("turn around", "Turn around"),
+    ("openpose editor", "Draw a pose"), ("same person other pose", "2 Your photo"), ("outfit swap", "Outfit swap"),
+    ("dwpose", "Pose from a picture"), ("skeleton", "Draw a pose"), ("pose transfer", "1 Start here"),
+    ("try on", "Outfit swap"), ("hires fix", "Upscale"), ("inpaint", "Person into a photo"),
+])  # fmt: skip
+def test_search_for_what_users_call_it_finds_the_template(words: str, first: str) -> None:
+    """The page searches titles alone, which are the files' names."""
+    assert next(title for title in TITLES if words in title.lower()).startswith(first)
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=TITLES)

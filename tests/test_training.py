@@ -16,6 +16,7 @@ import torch
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import default_collate
 
@@ -47,11 +48,20 @@ from cfld_modules.training.lifter import LifterSettings
 from cfld_modules.training.loop import (
     DivergedError,
     LoopSettings,
+    _check_loss,
     build_accelerator,
     learning_rate_factor,
     run_training,
 )
-from cfld_modules.training.samples import Augmentation, PairSamples, RowShares, cubic_timesteps, uniform_timesteps
+from cfld_modules.training.run_checkpoints import Progress
+from cfld_modules.training.samples import (
+    Augmentation,
+    PairSamples,
+    RowShares,
+    cubic_timesteps,
+    read_batch,
+    uniform_timesteps,
+)
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
 from tests.micro_run import MICRO_CFLD, STEPS, configuration, parsed
 from tests.tiny_models import tiny_autoencoder
@@ -108,18 +118,19 @@ def test_only_the_latest_checkpoints_stay(whole_run):
 
 def test_an_interrupted_write_leaves_the_previous_checkpoint_whole(folder, whole_run, monkeypatch):
     settings = parsed(folder, folder / "torn", {"steps": 2, "checkpoint_every": 1})
-    writing, calls = run_checkpoints.save_file, []
+    writing, calls = run_checkpoints.write_tensors, []
 
-    def tear(tensors, file):
-        calls.append(file)
-        writing(tensors, file)
+    def tear(file, tensors):
+        if file.name == "optimizer.safetensors":
+            calls.append(file)
+        writing(file, tensors)
         if len(calls) == 2:
             content = Path(file).read_bytes()
             Path(file).write_bytes(content[: len(content) // 2])
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(run_checkpoints, "save_file", tear)
+        patch.setattr(run_checkpoints, "write_tensors", tear)
         train(settings)
     checkpoints = run_checkpoints.RunCheckpoints(settings.output / "checkpoints", 2)
     assert [path.name for path in checkpoints.finished()] == ["step-00000001"]
@@ -154,7 +165,7 @@ def test_the_export_gives_the_same_latents(folder):
 
 
 def sample_latents(pipeline, task):
-    sample = task.data[0]
+    sample = read_batch(task.data[0])
     with torch.no_grad():
         appearance = pipeline.cfld.encode_source(sample["source"][None])
         pose = pipeline.cfld.encode_pose(sample["pose_maps"][1:])
@@ -193,9 +204,8 @@ def test_two_processes_give_the_gradients_of_the_doubled_batch(folder):
         else:
             launch_training(content, folder / "two.yaml", processes)
         checkpoint = output / "checkpoints" / "step-00000002"
-        assert len(list(checkpoint.glob("random_states_*.pkl"))) == processes  # one from each
-        state = torch.load(checkpoint / "optimizer.bin", weights_only=True)["state"]
-        moments.append(torch.cat([entry["exp_avg"].flatten() for entry in state.values()]))
+        state = load_file(checkpoint / "optimizer.safetensors")
+        moments.append(torch.cat([state[name].flatten() for name in sorted(state) if name.endswith(".exp_avg")]))
         values.append(losses(output))
     assert moments[0].abs().max() > 1e-3
     # Float32 noise of differently blocked sums: 1.3e-5 on a processor with AVX2, less with AVX-512. A mixed-up share of
@@ -227,6 +237,119 @@ def test_a_run_that_diverges_stops(folder):
     with pytest.raises(DivergedError, match="lower the learning rate"):
         train(settings)
     assert not (settings.output / "cfld.safetensors").exists()
+
+
+@pytest.mark.parametrize("learning_rate", [1e30, 30.0], ids=["not finite", "finite"])
+def test_an_update_that_diverges_in_the_last_step_is_neither_kept_nor_exported(folder, tmp_path, capsys, learning_rate):
+    content = configuration(folder, tmp_path / "run", {"learning_rate": learning_rate, "steps": 1, "warmup_steps": 0})
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(content))
+    assert main(["train", str(tmp_path / "run.yaml")]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the loss " in error and "at step 1" in error and "lower the learning rate" in error
+    assert not (tmp_path / "run" / "cfld.safetensors").exists()
+    assert not list((tmp_path / "run" / "checkpoints").glob("step-*"))
+
+
+def test_a_loss_that_jumps_ends_the_run_and_clipped_it_goes_on_from_the_checkpoint_before(folder, monkeypatch, capsys):
+    """As an autoencoder's from 0.06 to 1.6e8, which then stayed at 1 and was exported."""
+    output, forward = folder / "jumped", Denoiser.forward
+    content = configuration(folder, output, {"steps": 4, "checkpoint_every": 2})
+    (folder / "jumped.yaml").write_text(yaml.safe_dump(content))
+    seen = []
+
+    def jump(denoiser, batch):
+        seen.append(batch)
+        factor = 1e9 if len(seen) == 4 else 1.0  # two steps, the look at the second update, and the third step
+        return {name: scalar * factor for name, scalar in forward(denoiser, batch).items()}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Denoiser, "forward", jump)
+        assert main(["train", str(folder / "jumped.yaml")]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the loss jumped from " in error and "at step 3" in error and "max_grad_norm" in error
+    assert [path.name for path in (output / "checkpoints").glob("step-*")] == ["step-00000002"]
+    assert not (output / "cfld.safetensors").exists()
+    assert main(["train", str(folder / "jumped.yaml"), "--set", "training.max_grad_norm=1"]) == 0
+    assert (output / "cfld.safetensors").exists()
+
+
+def test_the_losses_of_a_public_report_are_stopped_at_their_jump_and_wide_draws_are_not():
+    """archinetai/audio-diffusion-pytorch 35."""
+    progress = Progress()
+    for loss in (0.0562, 0.0517, 0.05, 0.0374, 0.0519, 0.0557, 0.0499, 0.0482, 1.4608):
+        _check_loss(loss, progress)
+    with pytest.raises(DivergedError, match="the loss jumped from 0.08.* to 3.56e\\+07"):
+        _check_loss(35551447.3009, progress)
+    random, progress = np.random.default_rng(0), Progress()
+    for loss in random.lognormal(-3, 1.2, 20_000):  # of single pairs at any timestep
+        _check_loss(loss, progress)
+
+
+def test_gradients_are_as_long_as_max_grad_norm_at_most_and_as_they_are_without(folder, whole_run):
+    clipped = parsed(folder, folder / "clipped", {"steps": 1, "max_grad_norm": 1e-3})
+    train(clipped)
+    moments = load_file(clipped.output / "checkpoints" / "step-00000001" / "optimizer.safetensors")
+    gradient = torch.cat([tensor.flatten() for name, tensor in moments.items() if name.endswith(".exp_avg")]) * 10
+    assert gradient.norm().item() == pytest.approx(1e-3, rel=1e-2)
+    assert LoopSettings(steps=1).max_grad_norm is None, "the paper's"
+
+
+def test_weights_beyond_fp16_are_exported_in_fp32_by_the_remedy_that_is_named(folder, monkeypatch, capsys):
+    output, export = folder / "beyond", DenoisingTask.export
+    content = configuration(folder, output, {"steps": 1, "checkpoint_every": 1}, export_dtype="fp16")
+    (folder / "beyond.yaml").write_text(yaml.safe_dump(content))
+
+    def export_large(task):
+        with torch.no_grad():
+            task.model.cfld.learnable_vector.fill_(1e5)
+        export(task)
+
+    monkeypatch.setattr(DenoisingTask, "export", export_large)
+    assert main(["train", str(folder / "beyond.yaml")]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "'learnable_vector' has numbers up to 1e+05, and fp16 ends at 6.55e+04" in error
+    assert "--set export_dtype=fp32" in error and not (output / "cfld.safetensors").exists()
+    assert main(["train", str(folder / "beyond.yaml"), "--set", "export_dtype=fp32"]) == 0
+    assert load_checkpoint(output / "cfld.safetensors").networks["learnable_vector"].max() == 1e5
+
+
+class Planted:
+    """Pickled, it makes a file when it is read."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return open, (str(self.file), "w")
+
+
+def test_a_checkpoint_of_somebody_else_runs_no_code(folder):
+    settings = parsed(folder, folder / "planted", {"steps": 1, "checkpoint_every": 1})
+    train(settings)
+    checkpoint, proof = settings.output / "checkpoints" / "step-00000001", folder / "code was run"
+    names = {path.name for path in checkpoint.iterdir()}
+    assert names == {"trained.safetensors", "optimizer.safetensors", "run.json"}, "tensors and numbers alone"
+    for name in ("custom_checkpoint_0.pkl", "random_states_0.pkl", "optimizer.bin", "scaler.pt", "scheduler.bin"):
+        torch.save(Planted(proof), checkpoint / name)
+    train(dataclasses.replace(settings, training=dataclasses.replace(settings.training, steps=2)))
+    assert not proof.exists()
+
+
+def test_a_second_training_into_one_folder_is_told(folder, whole_run):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sys\nfrom pathlib import Path\n"
+         "from cfld_modules.training.run_settings import sole_trainer\n"
+         "with sole_trainer(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()", str(whole_run.output)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(SettingsError, match="another process trains into .*whole'; wait for it, or give another"):
+            train(whole_run)
+    finally:
+        holder.kill()
+        holder.communicate()
+    train(whole_run)  # a killed one holds nothing
 
 
 @pytest.mark.parametrize(("ablation", "tokens"), [({"context": "swin"}, 1), ({"hga": False}, 4)])
@@ -263,7 +386,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(folder, whole_run, ca
     train(settings)
     checkpoints = settings.output / "checkpoints"
     longer = dataclasses.replace(settings, training=dataclasses.replace(settings.training, steps=6))
-    torn = checkpoints / "step-00000004" / "optimizer.bin"
+    torn = checkpoints / "step-00000004" / "optimizer.safetensors"
     torn.write_bytes(torn.read_bytes()[:1000])
     caplog.set_level("INFO", "cfld")
     train(longer)
@@ -400,11 +523,19 @@ def test_a_sample_depends_on_its_number_alone(drawn_pairs):
 
 def test_a_sample_shows_source_and_target_and_their_poses(drawn_pairs):
     samples = PairSamples(drawn_pairs, 32, 7, Augmentation(flip=0.0))
-    sample, pair = samples[1], drawn_pairs[samples._pair(1)]
+    sample, pair = read_batch(samples[1]), drawn_pairs[samples._pair(1)]
     for place, photograph in enumerate(pair):
         assert torch.equal(sample["pictures"][place], square_picture(photograph.picture(), "stretch", 64))
         assert torch.equal(sample["pose_maps"][place], pose_maps([photograph.pose()], 32)[0])
     assert torch.equal(sample["source"], square_picture(pair[0].picture(), "stretch", 32))
+
+
+def test_a_sample_of_the_papers_size_is_handed_over_in_few_bytes(drawn_pairs):
+    """A seventh of the 18.3 MB that its numbers are, and a megabyte where the latents are there."""
+    augmentation = Augmentation()
+    for posteriors, most in ((None, 2.5e6), (torch.zeros(len(drawn_pairs.photographs), 8, 64, 64), 1.15e6)):
+        sample = PairSamples(drawn_pairs, 256, 7, augmentation, posteriors)[0]
+        assert sum(tensor.nbytes for tensor in sample.values()) < most
 
 
 def test_each_pair_of_a_batch_has_its_own_condition(folder, drawn_pairs):
@@ -451,7 +582,7 @@ def test_latents_of_one_batch_have_weights_of_their_own(folder, drawn_pairs):
 
 
 def test_only_the_picture_for_the_encoder_is_mirrored(drawn_pairs):
-    plain, mirrored = (PairSamples(drawn_pairs, 32, 7, Augmentation(flip=flip))[0] for flip in (0.0, 1.0))
+    plain, mirrored = (read_batch(PairSamples(drawn_pairs, 32, 7, Augmentation(flip=flip))[0]) for flip in (0.0, 1.0))
     assert torch.equal(plain["source"].flip(-1), mirrored["source"])
     assert not torch.equal(plain["source"], mirrored["source"])
     assert all(torch.equal(plain[name], mirrored[name]) for name in ("pictures", "pose_maps"))
@@ -490,6 +621,7 @@ def test_a_row_in_training_is_that_row_of_guidance(folder, drawn_pairs, name):
         sample = PairSamples(drawn_pairs, 32, 7, Augmentation())[1]
         sample["given"] = torch.tensor([dataclasses.astuple(ROWS[name])] * 2)
         loss = model({key: tensor[None] for key, tensor in sample.items()})["loss"].item()
+        sample = read_batch(sample)
         latents = encode_posteriors(vae, sample["pictures"]) * vae.config.scaling_factor
         noisy = model.scheduler.add_noise(latents, sample["noise"], sample["timesteps"])
         appearance = cfld.encode_source(sample["source"].expand(2, -1, -1, -1))
@@ -527,6 +659,16 @@ def test_latents_are_kept_and_made_anew_for_others(folder, drawn_pairs, tmp_path
         ({"trainning": {}}, "trainning: no such setting; is training meant"),
         ({"training": {"steps": "many"}}, "training.steps: expected a whole number, got 'many'"),
         ({"training": {}}, "training.steps: this setting is missing"),
+        *[({"training": {"steps": 8} | {name: value}}, f"training.{name}: {value!r} is out of bounds; give a")
+          for name, value in [
+              ("steps", 0), ("steps", -3), ("batch_size", 0), ("batch_size", 10**12), ("learning_rate", 0.0),
+              ("learning_rate", float("nan")), ("learning_rate", float("inf")), ("warmup_steps", -1), ("drop_at", -1),
+              ("ema_decay", 1.0), ("ema_decay", -0.1), ("max_grad_norm", 0.0), ("seed", -1), ("seed", 2**63),
+              ("gradient_accumulation", 0), ("workers", -1), ("checkpoint_every", 0), ("keep_checkpoints", 0),
+              ("sheet_every", -1),
+          ]],
+        ({"augmentation": {"flip": 1.5}}, "augmentation.flip: 1.5 is out of bounds; give a number from 0 to 1"),
+        ({"model": {"unet_widths": [32, 0, 32, 32]}}, r"model.unet_widths\[1\]: 0 is out of bounds; .*multiple of 32"),
         ({"data": {"format": "imagenet"}}, "data.format: 'imagenet' is none of deepfashion"),
         ({"export_dtype": "fp8"}, "export_dtype: 'fp8' is none of 'fp32', 'fp16'"),
         ({"model": {"cfld": {"source": {"depths": [1, "2"]}}}}, r"model.cfld.source.depths\[1\]: expected a whole"),

@@ -18,7 +18,7 @@ def test_case(case: dict) -> None:
     body = [number for point in case["pose"] for number in ((*point, 1) if point else (0, 0, 0))]
     person = {"pose_keypoints_2d": body, **({"pose_keypoints_3d": case["metres"]} if case["metres"] else {})}
     frame = {"people": [person], "canvas_width": case["canvas"][0], "canvas_height": case["canvas"][1]}
-    space = lift(read_pose_keypoints(frame)[0])
+    space = lift(read_pose_keypoints(frame, is_ours=True)[0])
     turned = turn(space, case["angle"], case["tilt"])
     for points, wanted in ((space.points, case["space"]), (turned.points, case["turned"])):
         wanted = np.array([point or [np.nan] * points.shape[1] for point in wanted])

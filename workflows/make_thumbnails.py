@@ -1,9 +1,10 @@
 """Makes the pictures of the template cards: each workflow runs in ComfyUI, by the demo model where it asks for others.
 
     PATH_TO_COMFYUI_PYTHON workflows/make_thumbnails.py            # all of them
-    PATH_TO_COMFYUI_PYTHON workflows/make_thumbnails.py blend      # those with this word in their names
+    PATH_TO_COMFYUI_PYTHON workflows/make_thumbnails.py blend swap # those with one of these words in their names
 
-A card is square: who goes in, an arrow, and what comes out, with the target pose below. Without the published
+A card is square: who goes in, an arrow, and what comes out, with the target pose below, and a word above. The page puts
+a badge over a strip at the top left, so nobody is there. Without the published
 weights, a text encoder, a ControlNet and an upscaler, a workflow runs without those of its nodes, at 128 pixels.
 To be run again whenever the demo model's files change.
 """
@@ -19,9 +20,19 @@ WORKFLOWS = Path(__file__).resolve().parent
 sys.path[:0] = [str(WORKFLOWS.parent), str(WORKFLOWS.parent / "tests" / "host")]
 import host  # noqa: E402
 from comfy_server import running_server  # noqa: E402
-from PIL import Image, ImageDraw  # noqa: E402
+from PIL import Image, ImageDraw, ImageFont, ImageOps  # noqa: E402
 
 SIDE, INSET, CORNER, ARROW = 360, (55, 80), (83, 120), 15
+BADGE = 48  # pixels from the top that the page's badge covers at the left
+HEIGHT = SIDE - BADGE
+WORDS = {
+    "demo_no_downloads": "start here", "basic_transfer": "your photo", "few_steps": "2 steps",
+    "ddim_inversion": "inversion", "lora_and_controlnet": "ControlNet", "blend_two_people": "A to B",
+    "cfld_guider": "6 types", "load_person": "load", "save_person": "save", "many_poses_contact_sheet": "6 poses",
+    "clothes_of_two_people": "outfits", "pose_editor": "draw", "choose_person": "detect", "retarget_pose": "retarget",
+    "turntable": "8 sides", "high_resolution_second_pass": "upscale", "described_scene": "prompt",
+    "person_in_a_photo": "inpaint",
+}
 SHRINK = 4  # 512 pixels to the demo model's 128
 WALL = (222, 223, 228)
 DEMO, SOURCE, POSE = "demo", "shown source", "shown pose"
@@ -38,7 +49,7 @@ SIZES = {
     "PrimitiveInt": ("value",),
 }
 # Columns and rows of a sheet, which of its pictures are shown, and in how many columns.
-SHEETS = {"blend_two_people": (5, 1, 2, 3), "many_poses_contact_sheet": (3, 2, 1, 3), "turntable": (4, 2, 2, 2)}
+SHEETS = {"blend_two_people": (5, 1, 2, 3), "many_poses_contact_sheet": (3, 2, 1, 3), "turntable": (4, 2, 1, 4)}
 Prompt = dict[str, dict[str, Any]]
 
 
@@ -119,44 +130,60 @@ def tiles(sheet: Image.Image, columns: int, rows: int, gap: int = 4) -> list[Ima
     return [sheet.crop((x, y, x + width, y + height)) for x, y in corners]
 
 
-def square(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+def grid(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     rows = -(-len(pictures) // columns)
-    width, height = SIDE // columns, SIDE // rows
-    card = Image.new("RGB", (SIDE, SIDE), WALL)
+    width, height = SIDE // columns, HEIGHT // rows
+    card = Image.new("RGB", (SIDE, HEIGHT), WALL)
     for number, picture in enumerate(pictures):
-        card.paste(filling(picture, width, height), (number % columns * width, number // columns * height))
+        whole = ImageOps.pad(picture.convert("RGB"), (width, height), color=picture.convert("RGB").getpixel((0, 0)))
+        card.paste(whole, (number % columns * width, number // columns * height))
     return card
 
 
-def framed(picture: Image.Image) -> Image.Image:
-    """A figure by itself, in the middle of a wall of its own colour."""
-    card = Image.new("RGB", (SIDE, SIDE), picture.convert("RGB").getpixel((0, 0)))
-    width = round(SIDE * picture.width / picture.height)
-    whole = picture.convert("RGB").resize((width, SIDE), Image.Resampling.LANCZOS)
-    card.paste(whole, ((SIDE - whole.width) // 2, 0))
+def with_file(picture: Image.Image, comes_out: bool) -> Image.Image:
+    """A person who becomes a file, or comes out of one."""
+    half = SIDE // 2
+    card = Image.new("RGB", (SIDE, HEIGHT), WALL)
+    card.paste(filling(picture, half, HEIGHT), (half if comes_out else 0, 0))
+    left, top = (half // 2 if comes_out else half + half // 2) - 40, HEIGHT // 2 - 50
+    drawing = ImageDraw.Draw(card)
+    sheet = [(left, top), (left + 54, top), (left + 80, top + 26), (left + 80, top + 100), (left, top + 100)]
+    drawing.polygon(sheet, fill="white", outline=(90, 90, 96), width=3)
+    drawing.line([(left + 54, top), (left + 54, top + 26), (left + 80, top + 26)], fill=(90, 90, 96), width=3)
+    draw_arrow(card, half, HEIGHT // 2)
     return card
 
 
 def scene_of(source: Image.Image, result: Image.Image) -> Image.Image:
     """A scene, and in its corner who came into it."""
-    card = filling(result, SIDE, SIDE)
-    card.paste(filling(source, *CORNER), (0, SIDE - CORNER[1]))
-    draw_arrow(card, CORNER[0], SIDE - CORNER[1] // 2)
+    card = filling(result, SIDE, HEIGHT)
+    card.paste(filling(source, *CORNER), (0, HEIGHT - CORNER[1]))
+    draw_arrow(card, CORNER[0], HEIGHT - CORNER[1] // 2)
     return card
 
 
 def card_of(sources: Sequence[Image.Image], pose: Image.Image | None, result: Image.Image) -> Image.Image:
-    """One or two people at the left, the result at the right half, or all of a sheet."""
+    """One or two people at the left, the result at the right half."""
     half = SIDE // 2
-    card = Image.new("RGB", (SIDE, SIDE), WALL)
+    card = Image.new("RGB", (SIDE, HEIGHT), WALL)
     for number, source in enumerate(sources):
-        height = SIDE // len(sources)
-        card.paste(filling(source, half, height), (0, number * height))
-    card.paste(filling(result, SIDE - half, SIDE), (half, 0))
+        height = HEIGHT // len(sources)
+        picture = source.convert("RGB")
+        whole = ImageOps.pad(picture, (half, height), color=picture.getpixel((0, 0)))
+        card.paste(whole if len(sources) > 1 else filling(source, half, height), (0, number * height))
+    card.paste(filling(result, SIDE - half, HEIGHT), (half, 0))
     if pose is not None:
         inset = pose.convert("RGB").resize(INSET, Image.Resampling.LANCZOS)
-        card.paste(inset, (half - INSET[0] // 2, SIDE - INSET[1] - 6))
-    draw_arrow(card, half, half)
+        card.paste(inset, (half - INSET[0] // 2, HEIGHT - INSET[1] - 6))
+    draw_arrow(card, half, HEIGHT // 2)
+    return card
+
+
+def below_the_badge(picture: Image.Image, word: str) -> Image.Image:
+    card = Image.new("RGB", (SIDE, SIDE), WALL)
+    card.paste(picture, (0, BADGE))
+    text = {"fill": (40, 40, 44), "font": ImageFont.load_default(30), "anchor": "rm"}
+    ImageDraw.Draw(card).text((SIDE - 10, BADGE // 2), word, **text)
     return card
 
 
@@ -170,14 +197,15 @@ def draw_arrow(card: Image.Image, x: int, y: int) -> None:
 def sheet_of(result: Image.Image, name: str) -> Image.Image:
     """What of a sheet of several pictures is shown: every so manieth, in fewer columns."""
     columns, rows, step, shown = SHEETS[name]
-    return square(tiles(result, columns, rows)[::step], shown)
+    return grid(tiles(result, columns, rows)[::step], shown)
 
 
 def main(words: Sequence[str]) -> None:
     found = host.find_host()
     if found is None:
         sys.exit("no ComfyUI was found; set COMFYUI_PATH")
-    titles = [path.stem for path in sorted(WORKFLOWS.glob("*.json")) if all(word in path.stem for word in words)]
+    titles = [path.stem for path in sorted(WORKFLOWS.glob("*.json"))]
+    titles = [title for title in titles if not words or any(word in title for word in words)]
     with tempfile.TemporaryDirectory() as folder, running_server(found, Path(folder)) as server:
 
         def run(prompt: Prompt) -> tuple[list[Image.Image], list[Image.Image], Image.Image | None]:
@@ -195,6 +223,7 @@ def main(words: Sequence[str]) -> None:
         inputs.mkdir(exist_ok=True)
         _, (mannequin,), _ = run({"1": MANNEQUIN, f"{SOURCE} 0": preview(["1", 0])})
         scene_with_mask(mannequin).save(inputs / "scene.png")
+        mannequin.convert("RGB").save(inputs / "example.png")
         for title in titles:
             workflow = json.loads((WORKFLOWS / f"{title}.json").read_text(encoding="utf-8"))
             name = workflow["extra"].get("api", title)
@@ -205,14 +234,14 @@ def main(words: Sequence[str]) -> None:
             if name in SHEETS:
                 card = sheet_of(results[0], name)
             elif not results:  # a person who is saved
-                card = framed(sources[0])
+                card = with_file(sources[0], comes_out=False)
             elif not sources:  # and taken from the file
-                card = framed(results[0])
+                card = with_file(results[0], comes_out=True)
             elif results[0].width > results[0].height:
                 card = scene_of(sources[0], results[0])
             else:
                 card = card_of(sources, pose, results[0])
-            card.save(WORKFLOWS / f"{title}.jpg", quality=88)
+            below_the_badge(card, WORDS[name]).save(WORKFLOWS / f"{title}.jpg", quality=88)
             sys.stdout.write(f"{title}.jpg\n")
 
 

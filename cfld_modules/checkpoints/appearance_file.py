@@ -1,10 +1,11 @@
-"""Encoded people as files: what the encoders made of a photograph, in fp16, for the checkpoint that made it."""
+"""Encoded people as files: what the encoders made of a photograph, for the checkpoint that made it."""
 
 import base64
 import hashlib
 import io
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -14,10 +15,11 @@ from safetensors import SafetensorError, safe_open
 from ..errors import CheckpointError
 from ..networks.config import APPEARANCE_BLOCKS, CFLDConfig
 from ..networks.model import CFLD, Appearance
-from .tensor_files import write_tensors
+from .tensor_files import are_finite, write_tensors
 
 FORMAT, FORMAT_VERSION = "cfld_appearance", "1"
 THUMBNAILS, THUMBNAIL_SIDE = "ssmd_cover_images", 256  # the name under which hosts look for a model's pictures
+DTYPES = ("F16", "F32")
 PROMPT, UNCONDITIONAL_PROMPT = "prompt", "learnable_vector"
 
 
@@ -30,25 +32,33 @@ def checkpoint_identity(networks: CFLD) -> str:
     return digest.hexdigest()
 
 
-def save_appearance(file: Path, networks: CFLD, appearance: Appearance, pictures: list[np.ndarray]) -> None:
-    """Write people whom `networks` encoded, with the learnt vector of their `negative`; whole or not at all.
+def save_appearance(
+    target: Path | BinaryIO, networks: CFLD, appearance: Appearance, pictures: list[np.ndarray]
+) -> None:
+    """Write people whom `networks` encoded, with the learnt vector of their `negative`; a file whole or not at all.
+
+    Numbers are in fp16, or in fp32 where that cannot hold them.
 
     Args:
         pictures: RGB uint8 (H, W, 3) of the people, for a thumbnail in the metadata; none are needed.
 
     Raises:
-        ValueError: when a number does not fit fp16.
+        CheckpointError: when a number is not finite.
     """
     tensors = {PROMPT: appearance.prompt, UNCONDITIONAL_PROMPT: networks.learnable_vector.detach()}
     tensors |= {_residual(block): tokens for block, tokens in appearance.residuals.items()}
-    tensors = {name: tensor.to("cpu", torch.float16).contiguous() for name, tensor in tensors.items()}
     for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise ValueError(f"'{name}' of this person holds numbers that are not finite in fp16")
+        if not are_finite(tensor):
+            raise CheckpointError(
+                f"'{name}' of this person holds NaN or infinite numbers; encode the person again, with weight_dtype "
+                "fp32 in CFLD Loader"
+            )
+        half = tensor.to("cpu", torch.float16)
+        tensors[name] = half if are_finite(half) else tensor.float()
     metadata = {"format": FORMAT, "version": FORMAT_VERSION, "checkpoint": checkpoint_identity(networks)}
     if pictures:
         metadata[THUMBNAILS] = json.dumps([_thumbnail(picture) for picture in pictures])
-    write_tensors(file, tensors, metadata)
+    write_tensors(target, tensors, metadata)
 
 
 def load_appearance(file: Path, networks: CFLD) -> tuple[Appearance, torch.Tensor]:
@@ -102,9 +112,9 @@ def _check(stored: safe_open, networks: CFLD) -> None:
     expected = {PROMPT: [people, *context], UNCONDITIONAL_PROMPT: [1, *context]}
     expected |= {_residual(block): [people, *shape] for block, shape in _residual_shapes(config).items()}
     for name, shape in expected.items():
-        if name not in found or found[name].get_shape() != shape or found[name].get_dtype() != "F16" or not people:
+        if name not in found or found[name].get_shape() != shape or found[name].get_dtype() not in DTYPES or not people:
             got = f"is {found[name].get_dtype()} {found[name].get_shape()}" if name in found else "is missing"
-            raise CheckpointError(f"'{name}' {got}, and should be F16 {shape}; save the person again")
+            raise CheckpointError(f"'{name}' {got}, and should be {' or '.join(DTYPES)} {shape}; save the person again")
     if unknown := found.keys() - expected.keys():
         raise CheckpointError(f"'{min(unknown)}' does not belong into a saved appearance; save the person again")
 

@@ -1,122 +1,88 @@
-"""Files and folders that are there whole or not at all, also after a kill or a power cut."""
+"""Files and folders that are there whole or not at all, also after a kill or a power cut.
 
-import glob
+A file is written beside its place under a name of its own, brought to the disk, and then renamed or, where nothing may
+be overwritten, linked, which fails if the name is taken.
+"""
+
+import errno
 import os
 import re
 import secrets
 import shutil
-import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-if sys.platform == "win32":  # where a file that someone writes cannot be removed
-
-    def _begin(unfinished: Path) -> BinaryIO:
-        return open(unfinished, "wb")
-
-    def _put_in_place(stream: BinaryIO, unfinished: Path, file: Path) -> None:
-        stream.close()
-        unfinished.replace(file)
-
-    def _remove_unless_being_written(leftover: Path) -> None:
-        leftover.unlink()
-
-    @contextmanager
-    def _claimed(claim: Path) -> Iterator[bool]:
-        """Whether nobody has claimed it, who may have been killed since."""
-        try:
-            claim.touch(exist_ok=False)
-        except FileExistsError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            claim.unlink()
-
-else:
+try:
     import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
-    def _begin(unfinished: Path) -> BinaryIO:
-        while True:
-            stream = open(unfinished, "wb")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            if unfinished.exists():  # nobody removed it before it was locked
-                return stream
-            stream.close()
-
-    def _put_in_place(stream: BinaryIO, unfinished: Path, file: Path) -> None:
-        unfinished.replace(file)  # while it is locked
-
-    def _remove_unless_being_written(leftover: Path) -> None:
-        with open(leftover, "rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            leftover.unlink()
-
-    @contextmanager
-    def _claimed(claim: Path) -> Iterator[bool]:
-        """Whether nobody has claimed it; a killed process claims nothing any more."""
-        with open(claim, "ab") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                is_ours = os.path.samestat(os.fstat(stream.fileno()), claim.stat())  # not the one that was just removed
-            except (BlockingIOError, FileNotFoundError):
-                is_ours = False
-            try:
-                yield is_ours
-            finally:
-                if is_ours:
-                    claim.unlink()
+UNFINISHED = re.compile(r"\.cfld-[0-9a-f]{16}\.part")
+ABANDONED_AFTER = 24 * 3600  # seconds without a byte, where nobody can tell whether the writer lives
 
 
 @contextmanager
-def written_whole(file: Path) -> Iterator[BinaryIO]:
+def written_whole(file: Path, may_replace: bool = True) -> Iterator[BinaryIO]:
     """A stream whose content takes the place of `file` when all of it is on the disk; an error leaves what was there.
 
-    Where `file` is a link, what it points to is replaced. What killed writers of the same file left beside it is
-    removed; several writers at once do not disturb each other, and the content of the last stays.
+    Where `file` is a link, what it points to is replaced; a device or a pipe is written into. Several writers at once
+    do not disturb each other, and the content of the last stays.
+
+    Raises:
+        FileExistsError: when it is there and may not be replaced; also when another writer was faster.
     """
-    file = file.resolve()
-    for leftover in file.parent.glob(f"{glob.escape(file.name)}.*.part"):
-        try:
-            _remove_unless_being_written(leftover)
-        except OSError:
-            continue
-    unfinished = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
-    try:
-        with _begin(unfinished) as stream:
+    if file.exists() and not file.is_file() and not file.is_dir():
+        with open(file, "wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            _put_in_place(stream, unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        return
+    file = file.resolve()
+    if not may_replace and file.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
+    with _unfinished(file.parent) as (stream, unfinished):
+        yield stream
+        _sync(stream)
+        if may_replace:
+            _close_where_open_files_stay(stream)
+            os.replace(unfinished, file)
+        else:
+            _link(unfinished, file)
     sync_folder(file.parent)
 
 
-@contextmanager
-def numbered_file(stem: Path, ending: str) -> Iterator[Path]:
-    """`stem`_00001`ending`, or the next number that is free: nobody else gets it, and the body writes it whole.
+def write_numbered(stem: Path, ending: str, write: Callable[[BinaryIO], None]) -> Path:
+    """Write `stem`_00001`ending`, or the next number that is free, and return its path.
 
-    A claim beside it holds the number meanwhile. A killed writer's is taken over; on Windows it costs a number.
+    However many write at once, each gets a number of its own, and no number is lost to a writer that is killed.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     pattern = rf"{re.escape(stem.name)}_(\d+){re.escape(ending)}"
-    taken = [int(match[1]) for path in stem.parent.iterdir() if (match := re.fullmatch(pattern, path.name))]
-    for number in count(max(taken, default=0) + 1):
-        file = stem.with_name(f"{stem.name}_{number:05}{ending}")
-        with _claimed(file.with_name(f"{file.name}.claim")) as is_ours:
-            if is_ours and not file.exists():  # else somebody has just written it
-                yield file
-                return
+    with _unfinished(stem.parent) as (stream, unfinished):
+        write(stream)
+        _sync(stream)
+        numbers = [int(match[1]) for path in stem.parent.iterdir() if (match := re.fullmatch(pattern, path.name))]
+        for number in count(max(numbers, default=0) + 1):
+            file = stem.with_name(f"{stem.name}_{number:05}{ending}")
+            try:
+                _link(unfinished, file)
+                break
+            except FileExistsError:
+                continue
+    sync_folder(stem.parent)
+    return file
 
 
 def replace_folder(unfinished: Path, folder: Path) -> None:
     """Put the folder `unfinished` in the place of `folder`, which is removed only when that is done."""
-    sync_tree(unfinished)
+    for path in unfinished.rglob("*"):
+        if path.is_file():
+            with open(path, "rb+") as stream:
+                _sync(stream)
+    for path in (unfinished, *unfinished.rglob("*/")):
+        sync_folder(path)
     before = folder.with_name(f"{folder.name}.before")
     if folder.exists():
         shutil.rmtree(before, ignore_errors=True)
@@ -126,23 +92,93 @@ def replace_folder(unfinished: Path, folder: Path) -> None:
     shutil.rmtree(before, ignore_errors=True)
 
 
-def sync_tree(folder: Path) -> None:
-    """See that all files in a folder are on the disk."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with open(path, "rb+") as stream:
-                os.fsync(stream.fileno())
-    for path in (folder, *folder.rglob("*/")):
-        if path.is_dir():
-            sync_folder(path)
-
-
 def sync_folder(folder: Path) -> None:
-    """See that a folder's own entries are on the disk, where a folder can be opened for it."""
-    if not hasattr(os, "O_DIRECTORY"):
+    """See that a folder's own entries are on the disk, where the system can do that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # on Windows, and where it may not be read
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError:  # of many file systems in networks; the files themselves are in place
+        pass
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _unfinished(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A new file in the folder, gone in the end; what killed writers left there goes at the beginning.
+
+    Its name has nothing of the file to come, which can be as long as the system allows.
+    """
+    for leftover in folder.iterdir():
+        if UNFINISHED.fullmatch(leftover.name):
+            _remove_if_abandoned(leftover)
+    while True:
+        unfinished = folder / f".cfld-{secrets.token_hex(8)}.part"
+        with open(unfinished, "xb") as stream:
+            _lock(stream)
+            if not unfinished.exists():  # somebody took it for a leftover before it was locked
+                continue
+            try:
+                yield stream, unfinished
+            finally:
+                _close_where_open_files_stay(stream)
+                unfinished.unlink(missing_ok=True)
+            return
+
+
+def _remove_if_abandoned(leftover: Path) -> None:
+    try:
+        with open(leftover, "rb") as stream:
+            is_abandoned = _lock(stream)
+        if is_abandoned is None:
+            is_abandoned = time.time() - leftover.stat().st_mtime > ABANDONED_AFTER
+        if is_abandoned:
+            leftover.unlink()
+    except OSError:  # another writer was faster, or it is another user's
+        pass
+
+
+def _lock(stream: BinaryIO) -> bool | None:
+    """Whether nobody else has locked it, who is then alive; None where the system cannot tell."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _link(unfinished: Path, file: Path) -> None:
+    """Give the file its name, unless that is taken.
+
+    Raises:
+        FileExistsError: when it is.
+    """
+    try:
+        os.link(unfinished, file)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, such as FAT
+        open(file, "xb").close()
+        os.replace(unfinished, file)
+
+
+def _sync(stream: BinaryIO) -> None:
+    stream.flush()
+    try:
+        os.fsync(stream.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # not of a full or broken disk
+            raise
+
+
+def _close_where_open_files_stay(stream: BinaryIO) -> None:
+    """On Windows an open file is neither renamed nor removed."""
+    if os.name == "nt":
+        stream.close()

@@ -1,136 +1,155 @@
-"""BlazePose's two networks as one .safetensors: fetched from the wheel of mediapipe, kept, and read.
+"""BlazePose's two networks out of a file: MediaPipe's wheel, one of its .task bundles, or a .safetensors of ours.
 
-The wheel is only ever a file here. As an installed package it would bring its own numpy, OpenCV and jax along.
+A wheel and a bundle are zip files, and their networks are found in them by what they take and give, whatever they are
+called. As an installed package the wheel would bring its own numpy, OpenCV and jax along; here it is a file.
 """
 
 import dataclasses
-import hashlib
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import zipfile
-import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from ..errors import CheckpointError
-from ..poses.detection.blazepose import BlazePose, check_layouts
-from ..poses.detection.graph import Graph, GraphLayout
-from .tensor_files import read_metadata, read_tensors, write_tensors
+from ..errors import CheckpointError, MissingDetectorError, shortened
+from ..poses.detection.blazepose import PICTURES, RESULTS, BlazePose
+from ..poses.detection.graph import Graph, GraphLayout, Network
+from ..poses.detection.graph_check import check_network
+from .tensor_files import BoundedReads, read_metadata, read_tensors, write_tensors
+from .tflite_file import IDENTIFIER, TFLiteFile
 
 BLAZEPOSE_FILE = "blazepose.safetensors"
-LICENCE_FILE = "blazepose.LICENSE.txt"
-WHEEL = "mediapipe==0.10.21"  # 0.10.30 and later carry no networks
-# Any wheel will do, since the networks inside are the same; a fixed one serves every Python and every system.
-WHEEL_OF = (
-    "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311",
-)  # fmt: skip
-NETWORKS = {
-    "detector": (
-        "mediapipe/modules/pose_detection/pose_detection.tflite",
-        "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
-    ),
-    "landmarks": (
-        "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
-        "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
-    ),
-}
-LICENCE = "mediapipe-0.10.21.dist-info/LICENSE"
-NOTICE = """\
-blazepose.safetensors holds two networks of MediaPipe 0.10.21 (https://github.com/google-ai-edge/mediapipe),
-pose_detection.tflite and pose_landmark_full.tflite, Copyright The MediaPipe Authors, under the Apache License 2.0
-below. Changed by ComfyUI-CFLD: sparse weights are written out, and the file format is another.
+FILES = (BLAZEPOSE_FILE, "*.whl", "*.task")
+"""What is looked for, the first first."""
+WHEEL = "mediapipe==0.10.21"
+"""0.10.30 and later carry no networks. Any system's wheel will do, since the networks inside are the same."""
+WHEEL_OPTIONS = "--no-deps --only-binary=:all: --platform manylinux_2_28_x86_64 --python-version 3.11"
 
-"""
+MOST_MEMBERS = 5_000  # of a zip file; the wheel has 760
+MOST_NETWORK_BYTES = 40_000_000  # BlazePose's largest has 27 million
+MOST_UNPACKED, ROOM_OF_SMALL_FILES = 4, 1_000_000  # times the zip file's size and bytes: of all its networks unpacked
+PART_BYTES = 1_000_000
+LONGEST_REASON = 80
+
+Networks = Mapping[str, Network]
+"""`detector` and `landmarks`, checked, float32, on the CPU."""
 
 
-def get_blazepose(folder: Path) -> Path:
-    """Puts `BLAZEPOSE_FILE` and its licence into a folder, which is made; returns the file's path.
-
-    One wheel of 36 MB is downloaded by pip, from the index that pip is set to, and thrown away. A file that is there
-    already is kept, and nothing is downloaded.
+def read_blazepose(file: Path) -> Networks:
+    """The networks in a file of any of `FILES`, prepared to run.
 
     Raises:
-        CheckpointError: the wheel cannot be downloaded, or does not hold what it should.
+        CheckpointError: the file holds something else, or is damaged.
     """
-    file = folder / BLAZEPOSE_FILE
-    if file.exists():
-        return file
-    with tempfile.TemporaryDirectory() as downloads:
-        wheel = _download_wheel(Path(downloads))
-        folder.mkdir(parents=True, exist_ok=True)
-        convert_wheel(wheel, file)
-    return file
+    return {name: network.prepared() for name, network in _checked(file).items()}
 
 
-def convert_wheel(wheel: Path, file: Path) -> None:
-    """Writes the networks in mediapipe's wheel as `file`, and the licence beside it."""
-    try:
-        from .tflite_file import read_tflite
-    except ModuleNotFoundError as error:
-        raise CheckpointError(
-            f"the package {error.name}, which reads the networks, is not installed; install it with this Python, "
-            f"'{sys.executable} -m pip install tflite', and try again"
-        ) from error
+def load_blazepose(folders: Sequence[Path], read: Callable[[Path], Networks] = read_blazepose) -> BlazePose:
+    """BlazePose from the first file in the folders that holds it, on the CPU.
+
+    Args:
+        read: `read_blazepose`, or what remembers its results.
+
+    Raises:
+        MissingDetectorError: there is no such file.
+        CheckpointError: there are only files that are damaged or hold something else; of the first one.
+    """
+    refusal: CheckpointError | None = None
+    for file in (file for pattern in FILES for folder in folders for file in sorted(folder.glob(pattern))):
+        try:
+            return BlazePose(**{name: Graph(network) for name, network in read(file).items()})
+        except CheckpointError as error:  # the bundle of another task may lie beside BlazePose's
+            refusal = refusal or error
+    raise refusal or MissingDetectorError(f"no file of BlazePose's is there; get it by: {how_to_get(folders[0])}")
+
+
+def how_to_get(folder: Path) -> str:
+    """The one line to type."""
+    return f'pip download {WHEEL_OPTIONS} -d "{folder}" {WHEEL}'
+
+
+def convert_blazepose(source: Path, file: Path) -> None:
+    """Writes the networks of a wheel or bundle as a .safetensors: a third of the wheel's size, and read faster.
+
+    Raises:
+        CheckpointError: as of `read_blazepose`.
+    """
     tensors: dict[str, torch.Tensor] = {}
     metadata = {"format": "blazepose", "license": "Apache-2.0, Copyright The MediaPipe Authors"}
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            networks = {name: archive.read(path) for name, (path, _) in NETWORKS.items()}
-            licence = archive.read(LICENCE).decode()
-    except (zipfile.BadZipFile, zlib.error, KeyError) as error:
-        raise CheckpointError(f"{wheel.name} is not the wheel of MediaPipe 0.10.21, or damaged: {error}") from error
-    for name, content in networks.items():
-        path, checksum = NETWORKS[name]
-        if hashlib.sha256(content).hexdigest() != checksum:
-            raise CheckpointError(f"{path} in {wheel.name} is not that of MediaPipe 0.10.21; nothing was written")
-        layout, weights = read_tflite(content)
-        tensors |= {f"{name}.{number}": weight for number, weight in weights.items()}
-        metadata[name] = json.dumps(dataclasses.asdict(layout))
-    (file.parent / LICENCE_FILE).write_text(NOTICE + licence, encoding="utf-8")
+    for name, network in _checked(source).items():
+        tensors |= {f"{name}.{number}": weight for number, weight in network.weights.items()}
+        metadata[name] = json.dumps(dataclasses.asdict(network.layout))
     write_tensors(file, tensors, metadata)
 
 
-def load_blazepose(path: str | os.PathLike) -> BlazePose:
-    """The networks of a file that `get_blazepose` wrote, float32, on the CPU.
-
-    Raises:
-        CheckpointError: the file is something else, or damaged.
-    """
+def _checked(file: Path) -> Networks:
     try:
-        metadata, tensors = read_metadata(Path(path)), read_tensors(Path(path))
-        weights = {name: _numbered(tensors, f"{name}.") for name in NETWORKS}
-        layouts = {name: GraphLayout.of_json(json.loads(metadata[name])) for name in NETWORKS}
-        check_layouts(layouts, weights)
-    except Exception as error:  # of operations that do not fit together, PyTorch raises many kinds
+        networks = _read_safetensors(file) if file.suffix.lower() == ".safetensors" else _read_zip(file)
+        for name, network in networks.items():
+            if not all(weight.sum(dtype=torch.float32).isfinite() for weight in network.weights.values()):
+                raise ValueError(f"its {name} network holds NaN, infinite or huge numbers")
+            check_network(network, PICTURES[name], RESULTS[name])
+    except Exception as error:  # of a damaged file, whatever zipfile, safetensors or we ran into
+        in_words = isinstance(error, ValueError | zipfile.BadZipFile | OSError)
+        reason = shortened(str(error) if in_words else repr(error), LONGEST_REASON)
         raise CheckpointError(
-            f"'{path}' does not hold BlazePose's networks or is damaged; delete it and get it again"
+            f"'{file.name}' does not hold BlazePose's networks or is damaged ({reason}); take it away and get it by: "
+            f"{how_to_get(file.parent)}"
         ) from error
-    return BlazePose(**{name: Graph(layouts[name], weights[name]) for name in NETWORKS}).eval()
+    return networks
 
 
-def _numbered(tensors: dict[str, torch.Tensor], start: str) -> dict[int, torch.Tensor]:
-    """Those whose names begin so, which go on with a number."""
-    found = {int(name.removeprefix(start)): tensor for name, tensor in tensors.items() if name.startswith(start)}
-    if not all(tensor.isfinite().all() for tensor in found.values()):
-        raise ValueError("it holds NaN or infinite numbers")
-    return found
+def _read_safetensors(file: Path) -> Networks:
+    metadata, tensors = read_metadata(file), read_tensors(file)
+    networks = {}
+    for name in RESULTS:
+        weights = {int(key.removeprefix(f"{name}.")): tensors[key] for key in tensors if key.startswith(f"{name}.")}
+        networks[name] = Network(GraphLayout.of_json(json.loads(metadata[name])), weights)
+    return networks
 
 
-def _download_wheel(folder: Path) -> Path:
-    command = (
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-cache-dir",
-        "--no-deps", "--only-binary=:all:", *WHEEL_OF, "--dest", str(folder), WHEEL,
-    )  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        reason = " ".join(done.stderr.split())[-250:]
-        raise CheckpointError(
-            f"pip could not download {WHEEL}: {reason}. Try again with a connection to a package index, or get "
-            f"{BLAZEPOSE_FILE} on another machine and copy it"
-        )
-    return wheels[0]
+def _read_zip(file: Path) -> Networks:
+    networks: dict[str, Network] = {}
+    for content in _tflite_members(file):
+        try:
+            graph = TFLiteFile(content)
+            name, outputs = _recognize(graph)
+        except (ValueError, LookupError):  # a network of another task
+            continue
+        networks[name] = graph.network(outputs)
+        if networks.keys() == RESULTS.keys():
+            return networks
+    missing = " and ".join(name for name in RESULTS if name not in networks)
+    raise ValueError(f"its {missing} cannot be found; MediaPipe 0.10.30 and later carry none")
+
+
+def _recognize(graph: TFLiteFile) -> tuple[str, dict[str, int]]:
+    """Which network it is by what it takes and gives, and the numbers of the results that are read here."""
+    taken, given = graph.shape(graph.input), {graph.shape(number): number for number in graph.outputs}
+    for name, results in RESULTS.items():
+        if taken == PICTURES[name] and given.keys() >= set(results.values()):
+            return name, {result: given[shape] for result, shape in results.items()}
+    raise ValueError("it is not BlazePose's")
+
+
+def _tflite_members(file: Path) -> Iterator[bytes]:
+    """The .tflite files in a zip file, by their first bytes; no more is unpacked than what such files can be."""
+    room = MOST_UNPACKED * file.stat().st_size + ROOM_OF_SMALL_FILES
+    with BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
+        if len(archive.infolist()) > MOST_MEMBERS:
+            raise ValueError(f"it has more than {MOST_MEMBERS} members")
+        for member in archive.infolist():
+            is_encrypted = member.flag_bits & 1
+            if is_encrypted or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                continue
+            with archive.open(member) as opened:
+                content = bytearray(opened.read(8))
+                if content[4:] != IDENTIFIER:
+                    continue
+                room -= member.file_size
+                if room < 0 or member.file_size > MOST_NETWORK_BYTES:
+                    raise ValueError(f"its networks unpack to more than {MOST_UNPACKED} times its size")
+                while part := opened.read(PART_BYTES):
+                    content += part
+                yield bytes(content)

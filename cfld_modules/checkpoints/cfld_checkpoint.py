@@ -18,7 +18,7 @@ import torch
 from ..errors import CheckpointError
 from ..networks.config import APPEARANCE_BLOCKS, CFLDConfig, read_config
 from ..networks.model import CFLD
-from .tensor_files import PICKLED, in_parts, read_tensors, write_tensors
+from .tensor_files import PICKLED, are_finite, not_finite, read_tensors, write_tensors
 
 Tensors = dict[str, torch.Tensor]
 
@@ -56,7 +56,7 @@ class Checkpoint:
         """The networks of that size on the meta device."""
         try:
             with torch.device("meta"):
-                return CFLD(self.config).requires_grad_(False).eval()
+                return CFLD(self.config).requires_grad_(False).train(False)
         except (ArithmeticError, RuntimeError, ValueError) as error:  # say a width that its heads do not divide
             raise CheckpointError(f"its tensors' shapes fit no CFLD: {error}") from error
 
@@ -77,12 +77,12 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
 
 def convert_checkpoint(
     path: str | os.PathLike, out: str | os.PathLike, dtype: torch.dtype | None = None,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+    progress: Callable[[Iterable[str]], Iterable[str]] = iter, may_replace: bool = True,
 ) -> None:
     """Write what `load_checkpoint` reads as one .safetensors, holding `PORTION_BYTES` of its numbers at a time.
 
     Args:
-        dtype, progress: as of `save_checkpoint`.
+        dtype, progress, may_replace: as of `save_checkpoint`.
 
     Raises:
         CheckpointError: as of `load_checkpoint`; nothing is written then.
@@ -93,7 +93,7 @@ def convert_checkpoint(
         config = _checked_shapes(_config_of(networks), networks, key_values).config
         shapes = Checkpoint(config, _without_numbers(networks), _without_numbers(key_values))
         del networks, key_values
-        save_checkpoint(out, shapes, dtype, progress, _PortionReader(path))
+        save_checkpoint(out, shapes, dtype, progress, _PortionReader(path), may_replace)
 
 
 def build_networks(checkpoint: Checkpoint) -> CFLD:
@@ -111,26 +111,35 @@ def cast(networks: CFLD, dtype: torch.dtype) -> None:
 
     Of many small blocks the C library keeps most: of 992 MB that were let go of, 770 to 1100 stayed with the process
     (benchmarks/memory.py).
+
+    Raises:
+        CheckpointError: for a weight that is not finite in it.
     """
-    others = [parameter for parameter in networks.parameters() if parameter.dtype != dtype]
+    named = {name: parameter for name, parameter in networks.named_parameters() if parameter.dtype != dtype}
+    others = list(named.values())
     block = torch.empty(sum(parameter.numel() for parameter in others), dtype=dtype)
-    for parameter, part in zip(others, block.split([parameter.numel() for parameter in others]), strict=True):
-        parameter.data = part.view_as(parameter).copy_(parameter)
+    sizes = [parameter.numel() for parameter in others]
+    for (name, parameter), part in zip(named.items(), block.split(sizes), strict=True):
+        weight = part.view_as(parameter).copy_(parameter)
+        if not are_finite(weight):
+            raise not_finite(name, parameter, dtype)
+        parameter.data = weight
 
 
 def save_checkpoint(
     path: str | os.PathLike, checkpoint: Checkpoint, dtype: torch.dtype | None = None,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
-    read: Callable[[str], torch.Tensor] | None = None,
+    read: Callable[[str], torch.Tensor] | None = None, may_replace: bool = True,
 ) -> None:
     """Write one .safetensors, in `dtype` where given; never leaves a half-written file behind.
 
     Args:
         progress: wraps the iteration over tensor names, e.g. a progress bar.
-        read: see `write_tensors`.
+        read, may_replace: see `write_tensors`.
     """
     metadata = {"format": FORMAT, "version": FORMAT_VERSION, "config": json.dumps(asdict(checkpoint.config))}
-    write_tensors(Path(path), _tensors(checkpoint.networks, checkpoint.key_values), metadata, dtype, progress, read)
+    tensors = _tensors(checkpoint.networks, checkpoint.key_values)
+    write_tensors(Path(path), tensors, metadata, dtype, progress, read, may_replace)
 
 
 class _PortionReader:
@@ -260,9 +269,5 @@ def _checked_shapes(config: CFLDConfig, networks: Tensors, key_values: Tensors) 
 
 
 def _check_finite(name: str, tensor: torch.Tensor) -> None:
-    """By sums of the numbers, since asking each takes as many booleans."""
-    summable = (part.float() if part.dtype.itemsize == 1 else part for part in in_parts(tensor))
-    if not all(part.sum(dtype=torch.float64).isfinite() for part in summable):
-        raise CheckpointError(
-            f"'{name}' holds NaN or infinite numbers; copy the file again, or take an earlier one of its training"
-        )
+    if not are_finite(tensor):
+        raise not_finite(name, tensor, tensor.dtype)

@@ -13,9 +13,9 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import torch
 from safetensors import safe_open
@@ -81,11 +81,11 @@ def read_metadata(file: Path) -> dict[str, str]:
 
 
 def write_tensors(
-    file: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None,
+    target: Path | BinaryIO, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None,
     dtype: torch.dtype | None = None, progress: Callable[[Iterable[str]], Iterable[str]] = iter,
-    read: Callable[[str], torch.Tensor] | None = None,
+    read: Callable[[str], torch.Tensor] | None = None, may_replace: bool = True,
 ) -> None:
-    """Write a .safetensors, whole or not at all; the same tensors always give the same bytes.
+    """Write a .safetensors, a file whole or not at all; the same tensors always give the same bytes.
 
     One tensor after the other, since the library's own writer first makes a copy of all of them.
 
@@ -93,6 +93,10 @@ def write_tensors(
         dtype: what the tensors are cast to, where given.
         progress: wraps the iteration over tensor names, e.g. a progress bar.
         read: gives a tensor when its turn has come, where `tensors` only tell shapes and types.
+        may_replace: what is under that name already; else it is a FileExistsError.
+
+    Raises:
+        CheckpointError: for a number that is not finite, or not once it was cast.
     """
     read = read or tensors.__getitem__
     dtypes = {name: dtype or tensor.dtype for name, tensor in tensors.items()}
@@ -106,16 +110,39 @@ def write_tensors(
         }  # fmt: skip
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
-    with written_whole(file) as stream:
+    with written_whole(target, may_replace) if isinstance(target, Path) else nullcontext(target) as stream:
         stream.write(len(encoded).to_bytes(8, "little") + encoded)
         for name in progress(names):
             for part in in_parts(read(name)):
-                stream.write(part.to("cpu", dtypes[name]).view(torch.uint8).numpy().data)
+                cast = part.to("cpu", dtypes[name])
+                if not are_finite(cast):
+                    raise not_finite(name, part, dtypes[name])
+                stream.write(cast.view(torch.uint8).numpy().data)
 
 
 def in_parts(tensor: torch.Tensor) -> Iterable[torch.Tensor]:
     """Its numbers in order, few enough to be copied or cast: one of CFLD's tensors has 15 million."""
     return tensor.detach().flatten().split(PART_NUMBERS)
+
+
+def are_finite(tensor: torch.Tensor) -> bool:
+    """Whether all numbers are, by sums of them, since asking each takes as many booleans."""
+    summable = (part.float() if part.dtype.itemsize == 1 else part for part in in_parts(tensor))
+    return all(bool(part.sum(dtype=torch.float64).isfinite()) for part in summable)
+
+
+def not_finite(name: str, numbers: torch.Tensor, dtype: torch.dtype) -> CheckpointError:
+    """Of numbers that are not finite as `dtype`: says whether another precision would hold them."""
+    if not are_finite(numbers):
+        return CheckpointError(
+            f"'{name}' holds NaN or infinite numbers; copy the file again, or take an earlier one of its training"
+        )
+    largest = max(abs(extreme.item()) for extreme in numbers.float().aminmax())
+    precision = {torch.float16: "fp16"}.get(dtype, str(dtype))
+    return CheckpointError(
+        f"'{name}' has numbers up to {largest:.3g}, and {precision} ends at {torch.finfo(dtype).max:.3g}; choose fp32 "
+        "or bf16 instead"
+    )
 
 
 def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
@@ -149,7 +176,7 @@ def _read_pickle(file: Path) -> object:
         with open(file, "rb") as stream:
             legacy = stream.read(len(LEGACY)) == LEGACY
         if legacy:
-            with _BoundedReads(file) as bounded:
+            with BoundedReads(file) as bounded:
                 for _ in range(LEGACY_PICKLES):
                     _check_pickle(file, bounded)
         else:
@@ -165,7 +192,7 @@ def _check_archive(file: Path) -> None:
     """Refuse what torch.load would read wrongly, or read at all, by the file's directory and its pickle."""
     if tarfile.is_tarfile(file):  # asked first, since the zip at its end would be found as well
         raise CheckpointError(f"'{file.name}' is a tar archive; unpack it and choose the file inside")
-    with _BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
+    with BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise CheckpointError(
@@ -193,7 +220,7 @@ def _check_pickle(file: Path, content: bytes | IO[bytes]) -> None:
             )
 
 
-class _BoundedReads(io.FileIO):
+class BoundedReads(io.FileIO):
     """A file that refuses to be read by more than `MOST_TABLE_BYTES` at once, as a lying directory would have it.
 
     Asked for more than is left, it gives what is left, where Python's own first takes the memory that it was asked for.

@@ -1,8 +1,9 @@
 """The commands, and what they share: precisions by name, and which option is to blame for an error."""
 
-from collections.abc import Iterator
+import argparse
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +22,24 @@ def option(name: str, *errors: type[Exception]) -> Iterator[None]:
         yield
     except errors as error:
         raise CommandError(f"{name}: {error}") from error
+
+
+def number(kind: str, what: str = "number") -> Callable[[str], Any]:
+    """What argparse reads a number with: of a type of `settings` by name, whose bounds it has in common with them.
+
+    Args:
+        what: it is, in the message.
+    """
+
+    def read(text: str) -> Any:
+        from .. import settings  # here, since it takes pydantic
+
+        try:
+            return settings.bounded(text, getattr(settings, kind))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"'{text}' is no {what}; {error}") from error
+
+    return read
 
 
 def torch_dtype(name: str) -> "torch.dtype":

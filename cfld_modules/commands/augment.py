@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import CommandError, option
+from . import CommandError, number, option
 from .evaluate import add_files, given_data
 from .sampling import add_sampling_arguments, given_scales, size_of_text
 from .training import show_log, training_requirements
@@ -21,22 +21,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the set; goes on if it is there")
     drawn = parser.add_argument_group("what is made")
-    drawn.add_argument("--pictures", type=count_of_text, default=8, metavar="N", help="of each person (%(default)s)")
+    drawn.add_argument(
+        "--pictures", type=number("Count", "number of pictures"), default=8, metavar="N",
+        help="of each person (%(default)s)",
+    )
     drawn.add_argument(
         "--poses", type=Path, nargs="+", metavar="JSON", help="OpenPose key points to take; else the data set's own"
     )
     drawn.add_argument(
-        "--min-distance", type=share_of_text, default=0.05, metavar="D",
+        "--min-distance", type=number("Share", "share"), default=0.05, metavar="D",
         help="of a pose from the source's: mean over the joints, as a share of the height (%(default)s)",
     )
     drawn.add_argument(
         "--size", type=size_of_text, metavar="WxH", help="of the pictures (176x256; 64x128 from market1501)"
     )
     drawn.add_argument(
-        "--test-share", type=share_of_text, default=0.1, metavar="S",
+        "--test-share", type=number("Share", "share"), default=0.1, metavar="S",
         help="of the people, for query and bounding_box_test (%(default)s)",
     )
-    drawn.add_argument("--batch", type=count_of_text, default=16, help="pictures at a time (%(default)s)")
+    drawn.add_argument(
+        "--batch", type=number("Count", "number of pictures"), default=16,
+        help="pictures at a time (%(default)s)",
+    )
     kept = parser.add_argument_group("what is kept")
     kept.add_argument(
         "--embedder", metavar="FILE",
@@ -44,10 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{MANNEQUINS} for these; without it everything is kept",
     )
     kept.add_argument(
-        "--min-confidence", type=share_of_text, metavar="C", help="that it is the same person, from 0 to 1 (0.5)"
+        "--min-confidence", type=number("Share", "share"), metavar="C",
+        help="that it is the same person, from 0 to 1 (0.5)"
     )
     kept.add_argument(
-        "--retries", type=retries_of_text, metavar="K", help="how often a picture of somebody else is made again (3)"
+        "--retries", type=number("CountOrNone", "number of times"), metavar="K",
+        help="how often a picture of somebody else is made again (3)"
     )
     add_sampling_arguments(parser, several_seeds=True)
 
@@ -66,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..data.folder import FolderData
     from ..data.people import people_of_pairs
     from ..data.pose_files import read_pose_files
-    from ..errors import CheckpointError, DataError
+    from ..errors import CheckpointError, DataError, StepsError
 
     show_log()
     data = given_data(arguments)
@@ -75,8 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
     with option("--poses", DataError):
         photographs = [photograph for person in people for photograph in person.photographs]
         poses = read_pose_files(arguments.poses) if arguments.poses else photographs
-    with option("--base or --cfld", CheckpointError):
-        pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler)
+    with option("--base or --cfld", CheckpointError), option("--steps", StepsError):
+        pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler, steps=arguments.steps)
     confidence: Confidence | None = None
     if arguments.embedder == MANNEQUINS:
         confidence = clothes_confidence
@@ -96,28 +104,3 @@ def run(arguments: argparse.Namespace) -> None:
         summary = augment(pipeline, people, poses, confidence, arguments.out, settings)
     if PartialState().is_main_process:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
-
-
-def count_of_text(text: str) -> int:
-    """'8' -> 8."""
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of pictures; give 1 or more")
-    return int(text)
-
-
-def retries_of_text(text: str) -> int:
-    """'0' -> 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of times; give 0 or more")
-    return int(text)
-
-
-def share_of_text(text: str) -> float:
-    """'0.1' -> 0.1."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no share; give a number from 0 to 1")
-    return share

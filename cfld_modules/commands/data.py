@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import os
 import sys
 from pathlib import Path
 
 from ..mannequins.benchmark import write_mannequins
+from . import CommandError, number, option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +21,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     mannequins.add_argument("--out", type=Path, required=True, help="folder to write, in the layout of DeepFashion")
-    mannequins.add_argument("--count", type=int, required=True, help="people to train on")
-    mannequins.add_argument("--test-count", type=int, default=50, help="people, in poses of their own, to test on")
-    mannequins.add_argument("--pictures", type=int, default=5, help="pictures of each person")
+    mannequins.add_argument(
+        "--count", type=number("Count", "number of people"), required=True,
+        help="people to train on",
+    )
+    mannequins.add_argument(
+        "--test-count", type=number("Count", "number of people"), default=50,
+        help="people, in poses of their own, to test on",
+    )
+    mannequins.add_argument(
+        "--pictures", type=number("Count", "number of pictures"), default=5,
+        help="pictures of each person",
+    )
+    people = commands.add_parser(
+        "people",
+        help="draw believable people in many poses, with exact key points and silhouettes; needs anny and VTK",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    people.add_argument("--out", type=Path, required=True, help="folder to write, in the layout of DeepFashion")
+    count, pictures = number("Count", "number of people"), number("Count", "number of pictures")
+    people.add_argument("--count", type=count, required=True, help="people to train on")
+    people.add_argument("--test-count", type=count, default=50, help="people, in poses of their own, to test on")
+    people.add_argument("--pictures", type=pictures, default=8, help="pictures of each person to train on")
+    people.add_argument(
+        "--garments", type=Path, metavar="FOLDER", help="MakeHuman's assets; without them people wear plain cuts"
+    )
+    processes = number("Count", "number of processes")
+    people.add_argument("--processes", type=processes, default=os.cpu_count() or 1, help="that draw at once")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the subcommand that was parsed."""
+    if arguments.data_set == "people":
+        _run_people(arguments)
+        return
     write_mannequins(arguments.out, arguments.count, arguments.test_count, arguments.pictures)
     people = arguments.count + arguments.test_count
     sys.stdout.write(f"{people * arguments.pictures} pictures of {people} mannequins are in {arguments.out}\n")
+
+
+def _run_people(arguments: argparse.Namespace) -> None:
+    if not (Path(__file__).parents[1] / "people").is_dir():
+        raise CommandError("data people: the registry's package comes without it; use a clone of the repository")
+    if missing := [name for name in ("anny", "roma", "trimesh", "vtkmodules") if not importlib.util.find_spec(name)]:
+        raise CommandError(
+            f"data people: {', '.join(missing)} cannot be imported; install them with "
+            "'python -m pip install --no-deps anny roma trimesh vtk'"
+        )
+    from ..data.people_writer import write_people
+    from ..people.garments import GarmentError
+
+    with option("--count, --test-count, --pictures or --garments", ValueError, GarmentError):
+        pictures = write_people(
+            arguments.out, arguments.garments, arguments.count, arguments.test_count, arguments.pictures,
+            arguments.processes,
+        )
+    people = arguments.count + arguments.test_count
+    sys.stdout.write(f"{pictures} pictures of {people} people are in {arguments.out}\n")

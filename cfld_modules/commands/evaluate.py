@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import option
+from . import number, option
 from .sampling import add_lora_argument, add_sampling_arguments, given_scales, size_of_text
 from .training import show_log, training_requirements
 
@@ -24,8 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=size_of_text, default="176x256", metavar="WxH", help="of the results in pixels (%(default)s)"
     )
-    parser.add_argument("--batch", type=int, default=16, help="pairs at a time (%(default)s)")
-    parser.add_argument("--limit", type=int, metavar="N", help="evaluate the first N pairs only")
+    parser.add_argument(
+        "--batch", type=number("Count", "number of pairs"), default=16,
+        help="pairs at a time (%(default)s)",
+    )
+    parser.add_argument(
+        "--blazepose", type=Path, metavar="FOLDER",
+        help="where 'get blazepose' put BlazePose: score the poses that it sees in results and truths",
+    )
+    parser.add_argument(
+        "--limit", type=number("Count", "number of pairs"), metavar="N",
+        help="evaluate the first N pairs only",
+    )
+    parser.add_argument(
+        "--workers", type=number("CountOrNone", "number of processes"), default=2, metavar="N",
+        help="processes that measure results while the next are made (%(default)s; 0 measures in between)",
+    )
     add_sampling_arguments(parser)
 
 
@@ -56,17 +70,24 @@ def run(arguments: argparse.Namespace) -> None:
 
         from ..evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
         from ..evaluation.models import load_pipeline
-    from ..errors import CheckpointError, DataError
+    from ..checkpoints.blazepose_file import load_blazepose
+    from ..errors import CheckpointError, DataError, DetectionError, StepsError
 
     show_log()
     data = given_data(arguments)
     width, height = arguments.size
     settings = EvaluationSettings(
         width, height, steps=arguments.steps, guidance_type=arguments.guidance_type, scales=scales,
-        batch_size=arguments.batch, seed=arguments.seed, limit=arguments.limit,
+        batch_size=arguments.batch, seed=arguments.seed, limit=arguments.limit, workers=arguments.workers,
+        judge=arguments.blazepose,
     )
-    with option("--base, --cfld or --lora", CheckpointError):
-        pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler, arguments.lora)
+    with option("--base, --cfld or --lora", CheckpointError), option("--steps", StepsError):
+        pipeline = load_pipeline(
+            arguments.base, arguments.cfld, arguments.scheduler, arguments.lora, arguments.steps
+        )
+    if arguments.blazepose:
+        with option("--blazepose", CheckpointError, DetectionError):
+            load_blazepose([arguments.blazepose])
     with option("--data", DataError), option("--size", EvaluationError):
         pairs = data.pairs("test")
         summary = evaluate(pipeline, pairs, lambda: data.pairs("train").photographs, arguments.out, settings)

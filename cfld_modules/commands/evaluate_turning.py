@@ -11,15 +11,19 @@ from typing import Any
 from ..errors import PoseError
 from ..poses.keypoints import Pose
 from ..poses.reading import parse_pose_json
-from . import CommandError, option
+from . import CommandError, number, option
 from .training import training_requirements
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("output/turning"), help="folder to write (%(default)s)")
-    parser.add_argument("--mannequins", type=int, default=800, help="whose joints are lifted (%(default)s)")
     parser.add_argument(
-        "--people", type=int, default=12, help="on the demo model's turntable; 0 for none (%(default)s)"
+        "--mannequins", type=number("Count", "number of mannequins"), default=800,
+        help="whose joints are lifted (%(default)s)",
+    )
+    parser.add_argument(
+        "--people", type=number("CountOrNone", "number of people"), default=12,
+        help="on the demo model's turntable; 0 for none (%(default)s)"
     )
     parser.add_argument(
         "--poses", type=Path, nargs="+", default=[], metavar="JSON",

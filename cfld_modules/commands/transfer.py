@@ -1,14 +1,16 @@
 """`transfer`: photos and poses to pictures of the same people in those poses."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ..errors import PhotographError, PoseError
-from ..photographs import read_photograph
+from ..errors import PhotographError, PoseError, StepsError
+from ..photographs import ENDINGS, read_photograph
+from ..pipeline.schedulers import published_scheduler
 from ..poses.framing import FITS
 from ..poses.keypoints import Pose
 from ..poses.reading import parse_pose_json
@@ -16,6 +18,8 @@ from . import DTYPES, CommandError, option, torch_dtype
 from .sampling import add_lora_argument, add_sampling_arguments, given_scales, size_of_text
 
 if TYPE_CHECKING:
+    from diffusers import SchedulerMixin
+
     from ..pipeline.cfld_pipeline import CFLDPipeline
 
 
@@ -23,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument(
         "--source", type=Path, nargs="+", action="extend", required=True, metavar="PHOTO",
-        help="photo of a person; one for all poses, or as many as there are poses",
+        help="photo of a person, or a folder of them in their order; one for all poses, or as many as there are",
     )
     files.add_argument(
-        "--pose", type=Path, required=True, metavar="JSON", help="OpenPose key points, one frame or several"
+        "--pose", type=Path, required=True, metavar="JSON",
+        help="OpenPose key points, one frame or several; or a folder of such files, in their order",
     )
     files.add_argument(
         "--base", type=Path, required=True, metavar="SD15", help="Stable Diffusion 1.5: diffusers folder or single file"
@@ -52,13 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    pairs = _pair([_read_photo(path) for path in arguments.source], _read_poses(arguments.pose))
+    photos = [photo for path in arguments.source for photo in _files_of("--source", path, ENDINGS, "a picture file")]
+    pose_files = _files_of("--pose", arguments.pose, (".json",), "a JSON file with OpenPose key points")
+    pairs = _pair([_read_photo(photo) for photo in photos], [pose for file in pose_files for pose in _read_poses(file)])
     results = _result_paths(arguments.out, len(pairs))
     scales = given_scales(arguments)
 
     import torch
 
-    pipeline = _load_pipeline(arguments)
+    with option("--steps", StepsError):
+        scheduler = published_scheduler(arguments.scheduler, arguments.steps)
+    pipeline = _load_pipeline(arguments, scheduler)
     width, height = arguments.size
     for (source, pose), result in zip(pairs, results, strict=True):
         picture = pipeline(
@@ -70,15 +79,14 @@ def run(arguments: argparse.Namespace) -> None:
         sys.stdout.write(f"{result}\n")
 
 
-def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
+def _load_pipeline(arguments: argparse.Namespace, scheduler: "SchedulerMixin") -> "CFLDPipeline":
     import torch
 
-    from ..checkpoints.cfld_checkpoint import build_networks, load_checkpoint
+    from ..checkpoints.cfld_checkpoint import build_networks, cast, load_checkpoint
     from ..errors import CheckpointError
     from ..pipeline.base_model import load_base_model
     from ..pipeline.cfld_pipeline import CFLDPipeline
     from ..pipeline.lora import fuse_lora
-    from ..pipeline.schedulers import published_scheduler
     from ..pipeline.unet_patch import patch_unet
 
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -90,27 +98,45 @@ def _load_pipeline(arguments: argparse.Namespace) -> "CFLDPipeline":
         raise CommandError(f"--device: '{device}' cannot be used ({reason}); leave it out, or give cpu") from error
     with option("--cfld", CheckpointError):
         checkpoint = load_checkpoint(arguments.cfld)
-        networks = build_networks(checkpoint).to(dtype)
+        networks = build_networks(checkpoint)
+        cast(networks, dtype)
     with option("--base", CheckpointError):
         unet, vae = load_base_model(arguments.base, dtype)
         patch_unet(unet, checkpoint.key_values)
     if arguments.lora:
         with option("--lora", CheckpointError):
             fuse_lora(unet, arguments.lora)
-    return CFLDPipeline(unet, vae, published_scheduler(arguments.scheduler), networks).to(device)
+    return CFLDPipeline(unet, vae, scheduler, networks).to(device)
+
+
+def _files_of(name: str, path: Path, endings: tuple[str, ...], wanted: str) -> list[Path]:
+    """The file, or those of a folder in the order of their numbers, as OpenPose writes one a frame of a video.
+
+    Raises:
+        CommandError: naming the option, when there is none.
+    """
+    if path.is_dir():
+        files = [file for file in path.iterdir() if file.suffix.lower() in endings and file.is_file()]
+        if not files:
+            raise CommandError(f"{name}: '{path}' is a folder with no file that ends in {', '.join(endings)}")
+        return sorted(files, key=_by_numbers)
+    if not path.exists():
+        raise CommandError(f"{name}: '{path}' does not exist; give {wanted}, or a folder of them")
+    return [path]
+
+
+def _by_numbers(file: Path) -> list[tuple[int, str]]:
+    """So that 9 comes before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", file.name)]
 
 
 def _read_photo(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise CommandError(f"--source: '{path}' does not exist; give a picture file")
     with option("--source", PhotographError):
         return Image.fromarray(read_photograph(path))
 
 
 def _read_poses(path: Path) -> list[Pose]:
-    if not path.is_file():
-        raise CommandError(f"--pose: '{path}' does not exist; give a JSON file with OpenPose key points")
-    with option("--pose", PoseError):
+    with option(f"--pose: '{path}'", OSError, PoseError):
         return parse_pose_json(path.read_bytes())
 
 

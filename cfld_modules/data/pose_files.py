@@ -1,7 +1,9 @@
 """Poses of files, to be asked for in the place of a data set's own."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -31,16 +33,34 @@ class PoseOfFile:
 
 
 def read_pose_files(files: Sequence[Path]) -> list[PoseOfFile]:
-    """Every frame of every file, in any dialect of POSE_KEYPOINT.
+    """Every frame of every file, in any dialect of POSE_KEYPOINT; of a folder its files in the order of their numbers.
 
     Raises:
         DataError: naming the file that cannot be read.
     """
     found = []
-    for file in files:
+    for file in chain.from_iterable(_in_order(file) for file in files):
         try:
             poses = parse_pose_json(file.read_bytes())
         except (OSError, PoseError) as error:
             raise DataError(f"'{file}': {error}") from error
         found += [PoseOfFile(f"{file.name}#{number}", pose) for number, pose in enumerate(poses, 1)]
     return found
+
+
+def _in_order(path: Path) -> list[Path]:
+    """A file, or those of a folder, as OpenPose writes one a frame of a video: 9 before 10.
+
+    Raises:
+        DataError: a folder has none.
+    """
+    if not path.is_dir():
+        return [path]
+    files = [file for file in path.iterdir() if file.suffix.lower() == ".json" and file.is_file()]
+    if not files:
+        raise DataError(f"'{path}' is a folder without a .json file")
+    return sorted(files, key=_numbers_of)
+
+
+def _numbers_of(file: Path) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split("([0-9]+)", file.name)]

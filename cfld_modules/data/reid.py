@@ -1,9 +1,11 @@
 """Sets for person re-identification: the folders and file names that readers of Market-1501 and DukeMTMC expect."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+logger = logging.getLogger("cfld")
 FOLDERS = TRAIN, GALLERY, QUERY = "bounding_box_train", "bounding_box_test", "query"
 
 
@@ -38,13 +40,21 @@ def layout_for(numbers: Sequence[int]) -> ReIDLayout:
     return MARKET if max(numbers) <= MARKET.largest else DUKE
 
 
+def person_of(name: str) -> int | None:
+    """The number of whom a photograph shows, by its name in these sets: 0 and -1 are nobody's; None of other names."""
+    match = re.match(r"(-1|\d+)_c\d", name)
+    return int(match[1]) if match else None
+
+
 def person_numbers(names: Sequence[str]) -> list[int]:
-    """The people's own numbers where all their photographs are named as these sets name them, else 1, 2, 3, ...
+    """The people's own numbers where all are named by one, or as these sets name their photographs, else 1, 2, 3, ...
 
     So what is made of such a set can be laid beside it.
     """
-    found = [re.match(r"(\d+)_c\d", name) for name in names]
-    numbers = [int(match[1]) for match in found if match]
-    if len(set(numbers)) == len(names) and min(numbers) > 0:
-        return numbers
+    numbers = [int(name) if re.fullmatch(r"\d+", name) else person_of(name) for name in names]
+    own = [number for number in numbers if number is not None and number > 0]
+    if len(set(own)) == len(names):
+        return own
+    if own:
+        logger.warning("%d of %d people have a number of their own; all are numbered from 1 on", len(own), len(names))
     return list(range(1, len(names) + 1))

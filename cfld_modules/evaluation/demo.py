@@ -15,9 +15,9 @@ POSES = 6
 SHEET_SCALE = 2
 
 
-def load_demo_pipeline(scheduler: str = "ddim") -> CFLDPipeline:
+def load_demo_pipeline(scheduler: str = "ddim", steps: int | None = None) -> CFLDPipeline:
     """The demo model in float32, with one of `schedulers.SCHEDULERS`."""
-    return load_pipeline(BASE_FOLDER, CFLD_FILE, scheduler)
+    return load_pipeline(BASE_FOLDER, CFLD_FILE, scheduler, steps=steps)
 
 
 def make_demo(out: Path, person: int, steps: int, seed: int) -> None:
@@ -29,7 +29,7 @@ def make_demo(out: Path, person: int, steps: int, seed: int) -> None:
     """
     source = held_out_photograph(person, 0)
     pairs = [(source, held_out_photograph(person, POSES * person + number)) for number in range(1, POSES + 1)]
-    pipeline = load_demo_pipeline("ddim_trailing")  # in few steps better than "ddim": docs/performance.md
+    pipeline = load_demo_pipeline("ddim_trailing", steps)  # in few steps better than "ddim": docs/performance.md
     results = generate_pictures(pipeline, pairs, "pad", WIDTH, HEIGHT, steps=steps, seed=seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     transfer_sheet(pairs, results, "pad", WIDTH, HEIGHT, SHEET_SCALE).save(out)

@@ -3,7 +3,7 @@
 import csv
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,17 @@ from accelerate.utils import gather_object
 from PIL import Image
 from tqdm import tqdm
 
-from ..data.pairs import Pairs, Photograph
-from ..mannequins.photograph import MannequinPhotograph, parse_mannequin_name
+from ..data.pairs import Pairs, Photograph, PhotographFile
+from ..mannequins.photograph import parse_mannequin_name
 from ..mannequins.scores import score_mannequin
 from ..pipeline.cfld_pipeline import CFLDPipeline
-from ..poses.framing import ASPECT_TOLERANCE, FRAME_ASPECT
+from ..poses.framing import ASPECT_TOLERANCE, FRAME_ASPECT, Fit, frame_pose
 from .generate import generate_pictures, transfer_sheet, truth_picture
-from .metrics import PAIR_METRICS, SSIM_WINDOW, MissingWeightsError, load_fid, load_lpips, ssim, unit_tensor
+from .ground_truth import galleries, pose_name, score_against_truth
+from .judge import judge_pair
+from .metrics import PAIR_METRICS, SSIM_WINDOW, Lpips, MissingWeightsError, load_fid, load_lpips, ssim, unit_tensors
+from .real_pictures import add_real_pictures
+from .workers import workers
 
 SHEET_PAIRS = 12
 
@@ -42,6 +46,8 @@ class EvaluationSettings:
         batch_size: pairs at a time; the pairs of a batch share a noise generator, so results depend on it, but not on
             the number of processes.
         limit: evaluate the first so many pairs only.
+        workers: processes beside each one with a network, which measure its results.
+        judge: the folder of what sees poses in results and truths (`judge.judge_pair`).
     """
 
     width: int = 176
@@ -52,6 +58,8 @@ class EvaluationSettings:
     batch_size: int = 16
     seed: int = 3407
     limit: int | None = None
+    workers: int = 0
+    judge: Path | None = None
 
 
 def evaluate(
@@ -68,15 +76,17 @@ def evaluate(
 
     Returns:
         The summary: `scores`, the means over all pairs (and the one `fid`), `missing`, {metric: why there is none}, and
-        the settings. Mannequins, told by their names, have scores of their own (see `mannequins.scores`).
+        the settings. Mannequins, told by their names, have scores of their own (see `mannequins.scores`), and so
+        do data sets with silhouettes (see `ground_truth`).
 
     Raises:
         EvaluationError: for a size that cannot be measured.
         DataError: when `real_photographs` raises it.
     """
-    if min(settings.width, settings.height) < SSIM_WINDOW:
-        size = f"{settings.width}x{settings.height}"
-        raise EvaluationError(f"results of {size} are too small: SSIM looks at {SSIM_WINDOW}x{SSIM_WINDOW} pixels")
+    size = settings.width, settings.height
+    if min(size) < SSIM_WINDOW:
+        least = f"{SSIM_WINDOW}x{SSIM_WINDOW}"
+        raise EvaluationError(f"results of {size[0]}x{size[1]} are too small: SSIM looks at {least} pixels")
     accelerator = Accelerator()
     pipeline.to(accelerator.device)
     (out / "images").mkdir(parents=True, exist_ok=True)
@@ -84,34 +94,40 @@ def evaluate(
     lpips = _if_present("lpips", load_lpips, accelerator.device, missing)
     fid = _if_present("fid", load_fid, accelerator.device, missing)
 
+    if settings.judge is None:
+        missing["pck"] = "no detector was given; 'get blazepose' fetches it, and --blazepose names its file"
     numbers = range(min(len(pairs), settings.limit or len(pairs)))
     batches = [numbers[first : first + settings.batch_size] for first in numbers[:: settings.batch_size]]
-    measure = PairMeasure(settings, pairs, numbers, lpips)
+    measure = PairMeasure(settings, pairs, numbers, out / "images")
     rows: list[dict[str, Any]] = []
     # Sliced by hand: accelerate's own split would give processes without work the last batch once more.
     own_batches = batches[accelerator.process_index :: accelerator.num_processes]
-    for batch in tqdm(own_batches, desc="evaluate", unit="batch", disable=not accelerator.is_main_process):
-        results = generate_pictures(
-            pipeline, [pairs[number] for number in batch], pairs.fit, settings.width, settings.height,
-            steps=settings.steps, seed=settings.seed + batch[0], guidance_type=settings.guidance_type,
-            scales=settings.scales,
-        )
-        for number, result in zip(batch, results, strict=True):
-            Image.fromarray(result).save(out / "images" / f"{number:06d}.png")
-            rows.append(measure(number, result))
+    with workers(settings.workers) as run:
+        results: list[np.ndarray] = []
+        measured: Iterator[tuple[dict[str, Any], np.ndarray]] = iter(())
+        for batch in tqdm(own_batches, desc="evaluate", unit="batch", disable=not accelerator.is_main_process):
+            following = generate_pictures(
+                pipeline, [pairs[number] for number in batch], pairs.fit, settings.width, settings.height,
+                steps=settings.steps, seed=settings.seed + batch[0], guidance_type=settings.guidance_type,
+                scales=settings.scales,
+            )
+            rows += _with_lpips(lpips, results, measured)  # of the batch before, measured while this one was made
+            results = following
+            measured = run(measure_pair, map(measure.of, batch, results))
+            if fid is not None:
+                fid.update(unit_tensors(results).to(accelerator.device), real=False)
+        rows += _with_lpips(lpips, results, measured)
         if fid is not None:
-            fid.update(_stack(results).to(accelerator.device), real=False)
-    if fid is not None:
-        own_photographs = real_photographs()[accelerator.process_index :: accelerator.num_processes]
-        for photograph in tqdm(own_photographs, desc="real pictures", disable=not accelerator.is_main_process):
-            picture = truth_picture(photograph, pairs.fit, settings.width, settings.height)
-            fid.update(_stack([picture]).to(accelerator.device), real=True)
+            add_real_pictures(
+                fid, accelerator, real_photographs(), pairs.fit, size, settings.batch_size, out.parent, run
+            )
 
     rows = sorted(gather_object(rows), key=lambda row: row["number"])
     scores = _means(rows)
     if fid is not None:
         scores["fid"] = float(fid.compute())
-    summary = {"pairs": len(rows), "scores": scores, "missing": missing, "settings": asdict(settings)}
+    used = asdict(settings) | {"judge": settings.judge is not None}  # its folder says nothing elsewhere
+    summary = {"pairs": len(rows), "scores": scores, "missing": missing, "settings": used}
     if accelerator.is_main_process:
         _write_rows(out / "pairs.csv", rows)
         (out / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
@@ -120,32 +136,66 @@ def evaluate(
     return summary
 
 
+@dataclass(frozen=True)
+class MeasuredPair:
+    """One result, with all that its scores hang on; small, since it goes to another process."""
+
+    number: int
+    result: np.ndarray
+    source: Photograph
+    target: Photograph
+    fit: Fit
+    file: Path
+    people: Sequence[int]
+    gallery: Sequence[PhotographFile]
+    judge: Path | None
+
+
+def measure_pair(pair: MeasuredPair) -> tuple[dict[str, Any], np.ndarray]:
+    """Write the result as a picture; give its row, of number, names and all scores of a single pair, and the truth."""
+    Image.fromarray(pair.result).save(pair.file)
+    size = pair.result.shape[1], pair.result.shape[0]
+    truth, unchanged = (truth_picture(photograph, pair.fit, *size) for photograph in (pair.target, pair.source))
+    row: dict[str, Any] = {"number": pair.number, "from": pair.source.name, "to": pair.target.name}
+    row |= {name: metric(pair.result, truth) for name, metric in PAIR_METRICS.items()}
+    row["ssim_of_source_unchanged"] = ssim(unchanged, truth)
+    if pair.people:
+        target = parse_mannequin_name(pair.target.name)
+        row |= asdict(score_mannequin(pair.result, truth, target, pair.people)) if target else {}
+    if pair.gallery and isinstance(pair.target, PhotographFile):
+        row |= asdict(score_against_truth(pair.result, truth, pair.target, pair.gallery, pair.fit))
+    if pair.judge:
+        row |= judge_pair(pair.judge, pair.result, truth, frame_pose(pair.target.pose(), pair.fit))
+    return row, truth
+
+
 class PairMeasure:
-    """One result's row: its number, the names of its pair, and all scores of a single pair."""
+    """What `measure_pair` takes, of each pair."""
 
-    def __init__(
-        self, settings: EvaluationSettings, pairs: Pairs, numbers: Sequence[int],
-        lpips: Callable[[np.ndarray, np.ndarray], float] | None,
-    ) -> None:
-        self.pairs, self.size = pairs, (settings.width, settings.height)
-        self.metrics = PAIR_METRICS | ({"lpips": lpips} if lpips else {})
-        targets = {number: parse_mannequin_name(pairs[number][1].name) for number in numbers}
-        self.mannequins: dict[int, MannequinPhotograph] = {}
-        if all(targets.values()):
-            self.mannequins = {number: target for number, target in targets.items() if target}
+    def __init__(self, settings: EvaluationSettings, pairs: Pairs, numbers: Sequence[int], folder: Path) -> None:
+        self.pairs, self.folder, self.judge = pairs, folder, settings.judge
+        targets = [parse_mannequin_name(pairs[number][1].name) for number in numbers]
+        self.people: list[int] = []
+        if all(targets):
+            self.people = sorted({target.identity_seed for target in targets if target})
             if abs(settings.width / settings.height / FRAME_ASPECT - 1) > ASPECT_TOLERANCE:
-                raise EvaluationError(f"mannequins are 176x256, and results must have that aspect, not {self.size}")
-        self.people = sorted({target.identity_seed for target in self.mannequins.values()})
+                size = settings.width, settings.height
+                raise EvaluationError(f"mannequins are 176x256, and results must have that aspect, not {size}")
+        self.galleries = {} if self.people else galleries([pairs[number][1] for number in numbers], pairs.photographs)
 
-    def __call__(self, number: int, result: np.ndarray) -> dict[str, Any]:
+    def of(self, number: int, result: np.ndarray) -> MeasuredPair:
         source, target = self.pairs[number]
-        truth, unchanged = (truth_picture(photograph, self.pairs.fit, *self.size) for photograph in (target, source))
-        row: dict[str, Any] = {"number": number, "from": source.name, "to": target.name}
-        row |= {name: metric(result, truth) for name, metric in self.metrics.items()}
-        row["ssim_of_source_unchanged"] = ssim(unchanged, truth)
-        if self.mannequins:
-            row |= asdict(score_mannequin(result, truth, self.mannequins[number], self.people))
-        return row
+        file = self.folder / f"{number:06d}.png"
+        gallery = self.galleries.get(pose_name(target), ())
+        return MeasuredPair(number, result, source, target, self.pairs.fit, file, self.people, gallery, self.judge)
+
+
+def _with_lpips(
+    lpips: Lpips | None, results: Sequence[np.ndarray], measured: Iterable[tuple[dict[str, Any], np.ndarray]]
+) -> list[dict[str, Any]]:
+    rows = list(measured)
+    distances = lpips(unit_tensors(results), unit_tensors([truth for _, truth in rows])) if lpips and rows else []
+    return [row | ({"lpips": distances[place]} if lpips else {}) for place, (row, _) in enumerate(rows)]
 
 
 def _if_present(name: str, load: Callable, device: torch.device, missing: dict[str, str]) -> Any:
@@ -160,7 +210,7 @@ def _if_present(name: str, load: Callable, device: torch.device, missing: dict[s
 
 def _means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     left_out = ("number", "from", "to", "nearest")
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name not in left_out}
+    return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0] if name not in left_out}
 
 
 def _write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -177,7 +227,3 @@ def _sheet(out: Path, pairs: Pairs, numbers: Sequence[int], settings: Evaluation
     return transfer_sheet(
         [pairs[number] for number in shown], results, pairs.fit, settings.width, settings.height
     )
-
-
-def _stack(pictures: Sequence[np.ndarray]) -> torch.Tensor:
-    return torch.stack([unit_tensor(picture) for picture in pictures])

@@ -58,7 +58,7 @@ def load_embedder(file: Path, device: torch.device) -> Confidence:
 
 
 def _load_script(file: Path, device: torch.device) -> Callable[[np.ndarray], torch.Tensor]:
-    network = torch.jit.load(str(file), map_location=device).eval()
+    network = torch.jit.load(str(file), map_location=device).train(False)
 
     def embed(picture: np.ndarray) -> torch.Tensor:
         with torch.no_grad():
@@ -70,7 +70,8 @@ def _load_script(file: Path, device: torch.device) -> Callable[[np.ndarray], tor
 def _load_transformers(file: Path, device: torch.device) -> Callable[[np.ndarray], torch.Tensor]:
     from transformers import AutoModel
 
-    network = AutoModel.from_pretrained(file.parent, local_files_only=True, use_safetensors=True).to(device).eval()
+    network = AutoModel.from_pretrained(file.parent, local_files_only=True, use_safetensors=True)
+    network = network.to(device).train(False)
     network = getattr(network, "vision_model", network)  # of a model of pictures and texts
     side = getattr(network.config, "image_size", None) or HEIGHT
     preprocessor = file.with_name("preprocessor_config.json")

@@ -5,7 +5,7 @@ torchvision's; where torchvision or its weights are not on this machine, the met
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +54,11 @@ def psnr(result: np.ndarray, truth: np.ndarray) -> float:
 PAIR_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"ssim": ssim, "ssim_256": ssim_256, "psnr": psnr}
 
 
-def load_lpips(device: torch.device) -> Callable[[np.ndarray, np.ndarray], float]:
-    """LPIPS (AlexNet) of two pictures.
+Lpips = Callable[[torch.Tensor, torch.Tensor], list[float]]
+
+
+def load_lpips(device: torch.device) -> Lpips:
+    """LPIPS (AlexNet) of two batches of pictures, as `unit_tensors` gives them.
 
     Raises:
         MissingWeightsError: when torchvision or AlexNet's weights are not here.
@@ -63,17 +66,17 @@ def load_lpips(device: torch.device) -> Callable[[np.ndarray, np.ndarray], float
     weights_file(ALEXNET)
     from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
-    network = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True, sync_on_compute=False).to(device)
+    network = LearnedPerceptualImagePatchSimilarity(net_type="alex", sync_on_compute=False).net.to(device)
 
-    def lpips(result: np.ndarray, truth: np.ndarray) -> float:
+    def lpips(results: torch.Tensor, truths: torch.Tensor) -> list[float]:
         with torch.no_grad():
-            return float(network(*(unit_tensor(picture)[None].to(device) for picture in (result, truth))))
+            return network(results.to(device), truths.to(device), normalize=True).flatten().tolist()
 
     return lpips
 
 
 def load_fid(device: torch.device) -> "FrechetInceptionDistance":
-    """torchmetrics' Fréchet distance on the authors' features; `update` takes `unit_tensor` batches.
+    """torchmetrics' Fréchet distance on the authors' features; `update` takes `unit_tensors`.
 
     Its sums are added up over all processes when it is computed.
 
@@ -100,7 +103,7 @@ class InceptionFeatures(nn.Module):
 
     def __init__(self, inception: nn.Module) -> None:
         super().__init__()
-        self.inception = inception.eval().requires_grad_(False)
+        self.inception = inception.train(False).requires_grad_(False)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         side = (INCEPTION_SIDE, INCEPTION_SIDE)
@@ -110,6 +113,11 @@ class InceptionFeatures(nn.Module):
 def unit_tensor(picture: np.ndarray) -> torch.Tensor:
     """RGB uint8 (H, W, 3) -> float32 (3, H, W) in [0, 1]."""
     return torch.from_numpy(picture).permute(2, 0, 1).float() / 255.0
+
+
+def unit_tensors(pictures: Sequence[np.ndarray]) -> torch.Tensor:
+    """RGB uint8 (H, W, 3) each -> float32 (B, 3, H, W) in [0, 1]."""
+    return torch.stack([unit_tensor(picture) for picture in pictures])
 
 
 def weights_file(enumeration: str) -> Path:

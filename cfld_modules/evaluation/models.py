@@ -23,23 +23,28 @@ from ..pipeline.unet_patch import patch_unet
 from ..settings import parse_settings
 
 
-def load_pipeline(base: Path, cfld: Path, scheduler: str = "ddpm", lora: Path | None = None) -> CFLDPipeline:
+def load_pipeline(
+    base: Path, cfld: Path, scheduler: str = "ddpm", lora: Path | None = None, steps: int | None = None
+) -> CFLDPipeline:
     """A pipeline in float32.
 
     Args:
         base: Stable Diffusion 1.5, or what `train` wrote as `base/`.
         cfld: a .safetensors of `train` or `convert`, or the authors' folder.
         lora: fused to the U-Net beside what CFLD trained.
+        steps: see `published_scheduler`.
 
     Raises:
         CheckpointError: when one of them cannot be used.
+        StepsError: when the scheduler cannot do so many steps.
     """
+    sampler = published_scheduler(scheduler, steps)
     checkpoint = _load_ablation(cfld) or load_checkpoint(cfld)
     unet, vae = load_base_model(base, torch.float32)
     patch_unet(unet, checkpoint.key_values)
     if lora:
         fuse_lora(unet, lora)
-    return CFLDPipeline(unet, vae, published_scheduler(scheduler), build_networks(checkpoint).float())
+    return CFLDPipeline(unet, vae, sampler, build_networks(checkpoint).float())
 
 
 def _load_ablation(path: Path) -> Checkpoint | None:

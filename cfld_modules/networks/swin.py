@@ -177,9 +177,10 @@ def relative_position_bias(table: torch.Tensor) -> torch.Tensor:
     """
     offsets = round(table.shape[0] ** 0.5)
     window = (offsets + 1) // 2
-    # From row window - 1 - ky on, as many rows as a window has are the offsets qy - ky of all qy; so are columns.
-    squares = table.view(offsets, offsets, -1).unfold(0, window, 1).unfold(1, window, 1).flip(0, 1)
-    return rearrange(squares, "ky kx h qy qx -> h (qy qx) (ky kx)")
+    # Reversed, so that keys run forward: from row window - 1 - qy on, as many rows as a window has are the offsets
+    # qy - ky of all ky; so are columns.
+    squares = rearrange(table.flip(0), "(y x) h -> h y x", y=offsets).unfold(1, window, 1).unfold(2, window, 1)
+    return rearrange(squares.flip(1, 2), "h qy qx ky kx -> h (qy qx) (ky kx)")
 
 
 def shift_mask(grid: int, window: int, shift: int, like: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin, UNet2DConditio
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 
-from ..checkpoints.tensor_files import read_tensors, write_tensors
+from ..checkpoints.tensor_files import are_finite, read_tensors, write_tensors
 from ..errors import CheckpointError
 
 UNET_PREFIX, VAE_PREFIX = "model.diffusion_model.", "first_stage_model."
@@ -35,15 +35,25 @@ def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32)
         unet, vae = _read_file(path, dtype)
     else:
         raise CheckpointError(f"'{path}' does not exist; give a diffusers folder of SD 1.5 or its checkpoint file")
-    for module in (unet, vae):
-        module.requires_grad_(False).eval()
+    for part, module in (("U-Net", unet), ("VAE", vae)):
+        module.requires_grad_(False).train(False)
+        for name, weight in module.state_dict().items():
+            if not are_finite(weight):
+                raise CheckpointError(
+                    f"'{path.name}': the {part}'s '{name}' is not finite in {str(dtype).removeprefix('torch.')}; "
+                    "choose another precision (fp32 or bf16), or copy the file again"
+                )
     return unet, vae
 
 
-def save_network(network: ModelMixin, folder: Path) -> None:
-    """What diffusers' `save_pretrained` writes; its own files are readable by their owner alone."""
+def save_network(network: ModelMixin, folder: Path, dtype: torch.dtype | None = None) -> None:
+    """What diffusers' `save_pretrained` writes, in `dtype` where given, but readable by others than the owner.
+
+    Raises:
+        CheckpointError: for a weight that is not finite, or not in that precision.
+    """
     network.save_config(folder)
-    write_tensors(folder / SAFETENSORS_WEIGHTS_NAME, network.state_dict(), {"format": "pt"})
+    write_tensors(folder / SAFETENSORS_WEIGHTS_NAME, network.state_dict(), {"format": "pt"}, dtype)
 
 
 def sd15_unet_config(widths: tuple[int, ...] = (320, 640, 1280, 1280), context_width: int = 768) -> dict:

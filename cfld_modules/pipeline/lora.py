@@ -35,10 +35,10 @@ def save_lora(file: Path, unet: UNet2DConditionModel, dtype: torch.dtype) -> Non
     for name, tensor in get_peft_model_state_dict(unet).items():
         layer, part = name.removesuffix(".weight").rsplit(".", 1)
         layer = PREFIX + layer.replace(".", "_")
-        tensors[f"{layer}.{DOWN if part == 'lora_A' else UP}"] = tensor.detach().cpu().to(dtype).contiguous()
+        tensors[f"{layer}.{DOWN if part == 'lora_A' else UP}"] = tensor.detach()
         if part == "lora_A":
-            tensors[f"{layer}.{ALPHA}"] = torch.tensor(len(tensor), dtype=dtype)  # the rank, for a strength of 1
-    write_tensors(file, tensors)
+            tensors[f"{layer}.{ALPHA}"] = torch.tensor(float(len(tensor)))  # the rank, for a strength of 1
+    write_tensors(file, tensors, dtype=dtype)
 
 
 @torch.no_grad()

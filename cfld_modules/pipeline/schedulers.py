@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from ..errors import StepsError
+
 if TYPE_CHECKING:
     from diffusers import SchedulerMixin
 
@@ -29,9 +31,46 @@ SCHEDULERS: dict[str, tuple[str, dict]] = {
 }
 
 
-def published_scheduler(name: str = "ddpm") -> "SchedulerMixin":
-    """A scheduler of `SCHEDULERS` on the published noise schedule; 'ddpm' is the authors' default."""
+TIMESTEPS = 1000
+# How many of them a grid of whole distances may leave out at its noisy end. With 600 steps it begins at timestep 600,
+# and pure noise is not what a picture looks like there.
+MOST_LEFT_OUT = 60
+EARLIEST_START = 500  # a single step begins at timestep 1
+# Those that read the distances between their timesteps, which can then be uneven.
+EVENLY_SPACED = ("ddpm", "euler", "euler_ancestral", "heun", "dpm++", "dpm++_sde", "unipc")
+
+
+def published_scheduler(name: str = "ddpm", steps: int | None = None) -> "SchedulerMixin":
+    """A scheduler of `SCHEDULERS` on the published noise schedule; 'ddpm' is the authors' default.
+
+    Args:
+        steps: that it is to sample in. Where the published grid begins too late for so many, steps are evenly spaced.
+
+    Raises:
+        StepsError: for a number that it cannot do; says which are near.
+    """
     import diffusers  # here, so that a command line can list the names in no time
 
     class_name, options = SCHEDULERS[name]
-    return getattr(diffusers, class_name)(**NOISE_SCHEDULE | options)
+    scheduler = getattr(diffusers, class_name)(**NOISE_SCHEDULE | options)
+    if steps is None or _fits_grid(scheduler, steps):
+        return scheduler
+    if name in EVENLY_SPACED:
+        return getattr(diffusers, class_name)(**NOISE_SCHEDULE | options | {"timestep_spacing": "trailing"})
+    ways = (range(steps - 1, 0, -1), range(steps + 1, TIMESTEPS + 1))
+    near = [next((str(number) for number in way if _fits_grid(scheduler, number)), "") for way in ways]
+    raise StepsError(
+        f"{name} cannot sample in {steps} steps, which do not reach from noise to picture; give "
+        + " or ".join(filter(None, near))
+    )
+
+
+def _fits_grid(scheduler: "SchedulerMixin", steps: int) -> bool:
+    """Whether there are so many whole distances, from about where evenly spaced steps begin."""
+    try:
+        scheduler.set_timesteps(steps)
+    except ValueError:  # of LCM, whose training had fewer
+        return False
+    first = int(scheduler.timesteps.max())
+    earliest = max(TIMESTEPS - TIMESTEPS / steps - MOST_LEFT_OUT, EARLIEST_START)
+    return TIMESTEPS % steps <= MOST_LEFT_OUT and earliest <= first < TIMESTEPS

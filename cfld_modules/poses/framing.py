@@ -1,14 +1,17 @@
 """Frames: the 176x256 (width x height) cut of a picture or pose canvas that the networks see squashed to a square."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..errors import PoseError
 from .keypoints import Pose
+
+if TYPE_CHECKING:
+    import torch
 
 FRAME_WIDTH, FRAME_HEIGHT = 176, 256
 FRAME_ASPECT = FRAME_WIDTH / FRAME_HEIGHT
@@ -16,6 +19,12 @@ FRAME_ASPECT = FRAME_WIDTH / FRAME_HEIGHT
 ASPECT_TOLERANCE = 0.01
 # Room around the key points, as a share of the frame, as in the training photographs of whole people.
 MARGIN_TOP, MARGIN_BOTTOM, MARGIN_SIDE = 0.15, 0.06, 0.08
+
+REDUCED_FROM = 16  # times the side that a picture is squashed to
+BAND_PIXELS = 2_000_000  # that are read at a time
+
+ReadPixels: TypeAlias = Callable[[slice, slice], np.ndarray]
+"""Gives rows and columns of a picture: RGB uint8 (rows, columns, 3)."""
 
 Fit = Literal["pad", "crop", "stretch"]
 FITS: tuple[str, ...] = get_args(Fit)
@@ -90,8 +99,10 @@ def person_box(person: Pose) -> Box:
 
 
 def cut_picture(picture: np.ndarray, box: Box) -> np.ndarray:
-    """The box of a picture (H, W, 3); what lies beyond the picture repeats its border pixels."""
+    """The box of a picture (H, W, 3), no copy of it; what lies beyond the picture repeats its border pixels."""
     height, width = picture.shape[:2]
+    if 0 <= box.top and box.bottom <= height and 0 <= box.left and box.right <= width:
+        return picture[box.top : box.bottom, box.left : box.right]
     rows = np.clip(np.arange(box.top, box.bottom), 0, height - 1)
     columns = np.clip(np.arange(box.left, box.right), 0, width - 1)
     return picture[rows[:, None], columns]
@@ -107,8 +118,81 @@ def frame_pose(pose: Pose, fit: Fit) -> Pose:
     return cut_pose(pose, fit_box(pose.width, pose.height, fit))
 
 
-def prepare_picture(picture: np.ndarray, box: Box, size: int) -> torch.Tensor:
+def prepare_picture(picture: np.ndarray, box: Box, size: int) -> "torch.Tensor":
     """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> (3, size, size) in [-1, 1]."""
-    squashed = Image.fromarray(cut_picture(picture, box)).resize((size, size), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(squashed)).permute(2, 0, 1)
-    return (pixels.float() / 255.0 - 0.5) / 0.5
+    height, width = picture.shape[:2]
+    return squashed_picture(lambda rows, columns: picture[rows, columns], height, width, box, size)
+
+
+def squashed_picture(read: ReadPixels, height: int, width: int, box: Box, size: int) -> "torch.Tensor":
+    """As `prepare_picture`, of a picture of `height` x `width` pixels that is read in bands."""
+    import torch  # here, so that the command line explains itself in no time
+
+    return signed_unit(torch.from_numpy(squashed_pixels(read, height, width, box, size)))
+
+
+def squashed_pixels(read: ReadPixels, height: int, width: int, box: Box, size: int) -> np.ndarray:
+    """As `squashed_picture`, but uint8 (3, size, size).
+
+    A side of the box of at least `REDUCED_FROM` times `size` is first brought down to half of that or more by means of
+    whole pixels, which changes a result by half a step of 255 at most in the mean. So it costs what the picture has,
+    and no more memory than a band of it, however far the box reaches beyond.
+    """
+    reduced, remaining = _reduced(read, height, width, box, size)
+    squashed = Image.fromarray(reduced).resize((size, size), Image.Resampling.BICUBIC, remaining)
+    return np.ascontiguousarray(np.asarray(squashed).transpose(2, 0, 1))
+
+
+def signed_unit(pixels: "torch.Tensor") -> "torch.Tensor":
+    """uint8 of any shape and device -> float32 in [-1, 1].
+
+    By a table made on the CPU: GPUs divide otherwise, and a picture would be another by its device.
+    """
+    import torch
+
+    levels = (torch.arange(256).float() / 255.0 - 0.5) / 0.5
+    return levels.to(pixels.device)[pixels.int()]
+
+
+def _reduced(
+    read: ReadPixels, height: int, width: int, box: Box, size: int
+) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """The box of the picture in means of whole pixels, and where it lies in these."""
+    across, down = (max(1, 2 * side // (REDUCED_FROM * size)) for side in (box.width, box.height))
+    left, right, beyond_columns = _blocks(box.left, box.right, width, across)
+    top, bottom, beyond_rows = _blocks(box.top, box.bottom, height, down)
+    band = down * max(1, BAND_PIXELS // (down * (right - left)))
+    reduced = [
+        np.asarray(Image.fromarray(
+            _read_with_border(read, height, width, start, min(start + band, bottom), left, right)
+        ).reduce((across, down)))
+        for start in range(top, bottom, band)
+    ]
+    padded = np.pad(np.concatenate(reduced), (beyond_rows, beyond_columns, (0, 0)), mode="edge")
+    return padded, (0, 0, box.width / across, box.height / down)
+
+
+def _blocks(start: int, end: int, length: int, block: int) -> tuple[int, int, tuple[int, int]]:
+    """What a side of the box needs of a picture's side in blocks of so many pixels, from the box's start on: first and
+    last pixel, and the numbers of blocks before and after them, which are the same as the first and the last there,
+    since beyond the picture there is its border pixel alone.
+    """
+    count = -(-(end - start) // block)
+    first = min(max(-start // block - 1, 0), count - 1)
+    last = min(max(-(-(length - start) // block) + 1, first + 1), count)
+    return start + first * block, start + last * block, (first, count - last)
+
+
+def _read_with_border(
+    read: ReadPixels, height: int, width: int, top: int, bottom: int, left: int, right: int
+) -> np.ndarray:
+    """A part of the picture that may reach beyond it, where it repeats its border pixels."""
+    inner_top, inner_left = min(max(top, 0), height - 1), min(max(left, 0), width - 1)
+    inner_bottom, inner_right = max(min(bottom, height), inner_top + 1), max(min(right, width), inner_left + 1)
+    pixels = read(slice(inner_top, inner_bottom), slice(inner_left, inner_right))
+    if (inner_top, inner_bottom, inner_left, inner_right) == (top, bottom, left, right):
+        return pixels
+    rows, columns = (np.arange(start, end) for start, end in ((top, bottom), (left, right)))
+    rows = (rows - inner_top).clip(0, len(pixels) - 1)
+    columns = (columns - inner_left).clip(0, pixels.shape[1] - 1)
+    return pixels[rows[:, None], columns]

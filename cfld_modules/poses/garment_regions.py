@@ -57,10 +57,11 @@ def region_mask(pose: Pose, region: Region, width: int, height: int, grow: int =
     scale = max(width / FRAME_WIDTH, height / FRAME_HEIGHT)
     canvas = np.array([round(FRAME_WIDTH * scale), round(FRAME_HEIGHT * scale)])
     points = pose.points * canvas / (pose.width, pose.height)
-    torso = torso_length(points)
+    torso = torso_length(np.where(_is_near(points, canvas)[:, None], points, np.nan))
     points = np.vstack([points, _crown(points, torso)])
-    parts = [_part(points[list(joints)], around * torso, canvas) for joints, around in PARTS[region]]
-    drawing = np.logical_or.reduce(parts)
+    drawing = np.zeros(canvas[::-1], bool)
+    for joints, around in PARTS[region]:
+        _mark(drawing, points[list(joints)], around * torso)
     if not drawing.any():
         raise PoseError(f"no key point of the {region} lies in the picture")
     squashed = Image.fromarray(drawing.astype(np.uint8) * 255).resize((width, height), Image.Resampling.BOX)
@@ -89,20 +90,36 @@ def _crown(points: np.ndarray, torso: float) -> np.ndarray:
     return points[1] + direction * torso * NECK_TO_CROWN
 
 
-def _part(points: np.ndarray, around: float, canvas: np.ndarray) -> np.ndarray:
-    """(height, width) bool: the hull of the visible points and what is around it."""
-    width, height = canvas.tolist()
+def _is_near(points: np.ndarray, canvas: np.ndarray) -> np.ndarray:
+    """(N,) bool: not further beyond the canvas than it is large, as a stray joint is, of which no body is as long."""
+    return np.all((points >= -canvas) & (points <= 2 * canvas), axis=1)
+
+
+def _mark(drawing: np.ndarray, points: np.ndarray, around: float) -> None:
+    """Mark the hull of the visible points and what is around it in a drawing (height, width) bool.
+
+    Of what lies beyond the drawing, only so much is looked at as reaches into it.
+    """
+    canvas = np.array(drawing.shape[::-1])
     corners = np.rint(points[~np.isnan(points).any(axis=1)])
     if not len(corners):
-        return np.zeros((height, width), bool)
+        return
+    margin = round(around) + 1
+    low = (corners.min(axis=0) - margin).clip(-margin, canvas).astype(int)
+    high = (corners.max(axis=0) + margin + 1).clip(0, canvas + margin).astype(int)
+    if (low >= high).any():
+        return
     try:
         corners = corners[ConvexHull(corners).vertices]
     except QhullError:  # fewer than three, or all on one line
         pass
-    margin = round(around) + 1
-    hull = Image.new("1", (width + 2 * margin, height + 2 * margin))  # a hull beside the canvas reaches into it
-    outline = [tuple(corner) for corner in np.clip(corners + margin, -(2**15), 2**15).tolist()]
+    hull = Image.new("1", tuple((high - low).tolist()))
+    outline = [tuple(corner) for corner in np.clip(corners - low, -(2**15), 2**15).tolist()]
     ImageDraw.Draw(hull).polygon([*outline, outline[0]], fill=1, outline=1)
     outside = ~np.asarray(hull)
-    near = (ndimage.distance_transform_edt(outside) <= around) & ~outside.all()
-    return near[margin:-margin, margin:-margin]
+    if outside.all():
+        return
+    near = ndimage.distance_transform_edt(outside) <= around
+    (left, top), (right, bottom) = low.clip(0), high.clip(None, canvas)
+    near = near[top - low[1] : bottom - low[1], left - low[0] : right - low[0]]
+    drawing[top:bottom, left:right] |= near

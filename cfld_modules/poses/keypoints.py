@@ -69,12 +69,6 @@ def write_frame(people: Sequence[Pose], width: int, height: int) -> dict:
     return {"people": [_write_person(pose) for pose in people], "canvas_width": width, "canvas_height": height}
 
 
-def box_area(pose: Pose) -> float:
-    """Area in pixels of the box around the visible points, of which there must be one."""
-    sides = np.nanmax(pose.points, axis=0) - np.nanmin(pose.points, axis=0)
-    return float(np.prod(np.maximum(sides, 1.0)))  # at least a pixel wide: points may lie on one line
-
-
 def mirror(pose: Pose) -> Pose:
     """The pose as in a mirror: left and right swapped, x flipped as flipping the picture flips its pixel columns."""
     points = pose.points[list(MIRROR)]

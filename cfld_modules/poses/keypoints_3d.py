@@ -25,8 +25,13 @@ def parse_keypoints_3d(values: object, count: int, where: str) -> np.ndarray | N
     """
     if not values:
         return None
+    if isinstance(values, list | tuple) and all(isinstance(row, dict) for row in values):  # MediaPipe's
+        values = [[row.get(key, 1) for key in ("x", "y", "z", "visibility")] for row in values]
     try:
-        rows = np.array(values, dtype=np.float64).reshape(-1, 4)  # null becomes NaN
+        rows = np.array(values, dtype=np.float64)  # null becomes NaN
+        if rows.ndim == 2 and rows.shape[1] == 3:  # without a confidence
+            rows = np.pad(rows, ((0, 0), (0, 1)), constant_values=1.0)
+        rows = rows.reshape(-1, 4)
     except (TypeError, ValueError, OverflowError):
         rows = np.empty((0, 4))
     if len(rows) != count or np.isinf(rows).any():

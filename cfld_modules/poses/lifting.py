@@ -70,7 +70,7 @@ def load_lifter(file: Path = LIFTER_FILE) -> Lifter:
     state = load_file(file)
     lifter = Lifter(len(state["first.bias"]), sum(name.endswith(".0.bias") for name in state))
     lifter.load_state_dict(state)
-    return lifter.requires_grad_(False).eval()
+    return lifter.requires_grad_(False).train(False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,8 @@
 """Drawings of a pose for people and for other networks; what CFLD itself reads is in `pose_maps`."""
 
+import colorsys
+from collections.abc import Mapping
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -7,19 +10,48 @@ from .keypoints import Pose
 from .pose_maps import JOINT_COLOURS, LIMB_COLOURS, LIMB_ENDS, draw_pose, joint_pixels, visible_limbs
 
 STYLES = ("cfld", "openpose")
-FARTHEST = 2**15  # pixels; where joints beyond are drawn in OpenPose's style, since Pillow counts in 32 bits
+FARTHEST = 2**15  # pixels; where what lies beyond is drawn in OpenPose's style, since Pillow counts in 32 bits
 _ANGLES = np.deg2rad(np.arange(0, 360, 4))
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
 
-def draw_pose_in_style(pose: Pose, width: int, height: int, style: str) -> np.ndarray:
+FINGERS = tuple((0, *range(first, first + 4)) for first in (1, 5, 9, 13, 17))
+"""From the wrist to the tip, of OpenPose's 21 points of a hand."""
+_HAND_JOINT_COLOUR = (0, 0, 255)
+
+
+def draw_pose_in_style(
+    pose: Pose, width: int, height: int, style: str, hands: Mapping[str, np.ndarray] | None = None
+) -> np.ndarray:
     """RGB uint8 (height, width, 3) on black.
 
     Args:
+        hands: of `read_hands`, on the pose's canvas; only the style 'openpose' draws them.
         style: 'cfld' as the pose adapter sees it, or 'openpose', what an OpenPose ControlNet was trained on: filled
             ellipses of 60 % brightness as limbs, discs as joints.
     """
-    return draw_pose(pose, width, height) if style == "cfld" else _draw_openpose(pose, width, height)
+    if style == "cfld":
+        return draw_pose(pose, width, height)
+    drawing = Image.fromarray(_draw_openpose(pose, width, height))
+    for hand in (hands or {}).values():
+        _draw_hand(drawing, hand * (width / pose.width, height / pose.height, 1))
+    return np.array(drawing)
+
+
+def _draw_hand(drawing: Image.Image, hand: np.ndarray) -> None:
+    """Fingers in the colours of the rainbow, joints blue. hand: (21, 3), x, y in pixels and the score."""
+    unit = min(drawing.size) / 512
+    draw = ImageDraw.Draw(drawing)
+    there = {joint: tuple(np.clip(point[:2], -FARTHEST, FARTHEST)) for joint, point in enumerate(hand) if point[2] > 0}
+    bones = [bone for finger in FINGERS for bone in zip(finger, finger[1:], strict=False)]
+    for number, (start, end) in enumerate(bones):
+        if start in there and end in there:
+            red, green, blue = colorsys.hsv_to_rgb(number / len(bones), 1, 1)
+            colour = (round(255 * red), round(255 * green), round(255 * blue))
+            draw.line([there[start], there[end]], fill=colour, width=max(1, round(2 * unit)))
+    radius = max(1, round(3 * unit))
+    for x, y in there.values():
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=_HAND_JOINT_COLOUR)
 
 
 def _draw_openpose(pose: Pose, width: int, height: int) -> np.ndarray:

@@ -1,51 +1,56 @@
 """Key points in whatever dialect -> poses: `read_pose_keypoints` for values, `parse_pose_json` for text and files.
 
-The dialects are in `dialects`. What is decided where they leave it open:
+The dialects are in `dialects`, a person's points in `bodies`, their order in `layouts`, their unit in `units`. What is
+decided here, where they leave it open:
 
-* Units are decided for each body alone: 0-1 if no coordinate exceeds `NORMALISED_REACH` in absolute value, pixels
-  otherwise. Points outside the canvas are normal in both units, and a skeleton in pixels that fits into so few pixels
-  of the top left corner is of no use to anybody.
-* The canvas size is always needed (OpenPose's own files lack it): guessing it would silently move the person. It is
-  checked: a person who is mostly outside was found in a picture of another size. But a close-up, with head and
-  shoulders in the picture, may have any number of joints below it.
-* Of several people the one with `"chosen": true` is taken, as the pose editor marks it, else the one with the largest
-  bounding box. A frame in which nobody has a single point is an
-  error, also where the array is there but empty: a detector that found nobody writes just that.
+* The order of points without names is told by the bones. A tool writes everybody in the same one, so whose bones do not
+  tell is read as the others in the file. Eighteen points under OpenPose's own key are in its order unless another fits
+  clearly better; where both fit alike it takes OpenPose's arrays of face and hands beside them to be sure.
+* The canvas size is always needed (OpenPose's own files lack it): guessing it would silently move the person.
+* Of several people the one with `"chosen": true` is taken, as the pose editor marks it; else the one with the largest
+  bounding box in the first frame, who is followed from there (see `choosing`). A frame in which nobody has a single
+  point is an error, also where the array is there but empty: a detector that found nobody writes just that.
 """
 
 import ast
 import json
+import logging
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
 from ..errors import PoseError, short
-from .body_layouts import COCO_18, Layout, to_coco18, to_coco18_if_unambiguous
-from .dialects import EXPECTED, MOST_FRAMES, Body, Frame, check_number, read_frames
-from .keypoints import KEYPOINTS_3D, Pose, box_area
+from .bodies import Body, check_number
+from .choosing import choose_person, choose_through_time
+from .dialects import MOST_FRAMES, read_frames
+from .frames import EXPECTED, Frame
+from .keypoints import Pose
 from .keypoints_3d import check_axes, parse_keypoints_3d
+from .layouts import (
+    COCO_18,
+    LAYOUTS,
+    MIN_POINTS,
+    Layout,
+    fits,
+    is_same_in_all_layouts,
+    layout_of,
+    to_coco18,
+)
+from .units import check_pose, in_pixels
 
 CHOSEN_KEY = "chosen"
 """Of a person in a frame of several: this one is CFLD's."""
 
-NORMALISED_REACH = 4.0
-_HEAD_AND_SHOULDERS = [0, 1, 2, 5, 14, 15, 16, 17]
-_MOST_NEGATIVE = 1 / 3  # of a person's points in shares of the canvas
+LONGEST_PYTHON_VALUE = 1_000_000
+"""Characters of a value as print shows it: to read one takes 270 bytes of memory for each."""
 
+_KEYS_BESIDE_THE_BODY = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d", "foot_keypoints_2d")
 
-def read_pose_keypoints(value: object) -> list[Pose]:
-    """POSE_KEYPOINT in any dialect, or its text -> for each frame the person who is chosen in it, else the largest.
-
-    Raises PoseError where there is no frame, a frame shows nobody, or anything in it is not what it should be.
-    """
-    return [_chosen(frame, people) for frame, people in _read(value)]
-
-
-def read_people(value: object) -> list[list["Person"]]:
-    """As `read_pose_keypoints`, but everybody in each frame. Somebody may have no point visible, and a frame nobody."""
-    return [people for _, people in _read(value)]
+MIN_POINTS_AGAINST_THE_KEYS = 15
+"""Fewer of the eighteen fit another order by chance too often to believe it where all keys are OpenPose's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +58,25 @@ class Person:
     """Somebody in a frame.
 
     flat: the person in the picture, without the third dimension.
-    body: the person as written, in the order `layout`.
+    body: the person as written, in the order `layout`, which is None where nobody knows it: then `flat` is a guess.
     """
 
     flat: Pose
     body: Body
-    layout: Layout
+    layout: Layout | None
 
     def pose(self) -> Pose:
-        """With the third dimension where it is written. Raises PoseError where that cannot be right."""
-        where = self.body.where.rpartition(", ")[0]
-        space = parse_keypoints_3d(self.body.written.get(KEYPOINTS_3D), len(self.body.points), where)
+        """With the third dimension where it is written. Raises PoseError where anything of it cannot be right."""
+        where, count = self.body.where, len(self.body.points)
+        if self.layout is None:
+            raise PoseError(
+                f"Key points, {where}: the order of these {count} points is not clear; in none that tools use "
+                "(BODY_25, COCO's 17, the 18 of COCO order and toes, neck last) are they surely a person. Leave only "
+                "the 18: nose, neck, right arm, left arm, right leg, left leg, eyes, ears (54 numbers), with an empty "
+                "'face_keypoints_2d' beside them, or name the points in 'keypoint_names'."
+            )
+        check_pose(self.flat, where.rpartition(", person")[0] or where)
+        space = parse_keypoints_3d(self.body.space, count, where := where.rpartition(", ")[0])
         if space is None:
             return self.flat
         pose = replace(self.flat, keypoints_3d=to_coco18(space, self.layout))
@@ -71,27 +84,55 @@ class Person:
         return pose
 
 
-def _read(value: object) -> list[tuple[Frame, list[Person]]]:
-    frames: list[Frame] = []
-    for frame in read_frames(parse(value) if isinstance(value, str | bytes) else value):
-        frames.append(frame)
-        check_number(frames, MOST_FRAMES, "frames", "all together")
-    if not frames:
-        raise PoseError(f"Key points hold no frame: the list is empty. {EXPECTED}")
-    layouts = _layouts_of(body for frame in frames for body in frame.people)
-    return [(frame, [_person(body, frame.canvas, layouts) for body in frame.people]) for frame in frames]
+def read_pose_keypoints(
+    value: object, canvas: tuple[int, int] | None = None, is_ours: bool = False
+) -> list[Pose]:
+    """POSE_KEYPOINT in any dialect, or its text -> for each frame the person who is chosen in it, else see the module.
+
+    Args:
+        canvas: (width, height) of the picture, for frames without a size of their own.
+        is_ours: drawn in the pose editor or saved by it, so that eighteen points that may be in several orders are in
+            OpenPose's.
+
+    Raises:
+        PoseError: there is no frame, a frame shows nobody, or anything in it is not what it should be.
+    """
+    return [chosen.pose() for _, chosen in read_chosen(value, canvas, is_ours)]
 
 
-def parse_pose_json(text: str | bytes) -> list[Pose]:
+def read_chosen(
+    value: object, canvas: tuple[int, int] | None = None, is_ours: bool = False
+) -> list[tuple[list[Person], Person]]:
+    """As `read_pose_keypoints`, for each frame everybody in it, and among them the one who is chosen."""
+    frames = _read(value, canvas, is_ours)
+    for frame, people in frames:
+        if not any(person.flat.visible.any() for person in people):
+            found = f"of {len(people)} found in it, nobody has a single sure point" if people else "nobody is in it"
+            raise PoseError(
+                f"Key points, {frame.where}: {found}. If a detector made it, look at the detector's own picture: "
+                "it may need another model or a picture in which the person is larger; else leave this frame out."
+            )
+    followed = choose_through_time([[person.flat for person in people] for _, people in frames], "largest")
+    return [(people, _taken(frame, people, index)) for (frame, people), index in zip(frames, followed, strict=True)]
+
+
+def read_people(value: object, canvas: tuple[int, int] | None = None) -> list[list[Person]]:
+    """As `read_pose_keypoints`, but everybody in each frame. Somebody may have no point visible, and a frame nobody."""
+    return [people for _, people in _read(value, canvas)]
+
+
+def parse_pose_json(
+    text: str | bytes, canvas: tuple[int, int] | None = None, is_ours: bool = False
+) -> list[Pose]:
     """JSON text, or the bytes of a file in UTF-8 or UTF-16 -> as `read_pose_keypoints`.
 
     Whatever the text, it is read or PoseError is raised.
     """
-    return read_pose_keypoints(parse(text))
+    return read_pose_keypoints(parse(text), canvas, is_ours)
 
 
 def parse(text: str | bytes) -> object:
-    """A JSON value, or a Python value as print shows it and as the host passes on an object given for a text."""
+    """A JSON value, one a line, or a Python value as print shows it and as the host passes on an object for a text."""
     try:
         text = text.decode(json.detect_encoding(text)) if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
@@ -103,69 +144,98 @@ def parse(text: str | bytes) -> object:
         raise PoseError(f"The pose is not valid JSON: it is nested too deeply, in {short(text)}. {EXPECTED}") from error
     except ValueError as error:  # bad JSON, or an integer of too many digits
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)  # of the user's backslashes
-                return ast.literal_eval(text)
+            return _lines(text)
+        except (ValueError, RecursionError):
+            pass
+        try:
+            return _parse_python_value(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             raise PoseError(f"The pose is not valid JSON: {error}, in {short(text)}. {EXPECTED}") from error
 
 
-def _layouts_of(bodies: Iterable[Body]) -> dict[int, Layout]:
+def _parse_python_value(text: str) -> object:
+    if len(text) > LONGEST_PYTHON_VALUE:
+        raise ValueError("too long")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of the user's backslashes
+        return ast.literal_eval(text)
+
+
+def _lines(text: str) -> list:
+    """JSON lines, a frame each, as video tools write them."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2 or not all(line.lstrip().startswith(("{", "[")) for line in lines):
+        raise ValueError("not a value a line")
+    return [json.loads(line) for line in lines]
+
+
+def _read(
+    value: object, canvas: tuple[int, int] | None = None, is_ours: bool = False
+) -> list[tuple[Frame, list[Person]]]:
+    frames: list[Frame] = []
+    for frame in read_frames(parse(value) if isinstance(value, str | bytes) else value, canvas):
+        frames.append(frame)
+        check_number(frames, MOST_FRAMES, "frames", "all together")
+    if not frames:
+        raise PoseError(f"Key points hold no frame: the list is empty. {EXPECTED}")
+    own = [[_layout(body, is_ours) for body in frame.people] for frame in frames]
+    of_all = _layouts_of_all(zip(chain.from_iterable(frame.people for frame in frames), chain(*own), strict=True))
+    return [
+        (frame, [
+            _person(body, layout or of_all.get(len(body.points)), frame.canvas)
+            for body, layout in zip(frame.people, row, strict=True)
+        ])
+        for frame, row in zip(frames, own, strict=True)
+    ]  # fmt: skip
+
+
+def _layout(body: Body, is_ours: bool) -> Layout | None:
+    """The order of the points; None where this body does not tell."""
+    if body.names or len(body.points) not in LAYOUTS:
+        return body.names
+    if len(body.points) == len(COCO_18) and body.is_openpose:
+        if _is_canonical(body.written):
+            return COCO_18
+        is_sure = is_ours or any(key in body.written for key in _KEYS_BESIDE_THE_BODY)
+        if is_sure and np.isfinite(body.points).all(axis=1).sum() < MIN_POINTS_AGAINST_THE_KEYS:
+            return COCO_18
+        layout = layout_of(body.points)
+        if layout is None and (is_sure or not any(fits(body.points, order) for order in LAYOUTS[len(COCO_18)])):
+            return COCO_18  # of nobody's bones the key alone tells
+        return layout
+    return layout_of(body.points)
+
+
+def _is_canonical(written: Mapping) -> bool:
+    """Whether a person is written as `write_pose_keypoints` does, with a face of zeros: spares asking the bones."""
+    face = written.get("face_keypoints_2d")
+    return isinstance(face, list) and len(face) > 0 and not any(face)
+
+
+def _layouts_of_all(bodies: Iterable[tuple[Body, Layout | None]]) -> dict[int, Layout]:
     """By number of points, the order of the bodies that tell theirs: a tool writes everybody in the same one."""
     told: dict[int, set[Layout]] = {}
-    for body in bodies:
-        if body.layout:
-            told.setdefault(len(body.points), set()).add(body.layout)
+    for body, layout in bodies:
+        if layout and np.isfinite(body.points).all(axis=1).sum() >= MIN_POINTS:
+            told.setdefault(len(body.points), set()).add(layout)
     return {count: layouts.pop() for count, layouts in told.items() if len(layouts) == 1}
 
 
-def _person(body: Body, canvas: tuple[int, int], layouts: Mapping[int, Layout]) -> Person:
-    count = len(body.points)
-    layout = body.layout or layouts.get(count)
-    points = to_coco18(body.points, layout) if layout else to_coco18_if_unambiguous(body.points)
-    if points is None:
-        raise PoseError(
-            f"Key points, {body.where}: the order of these {count} points is not clear; in none that tools use "
-            "(BODY_25, COCO's 17, the 18 of COCO order and toes) are they surely a person. Leave only the 18: nose, "
-            "neck, right arm, left arm, right leg, left leg, eyes, ears (54 numbers)."
+def _person(body: Body, layout: Layout | None, canvas: tuple[int, int]) -> Person:
+    guess = layout or LAYOUTS[len(body.points)][0]
+    points = in_pixels(to_coco18(body.points, guess), canvas, body.where)
+    is_known = layout is not None or is_same_in_all_layouts(body.points)
+    return Person(Pose(points, *canvas, person_id=body.person_id), body, guess if is_known else None)
+
+
+def _taken(frame: Frame, people: list[Person], followed: int | None) -> Person:
+    """Who is marked as chosen, else whom `choose_through_time` followed here; who has left is followed by another."""
+    marked = (p for p in people if p.body.written.get(CHOSEN_KEY) is True and p.flat.visible.any())
+    if person := next(marked, None):
+        return person
+    if followed is None:
+        logging.getLogger("cfld").warning(
+            f"Key points, {frame.where}: the person of the frames before is not among its numbers; the largest is taken"
         )
-    if np.nanmax(np.abs(points), initial=0.0) <= NORMALISED_REACH:
-        _check_shares(points, body.where)
-        points = points * canvas
-    return Person(Pose(points, *canvas), body, layout or COCO_18)
-
-
-def _check_shares(points: np.ndarray, where: str) -> None:
-    present = points[~np.isnan(points).any(axis=1)]
-    if (np.abs(present) <= 1).all() and (present < 0).any(axis=1).sum() > _MOST_NEGATIVE * len(present):
-        raise PoseError(
-            f"Key points, {where}: coordinates run from {present.min():.2g} to {present.max():.2g}, so they seem to "
-            "be from -1 to 1. Give pixels, or shares of the canvas from 0 to 1: (coordinate + 1) / 2."
-        )
-
-
-def _chosen(frame: Frame, people: list[Person]) -> Pose:
-    there = [person for person in people if person.flat.visible.any()]
-    if not there:
-        found = f"of {len(people)} found in it, nobody has a single sure point" if people else "nobody is in it"
-        raise PoseError(
-            f"Key points, {frame.where}: {found}. If a detector made it, look at the detector's own picture: "
-            "it may need another model or a picture in which the person is larger; else leave this frame out."
-        )
-    marked = (person for person in there if person.body.written.get(CHOSEN_KEY) is True)
-    person = next(marked, None) or max(there, key=lambda person: box_area(person.flat))
-    _check_place(person.flat, frame.where)
-    return person.pose()
-
-
-def _check_place(pose: Pose, where: str) -> None:
-    inside = np.all((pose.points >= 0) & (pose.points <= (pose.width, pose.height)), axis=1)
-    head = pose.visible[_HEAD_AND_SHOULDERS]
-    is_close_up = 2 * head.sum() >= len(head) and not (head & ~inside[_HEAD_AND_SHOULDERS]).any()
-    if 2 * inside.sum() < pose.visible.sum() and not is_close_up:
-        (left, top), (right, bottom) = np.nanmin(pose.points, axis=0), np.nanmax(pose.points, axis=0)
-        raise PoseError(
-            f"Key points, {where}: {(pose.visible & ~inside).sum()} of the person's {pose.visible.sum()} points lie "
-            f"outside the canvas of {pose.width}x{pose.height} (x {left:g} to {right:g}, y {top:g} to {bottom:g}). "
-            "canvas_width and canvas_height must be the size in pixels of the picture the pose was taken from."
-        )
+        followed = choose_person([person.flat for person in people], "largest")
+    return people[followed or 0]

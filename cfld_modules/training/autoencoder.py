@@ -1,6 +1,6 @@
 """`train-autoencoder`: a TAESD-sized autoencoder from pictures, for a model that needs nothing of Stable Diffusion."""
 
-import copy
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,15 +20,17 @@ from ..checkpoints.taesd import taesd_state
 from ..checkpoints.tensor_files import write_tensors
 from ..data.formats import DataSet
 from ..data.pairs import Pairs
-from ..errors import SettingsError
+from ..errors import CheckpointError, SettingsError
 from ..evaluation.sheet import contact_sheet
 from ..pipeline.base_model import save_network
+from ..settings import Side, Weight
 from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
 from .latents import square_picture
-from .loop import LoopSettings, TrainingData, build_accelerator, run_training
-from .run_settings import keep_settings
+from .loop import LoopSettings, TrainingData, run_training
+from .run_settings import begun_run
 
 SHEET_PICTURES = 8
+logger = logging.getLogger("cfld")
 RESIDUAL_BRANCH, UNTRAINED_CHANNELS = 0.1, 0.3  # factors of their initial weights
 
 
@@ -51,11 +53,11 @@ class AutoencoderSettings:
     output: Path
     data: DataSet
     training: LoopSettings
-    size: int = 128
-    crop: int = 128
-    latent_noise: float = 0.1
-    latent_weight: float = 0.1
-    squared_error_weight: float = 3.0
+    size: Side = 128
+    crop: Side = 128
+    latent_noise: Weight = 0.1
+    latent_weight: Weight = 0.1
+    squared_error_weight: Weight = 3.0
     decoder_of: Path | None = None
     denoised: Denoising | None = None
 
@@ -64,16 +66,13 @@ def train_autoencoder(settings: AutoencoderSettings) -> None:
     """Run a configuration to its end.
 
     Writes, beside what the loop does: `config.yaml`, and in the end `autoencoder/`, a diffusers folder in float32, and
-    `taesd.safetensors`, the same in float16 under ComfyUI's names.
+    `taesd.safetensors`, the same under ComfyUI's names, in float16 where that holds its numbers.
 
     Raises:
         SettingsError, DataError, DivergedError: see `train.train`.
     """
-    accelerator = build_accelerator(settings.training, settings.output)
-    if accelerator.is_main_process:
-        keep_settings(settings, settings.output)
-    torch.manual_seed(settings.training.seed)
-    run_training(accelerator, settings.training, settings.output, AutoencoderTask(settings, accelerator))
+    with begun_run(settings) as accelerator:
+        run_training(accelerator, settings.training, settings.output, AutoencoderTask(settings, accelerator))
 
 
 class PictureSamples(Dataset):
@@ -182,8 +181,12 @@ class AutoencoderTask:
         shutil.rmtree(unfinished, ignore_errors=True)
         save_network(autoencoder, unfinished)
         replace_folder(unfinished, output / "autoencoder")
-        half = taesd_state(copy.deepcopy(autoencoder).half().cpu().state_dict())
-        write_tensors(output / "taesd.safetensors", {name: tensor.contiguous() for name, tensor in half.items()})
+        state = taesd_state(autoencoder.state_dict())
+        try:
+            write_tensors(output / "taesd.safetensors", state, dtype=torch.float16)
+        except CheckpointError as error:
+            logger.warning("taesd.safetensors is written in fp32: %s", error)
+            write_tensors(output / "taesd.safetensors", state)
 
 
 def _initial_autoencoder(settings: AutoencoderSettings) -> AutoencoderTiny:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from ..evaluation.models import load_pipeline
 from ..pipeline.base_model import Vae
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.framing import Fit
+from ..settings import Bound, Count
 from .latents import square_picture
 
 BATCH = 20
@@ -39,8 +41,8 @@ class Denoising:
 
     base: Path
     cfld: Path
-    pairs: int = 1000
-    steps: int = 10
+    pairs: Count = 1000
+    steps: Annotated[int, Bound(ge=3, le=500)] = 10
 
 
 def denoised_latents(

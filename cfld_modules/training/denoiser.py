@@ -14,6 +14,7 @@ from ..pipeline.base_model import Vae
 from ..pipeline.schedulers import published_scheduler
 from ..pipeline.unet_patch import patch_unet
 from .latents import encode_posteriors, sample_latents
+from .samples import read_batch
 
 Loss = Literal["epsilon", "min_snr", "noisy"]
 MIN_SNR_GAMMA = 5.0
@@ -58,6 +59,7 @@ class Denoiser(nn.Module):
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """`loss`: mean weighted square error on the noise, over a batch of B pairs, which are 2B latents."""
+        batch = read_batch(batch)
         noise, timesteps = batch["noise"].flatten(0, 1), batch["timesteps"].flatten(0, 1)
         with_prompt, with_pose, with_appearance = rearrange(batch["given"], "b pair row -> row (b pair) 1 1")
         noisy = self.scheduler.add_noise(self._latents(batch), noise, timesteps)

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from PIL import Image
 
@@ -15,9 +14,10 @@ from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.lora import add_lora, save_lora
 from ..pipeline.schedulers import published_scheduler
 from ..poses.framing import FRAME_ASPECT
+from ..settings import Bound
 from .distiller import Distiller
-from .loop import LoopSettings, build_accelerator, run_training
-from .run_settings import keep_settings
+from .loop import LoopSettings, run_training
+from .run_settings import begun_run
 from .teacher import Teacher, TeacherSamples
 from .train import DTYPES
 
@@ -38,8 +38,8 @@ class DistilSettings:
     data: DataSet
     teacher: Teacher
     training: LoopSettings
-    rank: int = 64
-    step_counts: tuple[int, ...] = (1, 2, 4)
+    rank: Annotated[int, Bound(ge=1, le=4096)] = 64
+    step_counts: tuple[Annotated[int, Bound(ge=1, le=1000)], ...] = (1, 2, 4)
     gradient_checkpointing: bool = True
     export_dtype: Literal["fp32", "fp16"] = "fp16"
 
@@ -52,11 +52,8 @@ def distil(settings: DistilSettings) -> None:
         SettingsError, DataError, CheckpointError: about settings, data set and given files.
         DivergedError: see `loop.run_training`.
     """
-    accelerator = build_accelerator(settings.training, settings.output)
-    if accelerator.is_main_process:
-        keep_settings(settings, settings.output)
-    torch.manual_seed(settings.training.seed)
-    run_training(accelerator, settings.training, settings.output, DistillationTask(settings, accelerator))
+    with begun_run(settings) as accelerator:
+        run_training(accelerator, settings.training, settings.output, DistillationTask(settings, accelerator))
 
 
 class DistillationTask:

@@ -11,6 +11,7 @@ from ..guidance import row_weights
 from ..networks.model import Appearance
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.schedulers import published_scheduler
+from .samples import read_batch
 from .teacher import Teacher
 
 Choice = TypeVar("Choice")
@@ -46,11 +47,12 @@ class Distiller(nn.Module):
     def train(self, mode: bool = True) -> "Distiller":
         """Encoders stay as they are when sampling, without the stochastic depth they were trained with."""
         super().train(mode)
-        self.cfld.eval()
+        self.cfld.train(False)
         return self
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """`loss`: pseudo-Huber distance of results, mean over a batch."""
+        batch = read_batch(batch)
         with torch.no_grad():
             condition = self.cfld.encode_source(batch["source"]), self.cfld.encode_pose(batch["pose_maps"])
             latents, timestep = self._on_its_way(batch["noise"], *condition)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as functional
@@ -17,6 +17,7 @@ from ..networks.model import CFLD
 from ..networks.swin import SourceEncoder
 from ..pipeline.base_model import Vae, load_base_model, sd15_unet_config
 from ..pipeline.unet_patch import patch_unet
+from ..settings import Bound
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ModelSettings:
     """
 
     base: Path | None = None
-    unet_widths: tuple[int, ...] | None = None
+    unet_widths: tuple[Annotated[int, Bound(ge=32, le=8192, multiple_of=32)], ...] | None = None
     autoencoder: Path | None = None
     train_unet: Literal["key_values", "all"] = "key_values"
     gradient_checkpointing: bool = True

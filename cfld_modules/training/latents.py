@@ -16,14 +16,21 @@ from tqdm import tqdm
 from ..checkpoints.tensor_files import write_tensors
 from ..data.pairs import Pairs, Photograph
 from ..pipeline.base_model import Vae
-from ..poses.framing import Fit, fit_box, prepare_picture
+from ..poses.framing import Fit, fit_box, signed_unit, squashed_pixels
 
 BATCH = 16
 
 
 def square_picture(picture: np.ndarray, fit: Fit, size: int) -> torch.Tensor:
     """RGB uint8 (H, W, 3) -> (3, size, size) in [-1, 1] (docs/method.md, section 7)."""
-    return prepare_picture(picture, fit_box(picture.shape[1], picture.shape[0], fit), size)
+    return signed_unit(square_pixels(picture, fit, size))
+
+
+def square_pixels(picture: np.ndarray, fit: Fit, size: int) -> torch.Tensor:
+    """As `square_picture`, but uint8 still."""
+    height, width = picture.shape[:2]
+    box = fit_box(width, height, fit)
+    return torch.from_numpy(squashed_pixels(lambda *part: picture[part], height, width, box, size))
 
 
 def encode_posteriors(vae: Vae, pictures: torch.Tensor) -> torch.Tensor:

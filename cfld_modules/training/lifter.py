@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from ..evaluation.sheet import contact_sheet
 from ..poses.keypoints import Pose
 from ..poses.lifting import Lifter
 from ..poses.pose_maps import draw_pose
+from ..settings import Bound, Count
 from .lifter_samples import LifterSamples, build_skeletons
-from .loop import LoopSettings, build_accelerator, run_training
-from .run_settings import keep_settings
+from .loop import LoopSettings, run_training
+from .run_settings import begun_run
 
 SHEET_POSES = 8
 SHEET_SIZE = 160
@@ -33,9 +35,9 @@ class LifterSettings:
 
     output: Path
     training: LoopSettings
-    skeletons: int = 100_000
-    width: int = 192
-    blocks: int = 2
+    skeletons: Count = 100_000
+    width: Annotated[int, Bound(ge=1, le=16384)] = 192
+    blocks: Annotated[int, Bound(ge=0, le=1000)] = 2
 
 
 def train_lifter(settings: LifterSettings) -> None:
@@ -45,11 +47,8 @@ def train_lifter(settings: LifterSettings) -> None:
     Raises:
         SettingsError, DivergedError: see `train.train`.
     """
-    accelerator = build_accelerator(settings.training, settings.output)
-    if accelerator.is_main_process:
-        keep_settings(settings, settings.output)
-    torch.manual_seed(settings.training.seed)
-    run_training(accelerator, settings.training, settings.output, LifterTask(settings))
+    with begun_run(settings) as accelerator:
+        run_training(accelerator, settings.training, settings.output, LifterTask(settings))
 
 
 class LiftingError(nn.Module):
@@ -96,7 +95,7 @@ class LifterTask:
         state = self.model.lifter.state_dict()
         write_tensors(
             self.settings.output / "lifter.safetensors",
-            {name: tensor.detach().half().cpu().contiguous() for name, tensor in state.items()},
+            {name: tensor.detach() for name, tensor in state.items()}, dtype=torch.float16,
         )
 
 

@@ -8,9 +8,9 @@ break, and P processes with batches of B see what one would with batches of P*B.
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,14 +19,21 @@ from diffusers.training_utils import EMAModel
 from PIL import Image
 from safetensors import SafetensorError
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
 
 from ..errors import CheckpointError
-from .run_checkpoints import RunCheckpoints, checkpoint_only
+from ..settings import Bound, Count, CountOrNone, Positive, Seed
+from .run_checkpoints import Progress, RunCheckpoints, RunState
 
 WARMUP_START = 0.1
 LEARNING_RATE_DROP = 0.1
+LOSS_JUMP = 100.0  # times what it usually is: no draw of timesteps or pictures makes it so much larger
+USUAL_LOSS_DECAY = 0.98
+REMEDY = (
+    "go on from the last checkpoint with --set training.max_grad_norm=1 (or less), or lower the learning rate and give "
+    "another output"
+)
 
 logger = logging.getLogger("cfld")
 
@@ -41,28 +48,31 @@ class LoopSettings:
         warmup_steps: steps over which the learning rate grows from a tenth.
         drop_at: step from which on the learning rate is a tenth; never where not given.
         ema_decay: of the running mean of the weights that sheets and the export use; 0, the paper's, is none.
+        max_grad_norm: longer gradients are shortened to it, against losses that explode; none, as in the paper, where
+            not given.
         workers: data loading processes beside each training process.
         checkpoint_every, sheet_every: in steps; no sheets if 0.
         keep_checkpoints: how many of the latest stay on the disk.
     """
 
-    steps: int
-    batch_size: int = 28
-    learning_rate: float = 1e-4
-    warmup_steps: int = 1000
-    drop_at: int | None = None
-    ema_decay: float = 0.0
-    seed: int = 3407
+    steps: Count
+    batch_size: Count = 28
+    learning_rate: Positive = 1e-4
+    warmup_steps: CountOrNone = 1000
+    drop_at: CountOrNone | None = None
+    ema_decay: Annotated[float, Bound(ge=0, lt=1)] = 0.0
+    max_grad_norm: Positive | None = None
+    seed: Seed = 3407
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    gradient_accumulation: int = 1
-    workers: int = 0
-    checkpoint_every: int = 1000
-    keep_checkpoints: int = 2
-    sheet_every: int = 1000
+    gradient_accumulation: Count = 1
+    workers: Annotated[int, Bound(ge=0, le=1024)] = 0
+    checkpoint_every: Count = 1000
+    keep_checkpoints: Count = 2
+    sheet_every: CountOrNone = 1000
 
 
-# May change between a run's parts without changing its trajectory.
-FREE_SETTINGS = ("steps", "workers", "checkpoint_every", "keep_checkpoints", "sheet_every")
+# May change between a run's parts: it leaves the trajectory as it is, or (max_grad_norm) is the remedy of a bad one.
+FREE_SETTINGS = ("steps", "workers", "checkpoint_every", "keep_checkpoints", "sheet_every", "max_grad_norm")
 
 
 class TrainingData(Protocol):
@@ -89,21 +99,7 @@ class Task(Protocol):
 
 
 class DivergedError(RuntimeError):
-    """The loss is no longer a number."""
-
-
-@dataclass
-class Progress:
-    """How far a run is: optimiser steps made and samples seen. Saved with each checkpoint."""
-
-    step: int = 0
-    samples: int = 0
-
-    def state_dict(self) -> dict[str, int]:
-        return {"step": self.step, "samples": self.samples}
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        self.step, self.samples = state["step"], state["samples"]
+    """The loss or a weight is no longer a number, or the loss is larger than it was by orders of magnitude."""
 
 
 def learning_rate_factor(step: int, settings: LoopSettings) -> float:
@@ -129,7 +125,8 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
     Writes `checkpoints/step-<number>/`, `tensorboard/` and `sheets/step-<number>.png` below `output`.
 
     Raises:
-        DivergedError: when the loss becomes NaN or infinite.
+        DivergedError: when the loss becomes NaN or infinite, or jumps by orders of magnitude. No checkpoint and no
+            export has weights that do so.
         CheckpointError: when no checkpoint of a run that was begun can be read, or the next or the export cannot be
             written.
     """
@@ -138,19 +135,22 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
     trained = {name: parameter for name, parameter in task.model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate, fused=True)  # half the time on CPUs
     model, optimizer = accelerator.prepare(task.model, optimizer)
-    progress = Progress()
     ema = EMAModel(list(trained.values()), decay=settings.ema_decay) if settings.ema_decay else None
-    checkpoint_only(accelerator, trained, [progress, ema] if ema else [progress])
+    state = RunState(trained, optimizer.optimizer, Progress(), ema, accelerator.scaler)
+    progress = state.progress
     checkpoints = RunCheckpoints(output / "checkpoints", settings.keep_checkpoints)
-    if begun := checkpoints.load_latest(accelerator):
+    if begun := checkpoints.load_latest(state):
         logger.info("training goes on from %s", begun)
-        if ema:
-            ema.to(accelerator.device)
+    if ema:
+        ema.to(accelerator.device)
     accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": progress.step + 1}})
 
     bar = tqdm(total=settings.steps, initial=progress.step, desc=output.name, disable=not accelerator.is_main_process)
     with bar:
         for scalars in _steps(accelerator, model, optimizer, task.data, settings, progress):
+            is_kept = progress.step % settings.checkpoint_every == 0 or progress.step == settings.steps
+            if is_kept:
+                _check_update(accelerator, model, task.data, settings, progress)
             if ema:
                 ema.step(trained.values())
             accelerator.log(scalars, progress.step)
@@ -162,10 +162,12 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
                 (output / "sheets").mkdir(exist_ok=True)
                 picture.save(output / "sheets" / f"step-{progress.step:08d}.png")
                 accelerator.log(scores, progress.step)
-            if progress.step % settings.checkpoint_every == 0 or progress.step == settings.steps:
-                checkpoints.save(accelerator, progress.step)
+            if is_kept:
+                checkpoints.save(accelerator, state)
     if accelerator.is_main_process:
         with _evaluation(accelerator, task.model, trained, ema):
+            if broken := [name for name, parameter in trained.items() if not parameter.isfinite().all()]:
+                raise DivergedError(f"the weights '{broken[0]}' are not finite; {REMEDY}")
             _export(task, output)
     accelerator.wait_for_everyone()
     accelerator.end_training()
@@ -174,6 +176,11 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
 def _export(task: Task, output: Path) -> None:
     try:
         task.export()
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"what was trained cannot be written: {error}. Where the run has that setting, run the same command with "
+            "--set export_dtype=fp32, which writes it from the last checkpoint"
+        ) from error
     except (OSError, SafetensorError) as error:  # the libraries' kinds of a full disk
         raise CheckpointError(
             f"what was trained cannot be written into '{output}' ({error}); make room on the disk and run the same "
@@ -204,6 +211,8 @@ def _steps(
         with accelerator.accumulate(model):
             scalars = model(batch)
             accelerator.backward(scalars["loss"])
+            if accelerator.sync_gradients and settings.max_grad_norm is not None:
+                accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
         parts.append(torch.stack([scalar.detach().float() for scalar in scalars.values()]))
@@ -213,9 +222,38 @@ def _steps(
             averaged = dict(zip(scalars, means, strict=True))
             progress.step += 1
             progress.samples += step_samples
-            if not np.isfinite(averaged["loss"]):
-                raise DivergedError(f"the loss is {averaged['loss']} at step {progress.step}; lower the learning rate")
+            _check_loss(averaged["loss"], progress)
             yield averaged | {"learning_rate": learning_rate}
+
+
+def _check_loss(loss: float, progress: Progress) -> None:
+    """Count the loss to what is usual.
+
+    Raises:
+        DivergedError: where it is no number, or much more than usual.
+    """
+    usual = progress.usual_loss
+    if not np.isfinite(loss):
+        raise DivergedError(f"the loss is {loss} at step {progress.step}; {REMEDY}")
+    if usual is not None and loss > LOSS_JUMP * usual:
+        raise DivergedError(f"the loss jumped from {usual:.3g} to {loss:.3g} at step {progress.step}; {REMEDY}")
+    progress.usual_loss = loss if usual is None else USUAL_LOSS_DECAY * usual + (1 - USUAL_LOSS_DECAY) * loss
+
+
+@torch.no_grad()
+def _check_update(
+    accelerator: Accelerator, model: nn.Module, data: TrainingData, settings: LoopSettings, progress: Progress
+) -> None:
+    """See by the samples to come that the last update is a good one: its loss is otherwise that of the next step.
+
+    Raises:
+        DivergedError: see `_check_loss`.
+    """
+    _reseed(settings.seed, progress.samples, 0, accelerator.process_index)
+    first = progress.samples + accelerator.process_index * settings.batch_size
+    batch = default_collate([data[number] for number in range(first, first + settings.batch_size)])
+    loss = model({name: tensor.to(accelerator.device) for name, tensor in batch.items()})["loss"]
+    _check_loss(accelerator.reduce(loss.float(), "mean").item(), replace(progress))
 
 
 def _reseed(*numbers: int) -> None:
@@ -227,7 +265,7 @@ def _evaluation(
     accelerator: Accelerator, model: nn.Module, trained: Mapping[str, nn.Parameter], ema: EMAModel | None
 ) -> Iterator[None]:
     """Evaluation mode, no gradients, the run's precision and, where there is one, the running mean of the weights."""
-    model.eval()
+    model.train(False)
     if ema:
         ema.store(trained.values())
         ema.copy_to(trained.values())

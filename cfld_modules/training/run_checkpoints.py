@@ -1,29 +1,108 @@
-"""Checkpoints of a run: whole or not there at all, the latest few kept."""
+"""Checkpoints of a run: tensors and numbers alone, whole or not there at all, the latest few kept."""
 
+import json
 import logging
 import re
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from diffusers.training_utils import EMAModel
+from safetensors.torch import load_file
 
 from ..checkpoints.atomic_files import replace_folder
-from ..errors import CheckpointError
+from ..checkpoints.tensor_files import write_tensors
+from ..errors import CheckpointError, short
 
-TRAINED = "trained.safetensors"
+TRAINED, MOMENTS, MEAN, NUMBERS = "trained.safetensors", "optimizer.safetensors", "ema.safetensors", "run.json"
 
 logger = logging.getLogger("cfld")
 
 
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        step, samples: optimiser steps made and samples seen.
+        usual_loss: running mean of the loss, None before the first step.
+    """
+
+    step: int = 0
+    samples: int = 0
+    usual_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class RunState:
+    """All that a run goes on with. What is random hangs on the seed and the sample's number, so it is no part of it."""
+
+    trained: Mapping[str, torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+    ema: EMAModel | None = None
+    scaler: torch.amp.GradScaler | None = None
+
+    def write(self, folder: Path) -> None:
+        """Raises OSError."""
+        write_tensors(folder / TRAINED, {name: parameter.detach() for name, parameter in self.trained.items()})
+        moments = {
+            f"{name}.{kind}": tensor
+            for name, parameter in self.trained.items()
+            for kind, tensor in self.optimizer.state.get(parameter, {}).items()
+        }
+        write_tensors(folder / MOMENTS, moments)
+        numbers = {"progress": asdict(self.progress)}
+        if self.ema:
+            write_tensors(folder / MEAN, dict(zip(self.trained, self.ema.shadow_params, strict=True)))
+            numbers["ema_steps"] = self.ema.optimization_step
+        if self.scaler:
+            numbers["scaler"] = self.scaler.state_dict()
+        (folder / NUMBERS).write_text(json.dumps(numbers), encoding="utf-8")
+
+    def read(self, folder: Path) -> None:
+        """Everything is read and checked before anything is changed.
+
+        Raises:
+            Exception: of whatever kind, where a file is missing, damaged, or of another run.
+        """
+        numbers = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        progress = Progress(**numbers["progress"])
+        trained, moments = self._checked(load_file(folder / TRAINED)), load_file(folder / MOMENTS)
+        by_parameter: dict[str, dict[str, torch.Tensor]] = {name: {} for name in self.trained}
+        for name, tensor in moments.items():
+            of_parameter, _, kind = name.rpartition(".")
+            by_parameter[of_parameter][kind] = tensor
+        mean = self._checked(load_file(folder / MEAN)) if self.ema else {}
+        ema_steps = int(numbers["ema_steps"]) if self.ema else 0
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                parameter.copy_(trained[name])
+                self.optimizer.state[parameter] = {
+                    kind: torch.empty_like(parameter).copy_(tensor) if tensor.ndim else tensor.to(parameter.device)
+                    for kind, tensor in by_parameter[name].items()
+                }
+        if self.ema:
+            self.ema.shadow_params = [mean[name].to(parameter.device) for name, parameter in self.trained.items()]
+            self.ema.optimization_step = ema_steps
+        if self.scaler:
+            self.scaler.load_state_dict(numbers["scaler"])
+        self.progress.__dict__.update(asdict(progress))
+
+    def _checked(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        for name, parameter in self.trained.items():
+            if name not in tensors or tensors[name].shape != parameter.shape:
+                raise CheckpointError(f"it has no tensor {short(name)} of the shape {tuple(parameter.shape)}")
+        return tensors
+
+
 @dataclass(frozen=True)
 class RunCheckpoints:
-    """Folders `step-<number>` with accelerate's state of a run; only the last `keep` stay."""
+    """Folders `step-<number>` with the state of a run; only the last `keep` stay."""
 
     folder: Path
     keep: int
@@ -32,8 +111,8 @@ class RunCheckpoints:
         """Oldest first."""
         return sorted(path for path in self.folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name))
 
-    def load_latest(self, accelerator: Accelerator) -> Path | None:
-        """Put the latest checkpoint that can be read into what was prepared, and return it; None where there is none.
+    def load_latest(self, state: RunState) -> Path | None:
+        """Put the latest checkpoint that can be read into the state, and return it; None where there is none.
 
         Called by every process: all take the same, the latest that all can read.
 
@@ -44,8 +123,8 @@ class RunCheckpoints:
         for folder in reversed(finished):
             reason = ""
             try:
-                accelerator.load_state(str(folder))
-            except Exception as error:  # of a damaged file, the unpickler can raise anything
+                state.read(folder)
+            except Exception as error:  # of a damaged file, the library can raise anything
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
             reasons = [one for one in gather_object([reason]) if one]
             if not reasons:
@@ -57,50 +136,27 @@ class RunCheckpoints:
             )
         return None
 
-    def save(self, accelerator: Accelerator, step: int) -> None:
-        """Called by every process. What is being written has another name until it is whole.
+    def save(self, accelerator: Accelerator, state: RunState) -> None:
+        """Called by every process; the main one writes. What is being written has another name until it is whole.
 
         Raises:
             CheckpointError: when it cannot be written, say on a full disk; those before stay.
         """
-        finished = self.folder / f"step-{step:08d}"
-        unfinished = finished.with_suffix(".part")
         if accelerator.is_main_process:
+            finished = self.folder / f"step-{state.progress.step:08d}"
+            unfinished = finished.with_suffix(".part")
             for leftover in self.folder.glob("step-*.part"):
                 shutil.rmtree(leftover)
-        accelerator.wait_for_everyone()
-        try:
-            accelerator.save_state(str(unfinished))
-        except (OSError, RuntimeError, SafetensorError) as error:  # torch's and the libraries' kinds of a full disk
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise CheckpointError(
-                f"'{finished}' cannot be written ({error}); make room on the disk and run the same command again, "
-                "which goes on from the checkpoint before"
-            ) from error
-        accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
-            replace_folder(unfinished, finished)
+            try:
+                unfinished.mkdir(parents=True)
+                state.write(unfinished)
+                replace_folder(unfinished, finished)
+            except OSError as error:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise CheckpointError(
+                    f"'{finished}' cannot be written ({error}); make room on the disk and run the same command again, "
+                    "which goes on from the checkpoint before"
+                ) from error
             for old in self.finished()[: -self.keep]:
                 shutil.rmtree(old)
         accelerator.wait_for_everyone()
-
-
-def checkpoint_only(accelerator: Accelerator, trained: Mapping[str, torch.nn.Parameter], states: Iterable) -> None:
-    """Make accelerate's checkpoints hold these parameters and states: what is frozen need not be saved every time."""
-
-    def save(models: list, weights: list, folder: str) -> None:
-        weights.clear()
-        if accelerator.is_main_process:
-            tensors = {name: parameter.detach().contiguous() for name, parameter in trained.items()}
-            save_file(tensors, f"{folder}/{TRAINED}")
-
-    def load(models: list, folder: str) -> None:
-        models.clear()
-        saved = load_file(f"{folder}/{TRAINED}")
-        with torch.no_grad():
-            for name, parameter in trained.items():
-                parameter.copy_(saved[name])
-
-    accelerator.register_save_state_pre_hook(save)
-    accelerator.register_load_state_pre_hook(load)
-    accelerator.register_for_checkpointing(*states)

@@ -1,17 +1,77 @@
-"""The settings of a run, kept beside it, so that a run is only ever continued as it was begun."""
+"""The settings of a run, kept beside it, so that a run is only ever continued as it was begun, and by one process."""
 
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
+from accelerate import Accelerator
 
 from ..checkpoints.atomic_files import written_whole
 from ..errors import SettingsError
 from ..settings import plain_settings, read_settings
-from .loop import FREE_SETTINGS
+from .loop import FREE_SETTINGS, build_accelerator
 
-FREE = {"output", *(f"training.{name}" for name in FREE_SETTINGS)}
+FREE = {"output", "export_dtype", *(f"training.{name}" for name in FREE_SETTINGS)}
+LOCK = "running.lock"
+
+
+@contextmanager
+def begun_run(settings: Any) -> Iterator[Accelerator]:
+    """Around a run: its folder is its own, its settings are kept, and random numbers begin with its seed.
+
+    Args:
+        settings: with `output` and `training`, the settings of the loop.
+
+    Raises:
+        SettingsError: when another process trains into the folder; see also `keep_settings`.
+    """
+    accelerator = build_accelerator(settings.training, settings.output)
+    with sole_trainer(settings.output) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            keep_settings(settings, settings.output)
+        torch.manual_seed(settings.training.seed)
+        yield accelerator
+
+
+@contextmanager
+def sole_trainer(output: Path) -> Iterator[None]:
+    """Hold a lock in the folder, which the system gives back however the process ends.
+
+    Where the file system has no locks, nobody is kept out.
+
+    Raises:
+        SettingsError: when another process holds it.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    with open(output / LOCK, "ab") as stream:
+        try:
+            _lock(stream.fileno())
+        except (BlockingIOError, PermissionError) as error:
+            raise SettingsError(
+                f"another process trains into '{output}'; wait for it, or give another output"
+            ) from error
+        except OSError:
+            pass
+        yield
+
+
+if sys.platform == "win32":
+
+    def _lock(descriptor: int) -> None:
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+
+    def _lock(descriptor: int) -> None:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def keep_settings(settings: Any, output: Path) -> None:

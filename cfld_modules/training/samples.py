@@ -1,5 +1,6 @@
 """Training samples of pairs: pictures, pose maps, and all that is drawn at random (docs/method.md, section 11)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Literal
 
@@ -10,9 +11,11 @@ from torch.utils.data import Dataset
 from ..data.pairs import Pairs
 from ..errors import SettingsError
 from ..guidance import ROWS, Row
-from ..poses.framing import frame_pose
-from ..poses.pose_maps import pose_maps
-from .latents import square_picture
+from ..poses.framing import Fit, frame_pose, signed_unit
+from ..poses.keypoints import Pose
+from ..poses.pose_maps import draw_pose, joint_pixels, maps_of_drawings
+from ..settings import Finite, Share
+from .latents import square_pixels
 
 TIMESTEPS = 1000
 LATENT_CHANNELS = 4
@@ -29,10 +32,10 @@ class RowShares:
         SettingsError: when a share is negative, or all of them come to more than 1.
     """
 
-    uc: float = 0.0
-    down: float = 0.0
-    updown: float = 0.2
-    cdown: float = 0.0
+    uc: Finite = 0.0
+    down: Finite = 0.0
+    updown: Finite = 0.2
+    cdown: Finite = 0.0
 
     def __post_init__(self) -> None:
         shares = asdict(self)
@@ -50,7 +53,7 @@ class Augmentation:
         timesteps: cubic ones are noisy for the most part, and settle what is where; a fifth is left for the details.
     """
 
-    flip: float = 0.5
+    flip: Share = 0.5
     rows: RowShares = field(default_factory=RowShares)
     timesteps: Literal["cubic", "uniform"] = "cubic"
 
@@ -73,14 +76,29 @@ def cubic_timesteps(uniform: np.ndarray) -> np.ndarray:
     return np.minimum((1 - uniform**3) * TIMESTEPS, TIMESTEPS - 1).astype(np.int64)
 
 
+def drawn_poses(poses: Sequence[Pose], fit: Fit, size: int) -> dict[str, torch.Tensor]:
+    """`drawings` uint8 (N, 3, size, size) and `joints` int32 (N, 18, 2) of poses, cut to the frame by `fit`."""
+    poses = [frame_pose(pose, fit) for pose in poses]
+    drawings = np.stack([draw_pose(pose, size, size).transpose(2, 0, 1) for pose in poses])
+    joints = np.stack([joint_pixels(pose, size, size) for pose in poses])
+    return {"drawings": torch.from_numpy(drawings), "joints": torch.from_numpy(joints.astype(np.int32))}
+
+
+def read_batch(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A batch of samples as networks read it, on its device: pictures in [-1, 1], and `pose_maps` (..., 21, S, S)."""
+    pictures = {name: signed_unit(batch[name]) for name in ("source", "pictures") if name in batch}
+    return {**batch, **pictures, "pose_maps": maps_of_drawings(batch["drawings"], batch["joints"])}
+
+
 class PairSamples(Dataset):
     """Sample n of an endless run over the pairs, each epoch in an order of its own.
 
     A sample is a dictionary; its first axes of two are source and target, which are both denoised:
-    `source` (3, S, S) in [-1, 1], what the encoder sees; `pose_maps` (2, 21, S, S); `noise` (2, 4, S/4, S/4);
-    `timesteps` (2,) int64; `given` (2, 3) bool, whether prompt, pose and appearance are;
-    `posterior_noise` (2, 4, S/4, S/4) and `pictures` (2, 3, 2S, 2S) in [-1, 1], or `posteriors` (2, C, S/4, S/4)
-    where these are given.
+    `source` (3, S, S), what the encoder sees; `drawings` (2, 3, S, S) and `joints` (2, 18, 2), of which
+    `read_batch` makes pose maps; `noise` (2, 4, S/4, S/4); `timesteps` (2,) int64; `given` (2, 3) bool, whether prompt,
+    pose and appearance are; `posterior_noise` (2, 4, S/4, S/4) and `pictures` (2, 3, 2S, 2S), or `posteriors`
+    (2, C, S/4, S/4) where these are given. Pictures are uint8: a process that loads data hands over a seventh of what
+    numbers with a point would be.
 
     Args:
         size: S in pixels, the source encoder's picture; latents are of pictures twice as large.
@@ -99,21 +117,19 @@ class PairSamples(Dataset):
         index = self._pair(number)
         source, target = self.pairs[index]
         picture = source.picture()
-        shown = square_picture(picture, self.pairs.fit, self.size)
-        poses = [frame_pose(photograph.pose(), self.pairs.fit) for photograph in (source, target)]
+        shown = square_pixels(picture, self.pairs.fit, self.size)
         draw_timesteps = uniform_timesteps if self.augmentation.timesteps == "uniform" else cubic_timesteps
         latent_shape = (2, LATENT_CHANNELS, self.size // 4, self.size // 4)
         sample = {
             "source": shown.flip(-1) if random.random() < self.augmentation.flip else shown,
-            "pose_maps": pose_maps(poses, self.size),
             "timesteps": torch.from_numpy(draw_timesteps(random.random(2))),
             "given": torch.tensor([astuple(self.augmentation.row(uniform)) for uniform in random.random(2)]),
             "noise": torch.from_numpy(random.standard_normal(latent_shape, np.float32)),
             "posterior_noise": torch.from_numpy(random.standard_normal(latent_shape, np.float32)),
-        }
+        } | drawn_poses([photograph.pose() for photograph in (source, target)], self.pairs.fit, self.size)
         if self.posteriors is not None:
             return sample | {"posteriors": self.posteriors[list(self.pairs.pairs[index])]}
-        pictures = [square_picture(pixels, self.pairs.fit, 2 * self.size) for pixels in (picture, target.picture())]
+        pictures = [square_pixels(pixels, self.pairs.fit, 2 * self.size) for pixels in (picture, target.picture())]
         return sample | {"pictures": torch.stack(pictures)}
 
     def _pair(self, number: int) -> int:

@@ -11,19 +11,19 @@ from ..data.pairs import Pairs
 from ..evaluation.models import load_pipeline
 from ..guidance import SCALES_OF, GuidanceType
 from ..pipeline.cfld_pipeline import PAPER_SCALE, CFLDPipeline
-from ..poses.framing import frame_pose
-from ..poses.pose_maps import pose_maps
-from .latents import square_picture
+from ..settings import Finite
+from .latents import square_pixels
+from .samples import drawn_poses
 
 
 @dataclass(frozen=True)
 class GuidanceScales:
     """By their names in `guidance.SCALES_OF`; the paper's. A guidance type reads some of them."""
 
-    full: float = PAPER_SCALE
-    down: float = PAPER_SCALE
-    all: float = PAPER_SCALE
-    guidance: float = PAPER_SCALE
+    full: Finite = PAPER_SCALE
+    down: Finite = PAPER_SCALE
+    all: Finite = PAPER_SCALE
+    guidance: Finite = PAPER_SCALE
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Teacher:
 
 
 class TeacherSamples(Dataset):
-    """Sample n of an endless run over pairs, whose targets' pictures are not looked at: `source` (3, S, S) in [-1, 1],
-    `pose_maps` (21, S, S) and `noise` (4, S/4, S/4)."""
+    """Sample n of an endless run over pairs, whose targets' pictures are not looked at: `source` uint8 (3, S, S),
+    `drawings` and `joints` of one pose, see `samples.read_batch`, and `noise` (4, S/4, S/4)."""
 
     def __init__(self, size: int, pairs: Pairs, seed: int) -> None:
         self.size, self.pairs, self.seed = size, pairs, seed
@@ -61,8 +61,7 @@ class TeacherSamples(Dataset):
         random = np.random.default_rng([self.seed, number])
         source, target = self.pairs[int(random.integers(len(self.pairs)))]
         noise = random.standard_normal((4, self.size // 4, self.size // 4), np.float32)
+        poses = drawn_poses([target.pose()], self.pairs.fit, self.size)
         return {
-            "source": square_picture(source.picture(), self.pairs.fit, self.size),
-            "pose_maps": pose_maps([frame_pose(target.pose(), self.pairs.fit)], self.size)[0],
-            "noise": torch.from_numpy(noise),
-        }
+            "source": square_pixels(source.picture(), self.pairs.fit, self.size), "noise": torch.from_numpy(noise),
+        } | {name: tensor[0] for name, tensor in poses.items()}

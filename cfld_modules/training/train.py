@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from PIL import Image
-from torch import nn
 from torch.utils.data import default_collate
 
 from ..checkpoints.atomic_files import replace_folder
@@ -23,8 +22,8 @@ from ..poses.framing import FRAME_ASPECT
 from .denoiser import Denoiser, Loss
 from .initial_weights import ModelSettings, build_models
 from .latents import cached_posteriors
-from .loop import LoopSettings, build_accelerator, run_training
-from .run_settings import keep_settings
+from .loop import LoopSettings, run_training
+from .run_settings import begun_run
 from .samples import Augmentation, PairSamples
 
 SHEET_PAIRS, SHEET_STEPS = 6, 20
@@ -63,11 +62,8 @@ def train(settings: TrainSettings) -> None:
         SettingsError, DataError, CheckpointError: about settings, data set and given files.
         DivergedError: see `loop.run_training`.
     """
-    accelerator = build_accelerator(settings.training, settings.output)
-    if accelerator.is_main_process:
-        keep_settings(settings, settings.output)
-    torch.manual_seed(settings.training.seed)
-    run_training(accelerator, settings.training, settings.output, DenoisingTask(settings, accelerator))
+    with begun_run(settings) as accelerator:
+        run_training(accelerator, settings.training, settings.output, DenoisingTask(settings, accelerator))
 
 
 class DenoisingTask:
@@ -112,8 +108,7 @@ class DenoisingTask:
                 # Not a copy: its configuration would name the folder that it was loaded from.
                 exported = type(module).from_config({k: v for k, v in module.config.items() if not k.startswith("_")})
                 exported.load_state_dict(module.state_dict())
-                nn.Module.to(exported, dtype)  # diffusers' own `to` warns about every cast
-                save_network(exported, unfinished / part)
+                save_network(exported, unfinished / part, dtype)
             replace_folder(unfinished, base)
 
     def _held_out_loss(self) -> float:

@@ -37,6 +37,8 @@ from .pose_control import PoseControl
 NO_WEIGHT = 1e-9
 UNCONDITIONAL_PROMPT = f"{KEY}_learnt"  # attachment of a model: CFLD's learnt unconditional prompt, (1, tokens, width)
 
+LATENT_AXES = 4  # batch, channels, height, width
+
 
 def guide_with_pose(patcher: Any, pose_guidance: float) -> None:
     """Make the paper's three-branch guidance of every sampler with a positive, a negative and one cfg."""
@@ -58,6 +60,11 @@ def check_before_sampling(patcher: Any) -> None:
     """
 
     def check(executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if noise.ndim != LATENT_AXES:
+            raise ValueError(
+                f"HGA Apply: what is sampled has the shape {tuple(noise.shape)}, a video's or another model's latent; "
+                "connect Empty Latent Image, whose latents have four axes"
+            )
         guider = executor.class_obj
         for name, entries in guider.conds.items():
             guider.conds[name] = [without_figure_at_a_zero_prompt(entry) for entry in entries]

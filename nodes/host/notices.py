@@ -1,4 +1,4 @@
-"""What a user is told while a graph runs: on the node that is running, and in the log."""
+"""Warnings where the user looks: under the node in the page, in the API's answer, and in the server's log."""
 
 import logging
 from collections.abc import Iterator
@@ -9,8 +9,22 @@ from typing import Any
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
+from ...cfld_modules.errors import shortened
+
 logger = logging.getLogger("cfld")
 _given: ContextVar[dict[str, None] | None] = ContextVar("cfld_warnings", default=None)
+
+
+def warn_on_node(*messages: str) -> dict[str, list[str]]:
+    """What a node gives as `io.NodeOutput(..., ui=warn_on_node(*messages))`, also where it has nothing to say.
+
+    The host sends it to the page, again when the node's result comes from the cache, and keeps it in /history, under
+    `outputs`, the node's id, `text`. `web/js/node_texts.js` shows it under the node until the node says something else.
+    """
+    lines = [shortened(message) for message in messages]
+    for line in lines:
+        logger.warning(line)
+    return {"text": lines}
 
 
 @contextmanager
@@ -24,7 +38,7 @@ def each_warning_once() -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """In the log, and as text on the node that is running; a node's warnings stand one below the other."""
+    """For code that another node runs, a sampler: as text on that node, one below the other, and in the log."""
     given = _given.get()
     if given is None:
         given = {}

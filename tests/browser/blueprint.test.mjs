@@ -23,6 +23,24 @@ const byType = (prompt) => {
   )
 }
 
+/** Puts the blueprint into the graph by a search at a place of the window, as a user does, and drops it above. */
+const place = async (page, [x, y]) => {
+  const count = () => page.evaluate(() => window.app.graph.nodes.length)
+  const before = await count()
+  await eventually(async () => {
+    await page.keyboard.press('Escape')
+    await page.mouse.dblclick(x, y)
+    await page.keyboard.type('pose transfer')
+    await page.getByText('Subgraph Blueprints / CFLD').first().waitFor({ timeout: 2000 })
+  })
+  await page.keyboard.press('Enter')
+  await eventually(async () => {
+    await page.mouse.move(x + 190, y - 300)
+    await page.mouse.click(x + 200, y - 300)
+    assert.equal(await count(), before + 1)
+  })
+}
+
 describeInPage('blueprint', (real) => {
   before(() => Promise.all(MODELS.map((path) => putFile(real.server, path))))
 
@@ -30,17 +48,7 @@ describeInPage('blueprint', (real) => {
     test('one node, found by its name, with photo, pose and seed, is the whole graph', async () => {
       const { page } = opened
       await openEmptyGraph(page)
-      await eventually(async () => {
-        await page.keyboard.press('Escape')
-        await page.mouse.dblclick(500, 600)
-        await page.keyboard.type('pose transfer')
-        await page.getByText('Subgraph Blueprints / CFLD').first().waitFor({ timeout: 2000 })
-      })
-      await page.keyboard.press('Enter')
-      await eventually(async () => {
-        await page.mouse.click(700, 300)
-        assert.equal(await page.evaluate(() => window.app.graph.nodes.length), 1)
-      })
+      await place(page, [500, 600])
       const shown = await page.evaluate((scale) => {
         const { app, LiteGraph } = window
         const [whole] = app.graph.nodes
@@ -54,7 +62,7 @@ describeInPage('blueprint', (real) => {
           return node
         }
         const connect = (from, to, name) => from.connect(0, to, to.inputs.findIndex((input) => input.name === name))
-        connect(add('CFLDDemoPerson', scale.CFLDDemoPerson), whole, 'photo')
+        connect(add('LoadImage', scale.LoadImage), whole, 'photo')
         connect(add('CFLDLoadPose', scale.CFLDLoadPose), whole, 'pose')
         connect(whole, add('SaveImage', scale.SaveImage), 'images')
         return whole.widgets.map(({ name }) => name)
@@ -62,6 +70,24 @@ describeInPage('blueprint', (real) => {
       assert.deepEqual(shown.sort(), ['cfld_name', 'ckpt_name', 'seed', 'steps'])
       const { output } = await page.evaluate(() => window.app.graphToPrompt())
       assert.deepEqual(byType(output), byType(TWIN))
+    })
+
+    test('two of it have seeds and steps of their own', async () => {
+      const { page } = opened
+      await openEmptyGraph(page)
+      await place(page, [500, 600])
+      await place(page, [300, 850])
+      const sent = await page.evaluate(async () => {
+        window.app.graph.nodes.forEach((node, index) => {
+          for (const [name, value] of [['seed', 11], ['steps', 21]]) {
+            node.widgets.find((widget) => widget.name === name).value = value + index
+          }
+        })
+        const { output } = await window.app.graphToPrompt()
+        const samplers = Object.values(output).filter((node) => node.class_type === 'KSampler')
+        return samplers.map(({ inputs: { seed, steps } }) => [seed, steps]).sort()
+      })
+      assert.deepEqual(sent, [[11, 21], [12, 22]])
     })
   }, { settings: { 'Comfy.Locale': 'en' } })
 })

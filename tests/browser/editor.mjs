@@ -13,6 +13,9 @@ export const GREEN_PNG = Buffer.from(
   'base64'
 )
 
+/** A canvas pixel over which a square picture, whole and in the middle of the canvas, lies. */
+export const IN_PICTURE = [20, 100]
+
 /** A new pose editor in the graph; returns its id. The graph is shown at full size with the node in the middle. */
 export function addEditor(page, position = [420, 150]) {
   return page.evaluate(async (pos) => {
@@ -53,7 +56,7 @@ export function connectPicture(page, editor, name, place = { pos: [60, 150] }) {
 /** Waits until GREEN_PNG is what is traced. */
 export function isGreen(page) {
   return eventually(async () => {
-    const [red, green] = (await paintedAt(page, [20, 20])).match(/\d+/g).map(Number)
+    const [red, green] = (await paintedAt(page, IN_PICTURE)).match(/\d+/g).map(Number)
     assert.ok(green > 100 && red < 30, `${red}, ${green}`)
   })
 }
@@ -62,6 +65,14 @@ export function isGreen(page) {
 export async function promptInputs(page, id) {
   const { output } = await page.evaluate(() => window.app.graphToPrompt())
   return output[id].inputs
+}
+
+/** The text that the workflow keeps: '' while the figure shown is only the starting point. */
+export function storedText(page, id) {
+  return page.evaluate((node) => {
+    const { widgets } = window.app.graph.getNodeById(node)
+    return widgets.find(({ name }) => name === 'pose_json').value
+  }, id)
 }
 
 /** The poses in the prompt, as `posesIn` gives them. */

@@ -1,10 +1,14 @@
 /** What the page does to nodes: panels, modes, subgraphs, empty lists. Our widgets go along. */
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { before, test } from 'node:test'
 
-import { EDITOR, GREEN_PNG, clickAction, connectPicture, freshEditor, isGreen, paintedAt, settle } from './editor.mjs'
+import {
+  EDITOR, GREEN_PNG, IN_PICTURE, clickAction, connectPicture, eventually, freshEditor, isGreen, paintedAt, settle
+} from './editor.mjs'
 import { openEmptyGraph } from './page.mjs'
-import { putInput } from './server.mjs'
+import { putFile, putInput } from './server.mjs'
 import { describeInPage, inEachRenderer } from './suites.mjs'
 
 const MUTED = 2
@@ -112,7 +116,26 @@ describeInPage('the page and our widgets', (real) => {
       await isGreenThenLeave()
       await fresh()
       await settle(page)
-      assert.equal(await paintedAt(page, [20, 20]), 'rgb(0,0,0)')
+      assert.equal(await paintedAt(page, IN_PICTURE), 'rgb(0,0,0)')
+    })
+
+    test('what a node has saved is in the lists of those that load it', async () => {
+      await openEmptyGraph(page)
+      await putFile(real.server, 'output/cfld_appearances/somebody_00001_.safetensors')
+      const offered = () =>
+        page.evaluate(() => {
+          const { input } = window.LiteGraph.registered_node_types.CFLDLoadAppearance.nodeData
+          return input.required.appearance_name[1].options
+        })
+      await eventually(async () => assert.ok(!(await offered()).includes('somebody_00001_.safetensors')))
+      await page.evaluate(() => {
+        const node = window.LiteGraph.createNode('CFLDSaveAppearance')
+        window.app.graph.add(node)
+        node.onExecuted({})
+      })
+      await eventually(async () => assert.ok((await offered()).includes('somebody_00001_.safetensors')))
+      rmSync(join(real.server.folder, 'output/cfld_appearances'), { recursive: true })
+      await page.evaluate(() => window.app.refreshComboInNodes())
     })
 
     test('a list without entries says what to do', async () => {

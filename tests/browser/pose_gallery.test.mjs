@@ -6,7 +6,8 @@ import { before, test } from 'node:test'
 
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import {
-  EDITOR, STAGE, addEditor, clickAction, colourOf, drag, eventually, freshEditor, posesIn, press, promptInputs, promptPoses
+  EDITOR, STAGE, addEditor, clickAction, colourOf, drag, eventually, freshEditor, posesIn, press, promptInputs, promptPoses,
+  storedText
 } from './editor.mjs'
 import { openEmptyGraph, openPage } from './page.mjs'
 import { putInput, saveSettings } from './server.mjs'
@@ -66,7 +67,7 @@ describeInPage('gallery', (real) => {
       await page.locator(`${EDITOR} .sheet select`).selectOption({ label: 'Moving' })
       assert.deepEqual(await titles(page), [])
       await page.getByText('No pose is called that.').waitFor()
-      assert.equal((await promptInputs(page, id)).pose_json, '')
+      assert.equal(await storedText(page, id), '')
     })
 
     test('a click takes a pose, its + adds it as a frame', async () => {
@@ -124,6 +125,33 @@ describeInPage('gallery', (real) => {
       await eventually(() => assert.ok(!readdirSync(join(ownFolder(), 'dance')).includes(`${name.slice(6)}.json`)))
       await eventually(async () => assert.equal(await tile.count(), 0))
     })
+
+    for (const [name, field] of [['presets', '[type=search]'], ['save', '[type=text]'], ['json', 'textarea']]) {
+      test(`keys in the text field of ${name} are the field's, not the graph's`, async () => {
+        await fresh()
+        await drag(page, STANDING.pose[R_WRIST], TARGET)
+        const before = await promptInputs(page, id)
+        await clickAction(page, name)
+        const input = page.locator(`${EDITOR} .sheet ${field}`)
+        await page.evaluate((node) => {
+          const { app } = window
+          window.sameNode = app.graph.getNodeById(node)
+          app.canvas.selectNode(window.sameNode)
+        }, id)
+        await input.fill('')
+        await input.pressSequentially('mb')
+        await press(page, 'Control+z', 'Control+z', 'Control+z', 'Control+Shift+z', 'Control+m', 'Control+b', 'Delete')
+        await page.waitForTimeout(500) // the page undoes in its own time
+        await input.pressSequentially('m')
+        assert.match(await input.inputValue(), /m$/, 'it keeps the focus')
+        assert.deepEqual(await promptInputs(page, id), before)
+        const [isSame, mode] = await page.evaluate((node) => {
+          const shown = window.app.graph.getNodeById(node)
+          return [shown === window.sameNode, shown.mode]
+        }, id)
+        assert.deepEqual([isSame, mode], [true, 0])
+      })
+    }
 
     test('JSON and PNG files', async () => {
       await fresh()

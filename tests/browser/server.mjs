@@ -10,13 +10,14 @@ import { fileURLToPath } from 'node:url'
 const PACK = fileURLToPath(new URL('../..', import.meta.url))
 const HOST = process.env.COMFYUI_PATH ?? join(homedir(), 'comfy', 'ComfyUI')
 export const PYTHON = process.env.COMFYUI_PYTHON ?? join(HOST, '.venv', 'bin', 'python')
-/** Further command line arguments of the host, such as --front-end-root for another version of the page. */
-const OPTIONS = process.env.COMFYUI_OPTIONS?.split(' ') ?? []
+/** An unpacked comfyui-frontend-package (its folder `static`) in place of the host's own page. */
+const FRONTEND = process.env.COMFYUI_FRONTEND
+export const PAGE = FRONTEND ? `the page of ${FRONTEND}` : "the host's own page"
 const PATIENCE = 300_000
 
 /** Why the host cannot be started here, in words; '' where it can. */
 export function missingHost() {
-  const missing = [join(HOST, 'main.py'), PYTHON].find((path) => !existsSync(path))
+  const missing = [join(HOST, 'main.py'), PYTHON, ...(FRONTEND ? [join(FRONTEND, 'index.html')] : [])].find((path) => !existsSync(path))
   return missing ? `no ComfyUI: ${missing} does not exist; set COMFYUI_PATH and COMFYUI_PYTHON` : ''
 }
 
@@ -37,7 +38,8 @@ export async function startServer(settings = {}) {
     [
       join(HOST, 'main.py'), '--cpu', '--listen', '127.0.0.1', '--port', String(port), '--disable-auto-launch',
       '--disable-api-nodes', '--base-directory', folder, '--database-url', `sqlite:///${join(folder, 'comfyui.db')}`,
-      '--use-pytorch-cross-attention', '--disable-all-custom-nodes', '--whitelist-custom-nodes', packName, ...OPTIONS
+      '--use-pytorch-cross-attention', '--disable-all-custom-nodes', '--whitelist-custom-nodes', packName,
+      ...(FRONTEND ? ['--front-end-root', FRONTEND] : [])
     ],
     { cwd: HOST, env: { ...process.env, OMP_WAIT_POLICY: 'PASSIVE' }, stdio: ['ignore', 'pipe', 'pipe'] }
   )

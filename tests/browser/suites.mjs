@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { after, before, describe } from 'node:test'
 
 import { missingBrowser, openPage, startBrowser } from './page.mjs'
-import { missingHost, saveSettings, startServer } from './server.mjs'
+import { PAGE, missingHost, saveSettings, startServer } from './server.mjs'
 
 const missing = missingHost() || (await missingBrowser())
 
 /** Describes what suite(real) holds; real is {server, browser}, there once its tests run. Skipped where either is missing. */
 export function describeInPage(title, suite) {
-  describe(title, { skip: missing || false, timeout: 1_800_000 }, () => {
+  describe(`${title}, in ${PAGE}`, { skip: missing || false, timeout: 1_800_000 }, () => {
     const real = {}
     before(async () => {
       real.server = await startServer()

@@ -9,12 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 from safetensors.torch import save
 
 from cfld_modules.checkpoints.appearance_file import load_appearance, save_appearance
-from cfld_modules.checkpoints.blazepose_file import load_blazepose
+from cfld_modules.checkpoints.blazepose_file import read_blazepose
 from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, build_networks, load_checkpoint
 from cfld_modules.errors import CheckpointError
 from cfld_modules.networks.config import (
@@ -27,10 +28,12 @@ from cfld_modules.networks.config import (
 )
 from cfld_modules.networks.model import CFLD, Appearance
 from cfld_modules.pipeline.lora import fuse_lora
+from cfld_modules.poses.detection.blazepose import PICTURES, BlazePose
+from cfld_modules.poses.detection.graph import Graph
 from tests import golden, tiny_models
 from tests.fuzz.mutations import CHANGES, SCALARS, change_bytes
 from tests.fuzz.target import Target
-from tests.smallest_blazepose import blazepose_content, smallest_blazepose
+from tests.smallest_blazepose import safetensors_content, smallest_blazepose, smallest_bundle
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-checkpoints-"))
 PIECES = [b"c", b"cos\nsystem\n", b"cbuiltins\nbytearray\n", b"R", b"(", b"t", b".", b"]" * 900, b"J\xff\xff\xff\x7f",
@@ -76,11 +79,20 @@ def _header_changed(content: bytes, changes: list[int], pieces: list[bytes]) -> 
 
 def _pickle_changed(content: bytes, changes: list[int], pieces: list[bytes]) -> bytes:
     """A torch.save file of which the pickle is changed, in a zip that is right again."""
+    return _member_changed(content, changes, pieces, "data.pkl")
+
+
+def _network_changed(content: bytes, changes: list[int], pieces: list[bytes]) -> bytes:
+    """A bundle of which one network is changed, in a zip that is right again."""
+    return _member_changed(content, changes, pieces, ("pose_detector.tflite", "detector.tflite")[sum(changes) % 2])
+
+
+def _member_changed(content: bytes, changes: list[int], pieces: list[bytes], ending: str) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(stream, "w") as written:
         for name in archive.namelist():
             member = archive.read(name)
-            written.writestr(name, change_bytes(member, changes, pieces) if name.endswith("data.pkl") else member)
+            written.writestr(name, change_bytes(member, changes, pieces) if name.endswith(ending) else member)
     return stream.getvalue()
 
 
@@ -118,6 +130,14 @@ def _load_checkpoint(file: Path) -> object:
 
 def _load_appearance(file: Path) -> object:
     return load_appearance(file, networks())
+
+
+def _run_blazepose(file: Path) -> object:
+    """What is read must run."""
+    networks = {name: Graph(network) for name, network in read_blazepose(file).items()}
+    with torch.no_grad():
+        networks["landmarks"](torch.zeros(PICTURES["landmarks"]))
+        return BlazePose(**networks).find_people(np.zeros((9, 9, 3), np.uint8))
 
 
 def _fuse_lora(file: Path) -> None:
@@ -177,8 +197,11 @@ TARGETS = {
         _inputs(_person(), _header_changed), _reader("x.safetensors", _load_appearance), OWN, **BOUNDS
     ),
     "blazepose": Target(
-        _inputs(blazepose_content(*smallest_blazepose()), _header_changed),
-        _reader("x.safetensors", load_blazepose), OWN, **BOUNDS,
+        _inputs(safetensors_content(smallest_blazepose()), _header_changed),
+        _reader("x.safetensors", _run_blazepose), OWN, **BOUNDS,
+    ),
+    "wheels": Target(
+        _inputs(smallest_bundle(), _network_changed), _reader("x.whl", _run_blazepose), OWN, **BOUNDS
     ),
     "loras": Target(
         _inputs(_lora(), _header_changed), _reader("x.safetensors", _fuse_lora), OWN, **BOUNDS | {"memory_a_byte": 100},

@@ -13,7 +13,7 @@ from cfld_modules.errors import DataError, PhotographError
 from cfld_modules.photographs import LARGEST_PIXELS, check_photograph, read_photograph
 from tests.fuzz.key_points import FILES as POSE_FILES
 from tests.fuzz.mutations import CHANGES, change_bytes, changed_bytes
-from tests.fuzz.target import Target
+from tests.fuzz.target import MOST_MEMORY, Target
 from tests.golden import POSES
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-data-"))
@@ -98,14 +98,14 @@ TARGETS = {
     "tables": Target(
         changed_bytes(TABLES, PIECES)
         | st.builds(_wide, st.sampled_from(TABLES), CHANGES, st.sampled_from(["utf-8-sig", "utf-16", "utf-16-be"])),
-        read_tables, (DataError,), most_calls=20_000, calls_a_byte=100, most_memory=8_000_000, memory_a_byte=300,
+        read_tables, (DataError,), most_calls=20_000, calls_a_byte=100, most_memory=MOST_MEMORY, memory_a_byte=300,
     ),
     "folders": Target(
         changed_bytes(POSE_FILES), read_folder, (DataError,),
-        most_calls=20_000, calls_a_byte=300, most_memory=8_000_000, memory_a_byte=1_000,
+        most_calls=20_000, calls_a_byte=300, most_memory=MOST_MEMORY, memory_a_byte=1_000,
     ),
     "pictures": Target(
         changed_bytes(_pictures()), read_picture, (PhotographError,),
-        most_calls=20_000, calls_a_byte=100, most_memory=10_000_000, memory_a_byte=50, size=_pixels_said,
+        most_calls=20_000, calls_a_byte=100, most_memory=MOST_MEMORY, memory_a_byte=50, size=_pixels_said,
     ),
 }  # fmt: skip

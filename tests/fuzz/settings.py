@@ -14,7 +14,7 @@ from cfld_modules.training.distil import DistilSettings
 from cfld_modules.training.lifter import LifterSettings
 from cfld_modules.training.train import TrainSettings
 from tests.fuzz.mutations import changed_bytes, changed_documents
-from tests.fuzz.target import Target
+from tests.fuzz.target import MOST_MEMORY, Target
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 KINDS = {
@@ -46,7 +46,7 @@ TARGETS = {
     "settings": Target(
         changed_bytes([(CONFIGS / f"{name}.yaml").read_bytes()[:600] for name in KINDS], PIECES)
         | st.builds(lambda document: json.dumps(document).encode(), changed_documents(DOCUMENTS, KEYS)),
-        read_all_kinds, (SettingsError,), most_calls=100_000, calls_a_byte=4_000, most_memory=5_000_000,
+        read_all_kinds, (SettingsError,), most_calls=100_000, calls_a_byte=4_000, most_memory=MOST_MEMORY,
         memory_a_byte=5_000,
     ),
 }  # fmt: skip

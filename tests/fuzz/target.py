@@ -7,6 +7,11 @@ from hypothesis import strategies as st
 
 from tests.fuzz.meter import Cost, measured
 
+MOST_MEMORY = 20_000_000
+"""Bytes that any input may take beside those that go with its size: more than twice what the costliest of a campaign
+took, since the next seed draws a costlier one, and less than half of what nobody should take to be refused.
+"""
+
 LONGEST_MESSAGE = 700  # with a file's whole path in it; nodes and commands shorten it to 500
 
 

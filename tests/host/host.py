@@ -24,9 +24,9 @@ def find_python(host: Path) -> Path | None:
 
 
 def import_host(host: Path) -> None:
-    """Make `import comfy` work in this process, on the CPU."""
+    """Make `import comfy` work in this process, on the CPU unless COMFYUI_OPTIONS says otherwise."""
     sys.path.insert(0, str(host))
-    sys.argv = ["main.py", "--cpu", "--use-pytorch-cross-attention"]
+    sys.argv = ["main.py", *os.environ.get("COMFYUI_OPTIONS", "--cpu").split(), "--use-pytorch-cross-attention"]
     import comfy.options
 
     comfy.options.enable_args_parsing()

@@ -24,7 +24,7 @@ DEMO = host.PACK / "demo_model" / "cfld.safetensors"
 POSES = sorted(file.stem for file in (host.PACK / "web" / "poses").glob("*.json"))
 PEOPLE = 50  # that Demo Person has
 PROMPTS = 20  # of each server
-UNFINISHED = (".part", ".claim")
+UNFINISHED = (".part",)
 numbers = count()
 
 
@@ -95,11 +95,8 @@ def main() -> int:
                     pass
             check_whole(folder, networks)
             interrupted += not before.issuperset(unfinished(folder))
-        names = {file.name.split(".")[0] for file in (folder / "models" / "cfld").glob("*.part")}
         with running_server(comfy, folder) as server:
             server.finish(saving_graph(next(numbers)))
-            for name in names:
-                server.finish(saving_graph(int(name.removeprefix("made"))))
         whole = check_whole(folder, networks)
         assert not unfinished(folder), unfinished(folder)
     sys.stdout.write(f"saves: killed {arguments.kills} servers, {interrupted} while writing; {whole} whole files\n")

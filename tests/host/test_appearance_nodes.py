@@ -1,5 +1,9 @@
 """Blends, saved people and regions of clothing in the real host."""
 
+import errno
+import os
+from dataclasses import replace
+
 import folder_paths
 import numpy as np
 import pytest
@@ -115,6 +119,33 @@ def test_the_next_file_has_the_next_number_and_none_leaves_the_folder(encoded, p
     assert names == ["person_00001_.safetensors", "person_00002_.safetensors"]
     with pytest.raises(Exception, match="outside the output folder"):
         save(encoded, people[0][1], "../../elsewhere")
+
+
+@pytest.mark.parametrize("prefix", ["", ".", "..", "a/", "/a", "dots.", "人" * 90, "x" * 200, None, 7])
+def test_a_prefix_that_nobody_would_find_is_refused(encoded, people, outputs, prefix):
+    with pytest.raises(ValueError, match="^Save Appearance: input 'filename_prefix' is .*; use letters"):
+        save(encoded, people[0][1], prefix)
+    assert prefix is None or nodes.CFLDSaveAppearance.validate_inputs(prefix) is not True
+    assert not outputs.exists() or not list(outputs.rglob("*.safetensors"))
+
+
+def test_a_disk_that_takes_no_person_is_told(encoded, people, outputs, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(ValueError, match="^Save Appearance: input 'filename_prefix': 'person' cannot be written: No"):
+        save(encoded, people[0][1])
+
+
+def test_a_person_beyond_fp16_is_kept_in_fp32_and_one_that_is_not_finite_is_refused(encoded, people, outputs):
+    appearance = people[0][1]
+    large = replace(appearance, prompt=appearance.prompt + 1e5)
+    save(encoded, large)
+    loaded = nodes.CFLDLoadAppearance.execute(encoded.cfld, "person_00001_.safetensors").result[2]
+    assert torch.equal(loaded.prompt, large.prompt)
+    with pytest.raises(ValueError, match="input 'appearance': 'prompt' .* NaN .*; encode the person again, .* fp32"):
+        save(encoded, replace(appearance, prompt=appearance.prompt * float("nan")))
 
 
 def test_a_group_is_saved_as_a_group(encoded, outputs):

@@ -1,7 +1,7 @@
 """Detect Pose in the real host: controlnet_aux's own network code, with weights that are made here, and BlazePose.
 
-BlazePose's own networks are used where `python -m cfld_modules get blazepose` put them, into the host's models or into
-the folder of models that the environment variable CFLD_MODELS names.
+BlazePose's own networks are used where one of its files is in `annotators` in the host's models, or in the folder of
+models that the environment variable CFLD_MODELS names.
 """
 
 import importlib
@@ -25,10 +25,15 @@ nodes = importlib.import_module("cfld_pack.nodes")
 reading = importlib.import_module("cfld_pack.cfld_modules.poses.reading")
 keypoints = importlib.import_module("cfld_pack.cfld_modules.poses.keypoints")
 blazepose_file = importlib.import_module("cfld_pack.cfld_modules.checkpoints.blazepose_file")
+blazepose_network = importlib.import_module("cfld_pack.cfld_modules.poses.detection.blazepose")
+detectors = importlib.import_module("cfld_pack.nodes.host.detectors")
 
-MODELS = Path(os.environ.get("CFLD_MODELS", folder_paths.models_dir))
-BLAZEPOSE = MODELS / "annotators" / blazepose_file.BLAZEPOSE_FILE
-PHOTO = Path(__file__).parents[1] / "data" / "astronaut.jpg"
+MODELS = Path(os.environ.get("CFLD_MODELS", folder_paths.models_dir)) / "annotators"
+BLAZEPOSE = next((file for pattern in blazepose_file.FILES for file in MODELS.glob(pattern)), None)
+DATA = Path(__file__).parents[1] / "data"
+PHOTO = DATA / "astronaut.jpg"
+SMALLEST = DATA / "smallest_blazepose.task"
+"""Networks in the place of BlazePose's, which see nobody."""
 BLANK = torch.zeros(1, 64, 64, 3)
 
 needs_package = pytest.mark.skipif(
@@ -36,7 +41,7 @@ needs_package = pytest.mark.skipif(
     reason="controlnet_aux is not installed in the host's Python: python -m pip install controlnet_aux",
 )
 needs_blazepose = pytest.mark.skipif(
-    not BLAZEPOSE.exists(), reason=f"{BLAZEPOSE} is not there: python -m cfld_modules get blazepose --models {MODELS}"
+    BLAZEPOSE is None, reason=f"BlazePose is not in {MODELS}: {blazepose_file.how_to_get(MODELS)}"
 )
 
 
@@ -126,10 +131,12 @@ def test_an_interrupt_stops_between_images(annotators, dots):
 @needs_package
 def test_a_missing_file_says_what_to_put_where(annotators):
     with pytest.raises(ValueError) as caught:
-        detect(BLANK, "openpose", True)
+        detect(BLANK, "openpose")
     message = str(caught.value)
-    assert message.startswith("Detect Pose: body_pose_model.pth was not found. Put it into " + str(annotators))
-    assert "https://huggingface.co/lllyasviel/Annotators" in message
+    assert message.startswith(
+        "Detect Pose: body_pose_model.pth, from https://huggingface.co/lllyasviel/Annotators, is not in "
+        "models/annotators; it needs the package controlnet_aux, too. Or set another detector;"
+    )
     assert "SDPose Keypoint Extractor" in message and "DWPose Estimator" in message
 
 
@@ -148,10 +155,8 @@ def test_another_file_is_refused(annotators, content, capsys):
     assert not capsys.readouterr().out
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_without_the_package(annotators, monkeypatch, is_there):
-    if is_there:
-        (annotators / "body_pose_model.pth").touch()
+def test_weights_without_the_package_say_how_to_install_it(annotators, monkeypatch):
+    (annotators / "body_pose_model.pth").touch()
     monkeypatch.setitem(sys.modules, "controlnet_aux", None)
     with pytest.raises(ValueError, match="Detect Pose: the package controlnet_aux cannot be imported") as caught:
         detect(BLANK, "openpose")
@@ -166,20 +171,23 @@ def test_with_no_detector_both_ways_are_told(annotators):
     with pytest.raises(ValueError) as caught:
         detect(BLANK)
     message = str(caught.value)
-    assert message.startswith("Detect Pose: input 'detector' is auto, but no detector is in " + str(annotators))
-    assert "python -m cfld_modules get blazepose" in message and "download_if_missing" in message
-    assert "body_pose_model.pth" in message and "controlnet_aux" in message
-    assert len(message) - len(str(annotators)) < 450
+    assert message.startswith("Detect Pose: no detector is there; not openpose: body_pose_model.pth, from https://")
+    assert "controlnet_aux" in message and message.endswith(f"; not blazepose: {missing(annotators)}")
+    assert len(message) - len(str(annotators)) < 400
 
 
-def test_a_missing_blazepose_says_how_to_get_it(annotators, dots):
-    (annotators / dots[1].name).symlink_to(dots[1])
-    with pytest.raises(ValueError, match="Pose: blazepose.safetensors is not in .*: set download_if_missing, or"):
+def missing(folder):
+    return f"no file of BlazePose's is there; get it by: {blazepose_file.how_to_get(folder)}"
+
+
+def test_a_missing_blazepose_says_what_to_type(annotators):
+    with pytest.raises(ValueError) as caught:
         detect(BLANK, "blazepose")
+    assert str(caught.value).startswith(f"Detect Pose: {missing(annotators)}. Or set another detector;")
 
 
 def test_a_damaged_blazepose_is_named_and_nothing_else_taken(annotators):
-    (annotators / BLAZEPOSE.name).write_bytes(b"<!DOCTYPE html>")
+    (annotators / "blazepose.safetensors").write_bytes(b"<!DOCTYPE html>")
     with pytest.raises(ValueError, match="^Detect Pose: .* does not hold BlazePose's networks or is damaged"):
         detect(BLANK)
 
@@ -188,12 +196,61 @@ def test_a_damaged_blazepose_is_named_and_nothing_else_taken(annotators):
 def test_auto_takes_openpose_first(annotators, dots):
     network, weights = dots
     (annotators / weights.name).symlink_to(weights)
-    (annotators / BLAZEPOSE.name).write_bytes(b"not read")
-    frame, = detect(network.picture([network.STANDING + (20, 30)], 320, 640))
-    assert len(frame["people"]) == 1
+    (annotators / "blazepose.safetensors").write_bytes(b"not read")
+    result = nodes.CFLDDetectPose.execute(network.picture([network.STANDING + (20, 30)], 320, 640))
+    assert len(result.result[0][0]["people"]) == 1
+    assert result.ui["text"][0] == "Detect Pose: detector auto took openpose"
+
+
+def test_auto_says_which_one_it_took_and_why_not_the_other(annotators, monkeypatch):
+    (annotators / SMALLEST.name).symlink_to(SMALLEST)
+    said = nodes.CFLDDetectPose.execute(BLANK).ui["text"][0]
+    assert said.startswith("Detect Pose: detector auto took blazepose; not openpose: body_pose_model.pth, from http")
+    (annotators / "body_pose_model.pth").touch()
+    monkeypatch.setitem(sys.modules, "controlnet_aux", None)
+    said = nodes.CFLDDetectPose.execute(BLANK).ui["text"][0]
+    assert "auto took blazepose; not openpose: the package controlnet_aux cannot be imported" in said
+    said = nodes.CFLDDetectPose.execute(BLANK, "blazepose").ui["text"]
+    assert said == ["Detect Pose: nobody was found in image 1 of 1"]
 
 
 # --- BlazePose --------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_read_of_a_file_is_kept_until_the_file_changes(tmp_path):
+    file, reads = tmp_path / "x", []
+    read = detectors.remembering_last(lambda file: reads.append(file) or file.read_text())
+    file.write_text("first")
+    assert (read(file), read(file), len(reads)) == ("first", "first", 1)
+    file.write_text("other")
+    os.utime(file, (1, 1))
+    assert (read(file), read(file), len(reads)) == ("other", "other", 2)
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        read(file)
+
+
+def test_networks_are_read_once_for_several_runs(annotators, monkeypatch):
+    (annotators / SMALLEST.name).write_bytes(SMALLEST.read_bytes())
+    detect(BLANK, "blazepose")
+    monkeypatch.setattr(blazepose_file, "_read_zip", lambda file: pytest.fail("it was read again"))
+    assert detect(torch.ones(1, 9, 9, 3), "blazepose")[0]["people"] == []
+
+
+def test_cancel_is_heeded_between_two_tiles(annotators, monkeypatch):
+    (annotators / SMALLEST.name).symlink_to(SMALLEST)
+    looks, run = [], blazepose_network._detect
+
+    def look(*arguments):
+        looks.append(arguments)
+        if len(looks) == 5:
+            comfy.model_management.interrupt_current_processing()
+        return run(*arguments)
+
+    monkeypatch.setattr(blazepose_network, "_detect", look)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        detect(torch.zeros(1, 600, 800, 3), "blazepose")
+    assert len(looks) == 5, "88 of a picture in which nobody is"
 
 
 @pytest.fixture

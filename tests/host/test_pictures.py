@@ -2,6 +2,7 @@
 
 import logging
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,10 +80,53 @@ def test_any_other_mask_is_refused_by_every_node(model, encoded, wrong):
         nodes.CFLDPromptEncoder.execute(encoded.cfld, COLOURS, "pad", mask=wrong)
 
 
+@pytest.mark.parametrize(("values", "expected"), [
+    (lambda: HALF * 255, HALF), (lambda: HALF.half() * 255, HALF), (lambda: HALF * 251 + 0.5, (HALF * 251 + 0.5) / 255),
+    (lambda: HALF * 1.15 - 0.1, (HALF * 1.15 - 0.1).clamp(0, 1)),
+], ids=["0 and 255", "half", "blurred bytes", "overshoot"])
+def test_mask_of_another_range_is_brought_to_it_where_certain(values, expected):
+    assert torch.allclose(pictures.read_masks("Node", "mask", values()), expected[None], atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [
+    lambda: HALF * 3, lambda: HALF - 1, lambda: HALF * 2 - 1, lambda: HALF * 65535, lambda: HALF * 20,
+], ids=["three", "negative", "-1 to 1", "16 bits", "labels"])
+def test_mask_of_an_uncertain_range_is_refused_by_every_node(model, encoded, wrong):
+    with pytest.raises(ValueError, match="^HGA Apply: input 'mask' goes from .*; a MASK holds floats from 0 to 1"):
+        encoded.patched(model, mask=wrong())
+    with pytest.raises(ValueError, match="^PRD Prompt Encoder: input 'mask' goes from "):
+        nodes.CFLDPromptEncoder.execute(encoded.cfld, COLOURS, "pad", mask=wrong())
+
+
+@pytest.mark.parametrize(("values", "expected"), [
+    (lambda: (COLOURS * 255).round(), (COLOURS * 255).round() / 255), (lambda: COLOURS * 254.7, COLOURS * 254.7 / 255),
+    (lambda: (COLOURS * 90).round(), (COLOURS * 90).round() / 255), (lambda: COLOURS * 2 - 1, COLOURS),
+    (lambda: COLOURS * 1.2 - 0.1, (COLOURS * 1.2 - 0.1).clamp(0, 1)),
+], ids=["bytes", "resized bytes", "dark bytes", "-1 to 1", "overshoot"])
+def test_picture_of_another_range_is_brought_to_it_where_certain(values, expected):
+    assert torch.allclose(pictures.read_pictures("Node", "image", values()), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [
+    lambda: COLOURS * 5, lambda: COLOURS * 65535, lambda: COLOURS * 300 - 20,
+    lambda: torch.cat([COLOURS, HALF[None, ..., None].expand(2, -1, -1, -1) * 3], dim=-1),
+], ids=["light beyond white", "16 bits", "both ends beyond", "opacity of three"])
+def test_picture_of_an_uncertain_range_is_refused(wrong):
+    with pytest.raises(ValueError, match="^Node: input 'image' goes from .* to .*; "):
+        pictures.read_pictures("Node", "image", wrong())
+
+
+def test_opacity_of_bytes_beside_colours_of_floats_is_read_by_itself():
+    cut_out = torch.cat([COLOURS, HALF[None, ..., None].expand(2, -1, -1, -1)], dim=-1)
+    mixed = torch.cat([cut_out[..., :3], cut_out[..., 3:] * 255], dim=-1)
+    assert torch.equal(pictures.read_pictures("Node", "image", mixed), pictures.read_pictures("Node", "image", cut_out))
+
+
 def test_a_mask_of_two_axes_is_one_mask(model, encoded):
     assert torch.equal(pictures.read_masks("Node", "mask", HALF), HALF[None])
     assert torch.equal(pictures.read_masks("Node", "mask", HALF[None] > 0), HALF[None])
-    assert encoded.patched(model, mask=HALF * 0).object_patches == model.object_patches, "nothing is to be done"
+    patched = encoded.patched(model, mask=HALF * 0)
+    assert not [name for name in patched.object_patches if "attn2" in name], "nothing is to be done"
 
 
 # --- The studio's wall ------------------------------------------------------------------------------------------------
@@ -90,6 +134,11 @@ def test_a_mask_of_two_axes_is_one_mask(model, encoded):
 
 def encode(encoded, image, **inputs):
     return nodes.CFLDPromptEncoder.execute(encoded.cfld, image, "pad", **inputs).result[2].prompt
+
+
+def says(output):
+    """What a node's result says in the page and in the API's answer."""
+    return "".join(output.ui["text"])
 
 
 def test_a_mask_an_opacity_and_a_wall_in_the_picture_mean_the_same(encoded):
@@ -122,6 +171,17 @@ def test_a_mask_the_other_way_round_is_warned_of(encoded, caplog):
         assert not caplog.records
         encode(encoded, COLOURS, mask=1 - mask)
     assert "white along the picture's border" in caplog.text and "Invert Mask" in caplog.text
+    output = nodes.CFLDPromptEncoder.execute(encoded.cfld, COLOURS, "pad", mask=1 - mask)
+    assert "white along the picture's border" in says(output) and "Invert Mask" in says(output)
+    assert says(nodes.CFLDPromptEncoder.execute(encoded.cfld, COLOURS, "pad", mask=mask)) == ""
+
+
+def test_a_black_mask_on_hga_apply_is_warned_of(model, encoded):
+    def output(mask):
+        return nodes.CFLDApplyHGA.execute(model, encoded.cfld, encoded.appearance, 1.0, 2.0, 0.0, 1.0, mask)
+
+    assert says(output(torch.zeros(1, 6, 5))).startswith("HGA Apply: input 'mask' is black everywhere")
+    assert says(output(HALF)) == ""
 
 
 # --- The person in the picture ----------------------------------------------------------------------------------------
@@ -256,3 +316,66 @@ def test_a_demo_person_of_any_aspect_is_in_the_picture(width, height):
     pose, = reading.read_pose_keypoints(frames)
     points = pose.points[pose.visible]
     assert (points >= -0.5).all() and (points <= (width, height)).all()
+
+
+WRONG_COUNTS = [NAN, 1.5, "many", None, True, 10**9, -(10**9), np.float32(2)]
+
+
+@pytest.mark.parametrize("value", WRONG_COUNTS, ids=repr)
+def test_a_count_by_wire_has_the_bounds_of_its_widget(encoded, value):
+    """`frames` of a thousand million took all memory."""
+    frame, person = tiny_host.golden.pose_keypoints("side"), (encoded.positive, encoded.appearance)
+    for name, call in [
+        ("frames", lambda: nodes.CFLDBlendAppearance.execute(*person, *person, 0.5, value)),
+        ("frames", lambda: nodes.CFLDTurnPose.execute(frame, 45.0, 0.0, value)),
+        ("width", lambda: nodes.CFLDPoseMask.execute(frame, "head", value, 512, 0, 0, "pad")),
+        ("height", lambda: nodes.CFLDPoseMask.execute(frame, "head", 512, value, 0, 0, "pad")),
+        ("grow", lambda: nodes.CFLDPoseMask.execute(frame, "head", 512, 512, value, 0, "pad")),
+        ("feather", lambda: nodes.CFLDPoseMask.execute(frame, "head", 512, 512, 0, value, "pad")),
+        ("width", lambda: nodes.CFLDDrawPose.execute(frame, value, 512, "cfld")),
+        ("height", lambda: nodes.CFLDPoseEditor.execute("", 512, value, frame)),
+        ("number", lambda: nodes.CFLDChoosePerson.execute(frame, "number", value, "error")),
+        ("person", lambda: nodes.CFLDDemoPerson.execute(value, 0, 64, 64)),
+    ]:
+        with pytest.raises(ValueError, match=rf"^[A-Z][\w ]+: input '{name}' is .*; give a whole number from -?\d+ "):
+            call()
+
+
+def test_numbers_that_no_precision_of_the_model_holds_are_refused(model, encoded):
+    appearance = encoded.appearance
+    for factor, words in [(NAN, "holds NaN or infinite numbers; encode the person again with weight_dtype fp32"),
+                          (INFINITY, "holds NaN or infinite numbers")]:
+        spoilt = replace(appearance, residuals={b: tokens * factor for b, tokens in appearance.residuals.items()})
+        with pytest.raises(ValueError, match=f"^HGA Apply: input 'appearance' {words}"):
+            nodes.CFLDApplyHGA.execute(model, encoded.cfld, spoilt, 1.0, 2.0, 0.0, 1.0)
+    large = replace(appearance, residuals={b: tokens + 1e5 for b, tokens in appearance.residuals.items()})
+    half = model.clone()
+    half.model_dtype = lambda: torch.float16
+    nodes.CFLDApplyHGA.execute(model, encoded.cfld, large, 1.0, 2.0, 0.0, 1.0)
+    with pytest.raises(ValueError, match="^HGA Apply: input 'appearance' holds numbers that the model's fp16 can"):
+        nodes.CFLDApplyHGA.execute(half, encoded.cfld, large, 1.0, 2.0, 0.0, 1.0)
+
+
+def test_a_prompt_that_is_not_finite_is_refused(encoded):
+    spoilt = [[context * NAN, options] for context, options in encoded.prompt]
+    for name, given in (("positive", (spoilt, encoded.learnt)), ("negative", (encoded.prompt, spoilt))):
+        with pytest.raises(ValueError, match=f"^Pose Conditioning: input '{name}' holds NaN or infinite numbers"):
+            encoded.posed(*given)
+
+
+def test_a_picture_that_is_encoded_to_no_numbers_is_refused_with_the_remedy(encoded):
+    spoilt = tiny_host.tiny_cfld()
+    queries = spoilt.networks.model.networks.decoder.query_feat
+    queries.data = queries.data * INFINITY
+    with pytest.raises(ValueError, match="^PRD Prompt Encoder: input 'cfld' encodes this picture to NaN .*; copy the"):
+        nodes.CFLDPromptEncoder.execute(spoilt, COLOURS, "pad")
+
+
+def test_a_wide_picture_is_encoded_in_bands(encoded):
+    wide = torch.full((1, 20, 20_000, 3), 0.5)
+    before = encode(encoded, torch.full((1, 64, 64, 3), 0.5))
+    tracemalloc.start()
+    assert torch.allclose(encode(encoded, wide), before, atol=1e-4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000

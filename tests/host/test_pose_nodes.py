@@ -1,6 +1,6 @@
 """Load Pose, Save Pose, Choose Person, Draw Pose, Pose Editor and Retarget Pose by their `execute` in the real host."""
 
-import fcntl
+import errno
 import importlib
 import json
 import os
@@ -151,8 +151,11 @@ def test_fingerprint_of_a_wire_with_many_poses_lists_each_folder_once(input_fold
             (folder / f"{number}.json").write_text("[]")
     listing, folders = os.scandir, []
     monkeypatch.setattr(os, "scandir", lambda folder: folders.append(folder) or listing(folder))
-    assert len(nodes.CFLDLoadPose.fingerprint_inputs(None)) == len(BUNDLED) + 100
-    assert len(folders) == 3
+    fingerprint = nodes.CFLDLoadPose.fingerprint_inputs(None)
+    assert len(folders) == 3 and len(fingerprint) < 100
+    for folder in (input_folder, own_poses):
+        os.utime(folder / "49.json", (1, 1))
+        assert fingerprint != (fingerprint := nodes.CFLDLoadPose.fingerprint_inputs(None))
 
 
 def test_an_own_pose_behind_a_link_is_listed_and_loaded(own_poses, tmp_path):
@@ -209,21 +212,42 @@ def test_nothing_is_overwritten(own_poses, monkeypatch):
     names = [save(load(name), "pose") for name in BUNDLED[:3]]
     assert [name[-5:] for name in names] == ["00001", "00002", "00003"]
     (own_poses / "pose_00002.json").unlink()
-    other = fcntl.flock
+    link = os.link
 
-    def somebody_was_faster(stream, how):
-        if str(stream.name).endswith("pose_00004.json.claim"):
-            (own_poses / "pose_00004.json").write_text("theirs")
-        other(stream, how)
+    def somebody_was_faster(unfinished, file):
+        if file.name == "pose_00004.json":
+            file.write_text("theirs")
+        link(unfinished, file)
 
-    monkeypatch.setattr(fcntl, "flock", somebody_was_faster)
+    monkeypatch.setattr(os, "link", somebody_was_faster)
     assert save(load("a_pose"), "pose") == "my poses/pose_00005"
     assert (own_poses / "pose_00004.json").read_text() == "theirs"
     assert not list(own_poses.glob("*.part"))
 
 
+def test_numpy_s_numbers_are_saved_as_json(own_poses):
+    frame = load("a_pose")[0]
+    numbers = frame["people"][0]["pose_keypoints_2d"]
+    for kind in (np.float32, np.float64):
+        person = {"pose_keypoints_2d": [kind(number) for number in numbers]}
+        given = [frame | {"people": [person], "canvas_width": np.int64(frame["canvas_width"])}]
+        np.testing.assert_allclose(points(load(save(given, "numbers"))), points([frame]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "No space left"), (errno.EROFS, "Read-only file system")])
+def test_a_disk_that_takes_no_pose_is_told(own_poses, monkeypatch, number, words):
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(ValueError, match=f"^Save Pose: input 'filename_prefix': 'pose' cannot be written: {words}"):
+        nodes.CFLDSavePose.execute(load("a_pose"), "pose")
+    assert not list(own_poses.rglob("*.*"))
+
+
 @pytest.mark.parametrize(
-    "prefix", ["", "../pose", "/tmp/pose", "a/../../b", "a\\b", ".hidden", "a//b", "con:1", "a\n", "x" * 200, "dots."]
+    "prefix",
+    ["", "../pose", "/tmp/pose", "a/../../b", "a\\b", ".hidden", "a//b", "con:1", "a\n", "x" * 200, "dots.", "姿" * 80],
 )
 def test_a_prefix_that_leaves_the_folder_is_refused(own_poses, prefix):
     assert nodes.CFLDSavePose.validate_inputs(prefix).startswith("Save Pose: input 'filename_prefix' is '")
@@ -280,6 +304,55 @@ def test_frames_without_anybody():
 def test_a_person_who_is_nowhere(nobody):
     with pytest.raises(ValueError, match="there is no number 3 among its 2 people; choose another rule or another"):
         choose([crowd(0, 50)], "number", 3, nobody)
+
+
+def tracked(*people):
+    """A frame of (person_id, x)."""
+    frame = crowd(*(x for _, x in people))
+    for person, (number, _) in zip(frame["people"], people, strict=True):
+        person["person_id"] = [number]
+    return frame
+
+
+def test_the_rule_id_and_whoever_was_taken_first_are_followed():
+    frames = [tracked((4, 0), (0, 90)), tracked((0, 100), (4, 20)), tracked((0, 110))]
+    assert choose(frames, "id", 0) == [
+        frame | {"people": [frame["people"][place]]} for frame, place in zip(frames, (1, 0, 0), strict=True)
+    ]
+    left = choose(frames, "leftmost", nobody="skip")
+    assert [frame["people"][0]["person_id"] for frame in left] == [[4], [4]], "who has left is nobody else"
+    assert choose(frames, "leftmost", nobody="hold")[2] == left[1]
+    with pytest.raises(ValueError, match="frame 3 of 3.*the person who was followed is not .*person_id .0.*skip"):
+        choose(frames, "leftmost")
+    with pytest.raises(ValueError, match=r"nobody has the person_id 7 among \[0, 4\]"):
+        choose(frames, "id", 7)
+
+
+def test_a_chosen_person_says_alone_in_which_order_the_points_are():
+    """Of whom few points are there, only the others told the order; the output has OpenPose's keys beside the body."""
+    frame = crowd(0, 30)
+    for person in frame["people"]:
+        for key in ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d"):
+            del person[key]
+    few = np.array(frame["people"][1]["pose_keypoints_2d"]).reshape(18, 3)
+    few[[3, 4, 6, 7, 9, 10, 12, 13, 14, 15, 16]] = 0
+    frame["people"][1]["pose_keypoints_2d"] = few.ravel().tolist()
+    assert len(reading.read_pose_keypoints(choose(frame, "rightmost"))) == 1
+
+
+def test_choose_person_takes_core_s_sam_3d_body():
+    points = np.array(load("a_pose")[0]["people"][0]["pose_keypoints_2d"]).reshape(18, 3)[:, :2]
+    flat = np.zeros((70, 2), np.float32)
+    goliath = (0, 15, 14, 17, 16, 5, 2, 6, 3, 11, 8, 12, 9, 13, 10)
+    flat[: len(goliath)], flat[[41, 62, 69]] = points[list(goliath)], points[[4, 7, 1]]
+    space = np.hstack([flat / 250, np.arange(70)[:, None] / 100]).astype(np.float32)
+    body = {
+        "frames": [[{"pred_keypoints_2d": flat, "pred_keypoints_3d": space}]], "image_size": (512, 352),
+        "faces": np.zeros((1, 3)), "canonical_colors": None, "hand_vert_mask": None,
+    }  # fmt: skip
+    (pose,) = reading.read_pose_keypoints(choose(body))
+    np.testing.assert_allclose(pose.points, points, atol=1e-3)
+    assert pose.keypoints_3d[4, 2] == pytest.approx(0.41)
 
 
 def test_choose_person_names_its_input():
@@ -360,7 +433,25 @@ def test_of_several_people_the_chosen_one_is_passed_on():
     score = np.float32(1)  # as the frames of other nodes have it
     other["hand_left_keypoints_2d"] = [3.0, 4.0, score] * 21
     output = nodes.CFLDPoseEditor.execute("", 352, 512, pose=[frame])
-    assert output.result[0] == pose and json.loads(output.ui["pose_json"][0]) == [frame]
+    hand = output.result[0][0]["people"][0]["hand_left_keypoints_2d"]
+    assert output.result[0][0]["people"][0]["pose_keypoints_3d"] == metres
+    (offered,) = json.loads(output.ui["pose_json"][0])
+    assert [person.get("chosen") for person in offered["people"]] == [None, True]
+    assert offered["people"][1]["pose_keypoints_2d"] == small["people"][0]["pose_keypoints_2d"]
+    assert hand == offered["people"][1]["hand_left_keypoints_2d"] and len(hand) == 63
+
+
+def test_hands_follow_the_pose_onto_the_canvas_and_draw_pose_draws_them():
+    (frame,) = load("waving")
+    person = frame["people"][0] | {"hand_right_keypoints_2d": [100.0, 50.0, 0.5, 110.0, 60.0, 0.5] + [0.0] * 57}
+    pose, _ = result(nodes.CFLDPoseEditor, json.dumps([{**frame, "people": [person]}]), 704, 512)
+    assert pose[0]["people"][0]["hand_right_keypoints_2d"][:6] == [276.0, 50.0, 0.5, 286.0, 60.0, 0.5]
+    with_hand, without = (
+        result(nodes.CFLDDrawPose, frames, 704, 512, "openpose")[0]
+        for frames in (pose, [{**pose[0], "people": [pose[0]["people"][0] | {"hand_right_keypoints_2d": []}]}])
+    )
+    ys, xs = np.nonzero((with_hand != without).any(dim=-1)[0].numpy())
+    assert xs.min() >= 270 and xs.max() <= 292 and ys.min() >= 44 and ys.max() <= 66
 
 
 def test_metres_that_do_not_lie_over_the_picture_are_named():
@@ -381,11 +472,19 @@ def test_pose_json_as_an_object_or_as_the_text_the_host_makes_of_one(given):
     assert result(nodes.CFLDPoseEditor, given(load("waving")), 352, 512)[0] == load("waving")
 
 
+def test_a_background_of_another_aspect_is_whole_and_in_the_middle():
+    frame = load(BUNDLED[0])
+    _, plain = result(nodes.CFLDPoseEditor, json.dumps(frame), 88, 128)
+    _, image = result(nodes.CFLDPoseEditor, json.dumps(frame), 88, 128, background=torch.ones(1, 30, 60, 3))
+    rows = (image[0] * (plain[0] == 0)).amax(dim=(1, 2)) > 0.5  # 88 x 44 in the middle of 88 x 128
+    assert rows[42:86].all() and not rows[:42].any() and not rows[86:].any()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("pictures", "behind"), [(1, (0, 0, 0)), (2, (0, 1, 1)), (5, (0, 1, 2))])
 def test_the_background_lies_behind_the_drawing(channels, pictures, behind):
     frames = [load(name)[0] for name in BUNDLED[:3]]
-    background = (torch.arange(1, pictures + 1) / 10)[:, None, None, None].expand(pictures, 30, 50, channels)
+    background = (torch.arange(1, pictures + 1) / 10)[:, None, None, None].expand(pictures, 64, 44, channels)
     _, plain = result(nodes.CFLDPoseEditor, json.dumps(frames), 88, 128)
     pose, image = result(nodes.CFLDPoseEditor, json.dumps(frames), 88, 128, background=background)
     assert image.shape == (3, 128, 88, 3)

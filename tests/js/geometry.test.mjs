@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import {
-  boneAt, boundsOf, centreOf, estimateJoint, fitPose, hideJoint, jointAt, mirrorPose, moveJoint, moveLimb, rotation,
-  scaling, swingLimb, translation
+  bendLimb, boneAt, boundsOf, centreOf, estimateJoint, fitPose, hideJoint, jointAt, mirrorPose, moveJoint, moveLimb,
+  rotation, scaling, swingLimb, translation
 } from '../../web/js/pose_editor/geometry.js'
 import { BONES, MIRROR, NECK, PARENT, STANDING, limb } from '../../web/js/pose_editor/skeleton.js'
 
@@ -120,4 +120,50 @@ test('a bone is hit along its whole length and not beyond its ends', () => {
   assert.equal(boneAt(POSE, middle, 3), R_WRIST)
   assert.equal(boneAt(POSE, [POSE[R_WRIST][0], POSE[R_WRIST][1] + 10], 5), null)
   assert.equal(boneAt(hideJoint(POSE, R_ELBOW), middle, 3), null)
+})
+
+const span = (pose, one, other) => Math.hypot(pose[one][0] - pose[other][0], pose[one][1] - pose[other][1])
+const LIMBS = [[2, 3, 4], [5, 6, 7], [8, 9, 10], [11, 12, 13]]
+
+test('a wrist or ankle goes where it is dragged by bending the limb: no length changes, nothing else moves', () => {
+  for (const [root, middle, end] of LIMBS) {
+    for (let degrees = 0; degrees < 360; degrees += 15) {
+      for (const share of [0.3, 0.7, 0.95]) {
+        const [upper, lower] = [span(STANDING.pose, root, middle), span(STANDING.pose, middle, end)]
+        const reach = Math.max(share * (upper + lower), Math.abs(upper - lower))
+        const angle = (degrees * Math.PI) / 180
+        const target = STANDING.pose[root].map((from, axis) => from + reach * (axis ? Math.sin(angle) : Math.cos(angle)))
+        const bent = bendLimb(STANDING.pose, end, target)
+        assert.ok(Math.hypot(bent[end][0] - target[0], bent[end][1] - target[1]) < 1e-6)
+        assert.ok(Math.abs(span(bent, root, middle) - upper) < 1e-6)
+        assert.ok(Math.abs(span(bent, middle, end) - lower) < 1e-6)
+        assert.deepEqual(bent.with(middle, null).with(end, null), STANDING.pose.with(middle, null).with(end, null))
+      }
+    }
+  }
+})
+
+test('what is out of reach is reached for with a straight limb', () => {
+  const bent = bendLimb(STANDING.pose, 4, [-500, 134])
+  const reach = span(STANDING.pose, 2, 3) + span(STANDING.pose, 3, 4)
+  assert.ok(Math.hypot(bent[4][0] - (138 - reach), bent[4][1] - 134) < 1e-6)
+})
+
+test('elbows stay outside: at a hand on the hip, at a raised hand; a limb bent to one side stays so', () => {
+  for (const [shoulder, elbow, wrist, outwards] of [[2, 3, 4, -1], [5, 6, 7, 1]]) {
+    const [x, y] = STANDING.pose[shoulder]
+    for (const target of [[x, y + 90], [x, y - 90]]) {
+      assert.ok(outwards * (bendLimb(STANDING.pose, wrist, target)[elbow][0] - x) > 30, `${target}`)
+    }
+  }
+  const inwards = STANDING.pose.with(3, [180, 180]).with(4, [140, 220])
+  assert.ok(bendLimb(inwards, 4, [138, 225])[3][0] > 150)
+})
+
+test('a joint whose limb is not whole, or that ends none, goes alone', () => {
+  const target = [50, 60]
+  assert.deepEqual(bendLimb(STANDING.pose, 3, target), moveJoint(STANDING.pose, 3, target))
+  const without = STANDING.pose.with(3, null)
+  assert.deepEqual(bendLimb(without, 4, target), moveJoint(without, 4, target))
+  assert.deepEqual(bendLimb(STANDING.pose.with(4, null), 4, target)[4], target)
 })

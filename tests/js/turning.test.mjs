@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { createLifter, readSafetensors } from '../../web/js/pose_editor/lifter.js'
-import { readMetres } from '../../web/js/pose_editor/metres.js'
+import { readMetres } from '../../web/js/pose_editor/keypoints_3d.js'
 import { newPerson } from '../../web/js/pose_editor/people.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import { lift, turn, turnPerson } from '../../web/js/pose_editor/turning.js'
@@ -27,7 +27,7 @@ function assertClose(actual, expected, tolerance = TOLERANCE) {
 
 for (const { name, pose, metres, angle, tilt, canvas: [width, height], space, turned } of CASES) {
   test(name, () => {
-    const person = { ...newPerson(pose), metres: metres && readMetres(metres, pose, 'here') }
+    const person = { ...newPerson(pose), metres: metres && readMetres(metres) }
     const lifted = lift(person, { width, height }, lifter)
     assertClose(lifted, space)
     assertClose(turn(lifted, angle, tilt).pose, turned)

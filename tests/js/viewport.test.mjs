@@ -63,13 +63,18 @@ test("Load Image's file names become the parameters of /view", () => {
 test('the picture upstream is found through reroutes, by file name or by preview', () => {
   const nodes = {
     file: { widgets: [{ name: 'image', value: 'a.png' }] },
-    reroute: { type: 'Reroute', inputs: [{ link: 'file' }] },
+    reroute: { type: 'Reroute', inputs: [{}] },
     preview: { imgs: [{ src: 'shown' }] },
     other: {}
   }
-  const graph = { getLink: (id) => id && { origin_id: id }, getNodeById: (id) => nodes[id] }
-  for (const node of Object.values(nodes)) Object.assign(node, { graph, isSubgraphNode: () => false })
-  const upstream = (link) => upstreamPicture({ graph, inputs: [{ name: 'background', link }] }, 'background', String)
+  const links = new Map([[1, { origin_id: 'file', target_id: 'reroute', target_slot: 0 }]])
+  const graph = { links, getNodeById: (id) => nodes[id] }
+  for (const [id, node] of Object.entries(nodes)) Object.assign(node, { id, graph, isSubgraphNode: () => false })
+  const upstream = (origin) => {
+    links.delete(2)
+    if (origin) links.set(2, { origin_id: origin, target_id: '7', target_slot: 0 })
+    return upstreamPicture({ id: 7, graph, inputs: [{ name: 'background' }] }, 'background', String)
+  }
   assert.match(upstream('reroute'), /filename=a.png/)
   assert.equal(upstream('preview'), 'shown')
   assert.equal(upstream('other'), null)

@@ -1,8 +1,9 @@
 /** Puts the pose editor on the node CFLDPoseEditor. The whole state is the node's text widget `pose_json`. */
 import { api } from '../../../scripts/api.js'
 import { app } from '../../../scripts/app.js'
-import { fadeWithNode, follow } from './pose_editor/node_life.js'
+import { fadeWithNode, follow, isConnected } from './pose_editor/node_life.js'
 import { PoseLibrary } from './pose_editor/pose_library.js'
+import { PoseReader } from './pose_editor/pose_reader.js'
 import { speak } from './pose_editor/texts.js'
 import { upstreamPicture } from './pose_editor/tracing.js'
 import { createPoseEditor } from './pose_editor/view.js'
@@ -17,8 +18,12 @@ const INITIAL_SIZE = [410, 720]
  * the element of the old node of the same id: so the new node's editor moves into it.
  */
 const containers = new Map()
-/** The editor of each node id. A node that moves into a subgraph is made anew there before the old one is removed. */
+/** Shared, so that what the page's undo makes anew knows what the server answered. */
+const reader = new PoseReader(api)
+/** The editor of each node id. A node that moves into a subgraph is made anew there, before or after the old one is removed. */
 const editors = new Map()
+/** By node id, for the rest of the task in which the node was removed: {opened, workflow}, a traced picture and where. */
+const orphans = new Map()
 
 /**
  * The page zooms the graph by two fingers wherever over the nodes they are, before any element below has a say. Fingers
@@ -49,6 +54,7 @@ function attachEditor(node) {
   const editor = createPoseEditor({
     write,
     detectPose,
+    reader,
     library: new PoseLibrary(api),
     libraryChanged: () => app.refreshComboInNodes() // so that Load Pose lists it
   })
@@ -56,6 +62,8 @@ function attachEditor(node) {
   // Shown by the editor instead: the first is read by the classic renderer, the second by Nodes 2.0.
   text.hidden = true
   text.options.hidden = true
+  // What is drawn is what is sent, the starting point too; the workflow keeps only what the user made.
+  text.serializeValue = () => editor.session.sent
   const container = document.createElement('div')
   container.style.cssText = `height: 100%; min-height: ${SMALLEST_HEIGHT}px`
   container.append(editor.element)
@@ -82,8 +90,7 @@ function attachEditor(node) {
 
   function readConnections() {
     if (!node.graph) return // taken out of it meanwhile, as by conversion to a subgraph
-    const isLinked = (name) => node.inputs.some((input) => input.name === name && input.link != null)
-    editor.session.setConnections({ pose: isLinked('pose'), text: isLinked('pose_json') })
+    editor.session.setConnections({ pose: isConnected(node, 'pose'), text: isConnected(node, 'pose_json') })
     editor.tracing.setUpstream(upstreamPicture(node, 'background', (query) => api.apiURL(`/view?${query}`)))
   }
 
@@ -95,6 +102,8 @@ function attachEditor(node) {
     shown.element.replaceChildren(editor.element)
     containers.delete(node.id)
     editors.set(node.id, editor)
+    const orphan = orphans.get(node.id)
+    if (orphan?.workflow === node.graph.rootGraph.id) editor.tracing.openFile(orphan.opened)
     start()
   })
   follow(node, 'onConfigure', () => {
@@ -108,20 +117,26 @@ function attachEditor(node) {
     editor.dispose()
     containers.set(node.id, shown.element)
     const heir = editors.get(node.id)
-    if (heir === editor) editors.delete(node.id)
-    else if (opened) heir?.tracing.openFile(opened)
+    if (heir !== editor) {
+      if (opened) heir?.tracing.openFile(opened)
+      return
+    }
+    editors.delete(node.id)
+    if (!opened) return
+    orphans.set(node.id, { opened, workflow: node.graph.rootGraph.id })
+    setTimeout(() => orphans.delete(node.id))
   })
   // The node upstream may have been given another picture meanwhile.
   editor.element.addEventListener('pointerenter', readConnections)
 }
 
-/** The people in a picture file, as the server finds them: OpenPose JSON as text. */
+/** The people in a picture file, as the server finds them: a frame of OpenPose JSON. */
 async function detectPose(file) {
   const answer = await api.fetchApi('/cfld/detect_pose', { method: 'POST', body: file })
+  if (answer.ok) return answer.json()
   const text = await answer.text()
-  if (answer.ok) return text
   // The pack says what is wrong in JSON; the host itself, of a file too large, say, in words.
-  throw new Error(answer.status === 422 ? JSON.parse(text).error : `${answer.status}: ${text}`)
+  throw new Error([422, 429].includes(answer.status) ? JSON.parse(text).error : `${answer.status}: ${text}`)
 }
 
 /**

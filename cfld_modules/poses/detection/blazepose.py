@@ -4,23 +4,28 @@ A detector finds the middle of the hips and a circle around each body; a square 
 upright in it, goes to the landmark network. `checkpoints.blazepose_file` brings both.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
+from PIL import Image
 
 from ..keypoints import Pose
-from .graph import Graph, GraphLayout
-from .region import Region, tiles, whole_picture
+from .detector import Detector, People
+from .region import Region, shrink, tiles, whole_picture
 
 DETECTOR_SIZE, LANDMARK_SIZE = 224, 256
+PICTURES = {"detector": (1, DETECTOR_SIZE, DETECTOR_SIZE, 3), "landmarks": (1, LANDMARK_SIZE, LANDMARK_SIZE, 3)}
 RESULTS: dict[str, dict[str, tuple[int, ...]]] = {
     "detector": {"Identity": (1, 2254, 12), "Identity_1": (1, 2254, 1)},
     "landmarks": {"Identity": (1, 195), "Identity_1": (1, 1), "Identity_2": (1, 256, 256, 1), "Identity_4": (1, 117)},
 }
-"""Shapes of what each network gives for one picture, as far as it is read here."""
-MOST_NUMBERS = 100_000_000  # of all tensors on the way
+"""Shapes of what each network takes and gives for one picture, as far as it is read here."""
+_REGION_RESULTS = ("Identity", "Identity_1")
+"""Of the landmark network's what the next look is made by: the points, and whether it is a person."""
 # From 33 landmarks to the 18 points; the neck is the middle of the two shoulders.
 _LANDMARK_OF_POINT = (0, 11, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
 _NECK, _SHOULDERS = 1, [2, 5]
@@ -28,11 +33,17 @@ _NECK, _SHOULDERS = 1, [2, 5]
 _NEXT_REGION = [33, 34]
 REGION_MARGIN = 1.25
 
+LARGEST_SIDE = 16 * DETECTOR_SIZE
+"""Of a picture as it is searched, in pixels: a larger one is shrunk first."""
+MOST_RADIUS = 10 * LARGEST_SIDE
 SCORE_THRESHOLD = 0.5
 # Tiles show parts of people and of things, and those resemble people more than a whole picture does.
 TILE_SCORE_THRESHOLD = 0.7
 PERSON_THRESHOLD = 0.5
 SMALLEST_TILE = DETECTOR_SIZE / 2
+# Nobody is looked for who is much smaller than the picture: the smallest tile's side is at least this share of the root
+# of its area. In a tile somebody is seen whose height is 0.4 of its side, so down to 1/15 of the picture's.
+SMALLEST_TILE_SHARE = 1 / 6
 # Nobody is looked for in tiles of less than half the side of somebody's region.
 MAX_SIDE_IN_TILES = 2
 PASSES = 2
@@ -42,28 +53,32 @@ SAME_HIPS = 0.25
 SAME_POINTS = 0.08
 
 
-class BlazePose(torch.nn.Module):
-    """The two networks, in the host's or anybody's care; `detect_people` runs them."""
+class BlazePose(Detector):
+    """The two networks.
 
-    def __init__(self, detector: Graph, landmarks: Graph) -> None:
+    detector, landmarks: a `Graph` each, which take and give what `PICTURES` and `RESULTS` say.
+    """
+
+    def __init__(self, detector: torch.nn.Module, landmarks: torch.nn.Module) -> None:
         super().__init__()
         self.detector = detector
         self.landmarks = landmarks
 
-
-def check_layouts(layouts: Mapping[str, GraphLayout], weights: Mapping[str, Mapping[int, torch.Tensor]]) -> None:
-    """Runs both networks without their numbers, on the meta device.
-
-    Raises:
-        ValueError: a network gives something else than `RESULTS`, or takes much more memory.
-        Exception: whatever PyTorch and einops raise of operations that do not fit together.
-    """
-    for name, size in (("detector", DETECTOR_SIZE), ("landmarks", LANDMARK_SIZE)):
-        graph = Graph(layouts[name], {number: weight.to("meta") for number, weight in weights[name].items()})
-        tensors = graph.run(torch.empty(1, size, size, 3, device="meta"))
-        shapes = {result: tuple(tensors[number].shape) for result, number in layouts[name].outputs.items()}
-        if not RESULTS[name].items() <= shapes.items() or sum(map(torch.numel, tensors.values())) > MOST_NUMBERS:
-            raise ValueError(f"its {name} gives {shapes}")
+    @torch.no_grad()
+    def find_people(self, picture: np.ndarray, check: Callable[[], None] = lambda: None) -> People:
+        """People, in space too, and their masks. Points that are hidden or lie outside the picture are missing."""
+        height, width = picture.shape[:2]
+        factor = math.ceil(max(width, height) / LARGEST_SIDE)
+        image = Image.fromarray(picture) if factor == 1 else shrink(picture, factor)
+        seen: list[Landmarks] = []
+        for candidate in find_candidates(self.detector, image, check):
+            landmarks = see_landmarks(self.landmarks, image, candidate.region, check)
+            if landmarks is not None and not any(landmarks.is_same_person(other) for other in seen):
+                seen.append(landmarks)
+        people = [(landmarks, landmarks.pose(factor, width, height)) for landmarks in seen]
+        people = [(landmarks, pose) for landmarks, pose in people if pose.visible.any()]
+        masks = [(landmarks.region.scaled(factor), landmarks.mask) for landmarks, _ in people]
+        return People([pose for _, pose in people], masks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,45 +108,33 @@ def region_of(hips: np.ndarray, circle: np.ndarray) -> Region:
     return Region(hips, 2 * REGION_MARGIN * radius, (circle - hips) / radius)
 
 
-@torch.no_grad()
-def detect_people(network: BlazePose, picture: np.ndarray) -> tuple[list[Pose], np.ndarray]:
-    """Everybody the networks find in a picture.
-
-    Args:
-        network: on any device.
-        picture: RGB uint8 (H, W, 3).
-
-    Returns:
-        People, in space too; an empty list if nobody is found. Points that are hidden or lie outside the picture are
-        missing. And where they are, all together: float32 (H, W), 1 where somebody is.
-    """
-    found: list[Landmarks] = []
-    for candidate in find_candidates(network.detector, picture):
-        landmarks = see_landmarks(network.landmarks, picture, candidate.region)
-        if landmarks is not None and not any(landmarks.is_same_person(other) for other in found):
-            found.append(landmarks)
-    height, width = picture.shape[:2]
-    people = [(landmarks, landmarks.pose(width, height)) for landmarks in found]
-    people = [(landmarks, pose) for landmarks, pose in people if pose.visible.any()]
-    mask = np.zeros((height, width), np.float32)
-    for landmarks, _ in people:
-        np.maximum(mask, landmarks.region.paste(landmarks.mask, width, height), out=mask)
-    return [pose for _, pose in people], mask
+def is_body(hips: np.ndarray, circle: np.ndarray) -> bool:
+    """Whether the circle is one at all, and not much larger than any picture; a network may give any numbers."""
+    return bool(1 <= np.linalg.norm(circle - hips) < MOST_RADIUS)
 
 
-def find_candidates(detector: Graph, picture: np.ndarray) -> list[Candidate]:
+def find_candidates(
+    detector: torch.nn.Module, picture: Image.Image, check: Callable[[], None] = lambda: None
+) -> list[Candidate]:
     """Bodies in the whole picture, then in ever smaller tiles, as long as nobody is large beside the tiles.
 
     The surest come first.
     """
-    height, width = picture.shape[:2]
-    candidates = _detect(detector, picture, whole_picture(width, height), SCORE_THRESHOLD)
-    side = min(width, height) / (2 if width == height else 1)
-    while side >= SMALLEST_TILE and not any(one.region.side > MAX_SIDE_IN_TILES * side for one in candidates):
+    width, height = picture.size
+    candidates = _detect(detector, picture, whole_picture(width, height), SCORE_THRESHOLD, check)
+    for side in tile_sides(width, height):
+        if any(one.region.side > MAX_SIDE_IN_TILES * side for one in candidates):
+            break
         for tile in tiles(width, height, side):
-            candidates += _detect(detector, picture, tile, TILE_SCORE_THRESHOLD)
-        side /= 2
+            candidates += _detect(detector, picture, tile, TILE_SCORE_THRESHOLD, check)
     return keep_surest(candidates)
+
+
+def tile_sides(width: int, height: int) -> list[float]:
+    """Sides of the tiles of a picture, each half of the one before; fewer than 200 tiles of any picture."""
+    side = min(width, height) / (2 if width == height else 1)
+    smallest = max(SMALLEST_TILE, SMALLEST_TILE_SHARE * math.sqrt(width * height))
+    return [side / 2**halvings for halvings in range(10) if side / 2**halvings >= smallest]
 
 
 def keep_surest(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -143,6 +146,7 @@ def keep_surest(candidates: Sequence[Candidate]) -> list[Candidate]:
     return kept
 
 
+@cache
 def anchors() -> np.ndarray:
     """(2254, 2): the places that the detector's answers are relative to, in shares of its picture."""
     grids = []
@@ -153,14 +157,19 @@ def anchors() -> np.ndarray:
     return np.concatenate(grids)
 
 
-def _detect(detector: Graph, picture: np.ndarray, region: Region, threshold: float) -> list[Candidate]:
+def _detect(
+    detector: torch.nn.Module, picture: Image.Image, region: Region, threshold: float, check: Callable[[], None]
+) -> list[Candidate]:
+    check()
     results = detector(_network_input(detector, region.cut(picture, DETECTOR_SIZE)) * 2 - 1)
     scores = torch.sigmoid(results["Identity_1"][0, :, 0]).cpu().numpy()
     sure = scores > threshold
     numbers = results["Identity"][0].cpu().numpy()[sure]  # a box, then the key points: (x, y) of hips, circle, ...
     points = region.to_picture(numbers[:, 4:8].reshape(-1, 2, 2) / DETECTOR_SIZE + anchors()[sure][:, None])
     return [
-        Candidate(hips, circle, score) for (hips, circle), score in zip(points, scores[sure].tolist(), strict=True)
+        Candidate(hips, circle, score)
+        for (hips, circle), score in zip(points, scores[sure].tolist(), strict=True)
+        if is_body(hips, circle)
     ]
 
 
@@ -184,22 +193,26 @@ class Landmarks:
         distance = np.linalg.norm(self.points - other.points, axis=1).mean()
         return bool(distance < SAME_POINTS * max(self.region.side, other.region.side))
 
-    def pose(self, width: int, height: int) -> Pose:
-        """On the canvas of the picture: the 18 points that are visible and in it."""
-        within = ((self.points >= 0) & (self.points < (width, height))).all(axis=1)
-        missing = ~(self.visible & within)
-        points = _to_18_points(np.where(missing[:, None], np.nan, self.points))
+    def pose(self, factor: int, width: int, height: int) -> Pose:
+        """In a picture that is `factor` times as large: the 18 points that are visible and in it."""
+        points = self.points * factor
+        missing = ~(self.visible & ((points >= 0) & (points < (width, height))).all(axis=1))
+        points = _to_18_points(np.where(missing[:, None], np.nan, points))
         return Pose(points, width, height, _to_18_points(np.where(missing[:, None], np.nan, self.space)))
 
 
-def see_landmarks(network: Graph, picture: np.ndarray, region: Region) -> Landmarks | None:
+def see_landmarks(
+    network: torch.nn.Module, picture: Image.Image, region: Region, check: Callable[[], None] = lambda: None
+) -> Landmarks | None:
     """The landmarks in a region, and again in the region that they give; None where nobody is there."""
-    for _ in range(PASSES):
-        results = network(_network_input(network, region.cut(picture, LANDMARK_SIZE)))
-        if results["Identity_1"].item() < PERSON_THRESHOLD:
-            return None
+    for number in range(PASSES):
+        check()
+        names = () if number == PASSES - 1 else _REGION_RESULTS
+        results = network(_network_input(network, region.cut(picture, LANDMARK_SIZE)), *names)
         rows = results["Identity"].reshape(39, 5).double().cpu().numpy()
         points = region.to_picture(rows[:, :2] / LANDMARK_SIZE)
+        if results["Identity_1"].item() < PERSON_THRESHOLD or not is_body(*points[_NEXT_REGION]):
+            return None
         seen_in, region = region, region_of(*points[_NEXT_REGION])
     space = results["Identity_4"].reshape(39, 3).double().cpu().numpy()[:33]
     space[:, :2] = space[:, :2] @ seen_in.axes / seen_in.side

@@ -4,8 +4,9 @@ Tensors between operations are (B, height, width, channels), as in TensorFlow; t
 channels-last (B, channels, height, width), which moves no memory.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -46,37 +47,89 @@ class GraphLayout:
     def of_json(cls, value: Mapping[str, Any]) -> "GraphLayout":
         return cls(value["input"], value["outputs"], [Operation(**operation) for operation in value["operations"]])
 
+    def steps_to(self, names: Sequence[str]) -> list[tuple[Operation, list[int]]]:
+        """The operations that these results take, in order, and the tensors that nobody needs after each."""
+        needed = {self.outputs[name] for name in names}
+        steps: list[tuple[Operation, list[int]]] = []
+        for operation in reversed(self.operations):
+            if operation.output in needed:
+                last_used = [number for number in operation.inputs if number not in needed]
+                steps.append((operation, last_used))
+                needed |= set(last_used)
+        return steps[::-1]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A graph as a file has it: its layout, and its weights by the numbers of their tensors."""
+
+    layout: GraphLayout
+    weights: Mapping[int, torch.Tensor]
+
+    def prepared(self) -> "Network":
+        """The same as torch runs it fastest: float32, weights channels-last, padding inside convolutions."""
+        weights = {
+            number: weight.float().contiguous(memory_format=torch.channels_last) if weight.ndim == 4 else weight.float()
+            for number, weight in self.weights.items()
+        }
+        return Network(replace(self.layout, operations=_padding_in_convolutions(self.layout)), weights)
+
+
+def _padding_in_convolutions(layout: GraphLayout) -> list[Operation]:
+    """A padding of height and width that is seen by nothing but one convolution is left to that."""
+    operations = [operation for operation, _ in layout.steps_to(tuple(layout.outputs))]
+    uses = Counter(number for operation in operations for number in operation.inputs)
+    uses.update(layout.outputs.values())
+    paddings: dict[int, tuple[int, list[int]]] = {}
+    changed: list[Operation] = []
+    for operation in operations:
+        first = operation.inputs[0]
+        if "CONV" in operation.kind and first in paddings:
+            first, sides = paddings[first]
+            padding = [own + more for own, more in zip(operation.options["padding"], sides, strict=True)]
+            options = {**operation.options, "padding": padding}
+            operation = replace(operation, inputs=[first, *operation.inputs[1:]], options=options)
+        if operation.kind == "PAD" and uses[operation.output] == 1:
+            channels, sides = operation.options["padding"][:2], operation.options["padding"][2:6]
+            if not any(channels) and len(sides) == 4 and not any(operation.options["padding"][6:]):
+                paddings[operation.output] = (first, sides)
+        changed.append(operation)  # a padding that nobody sees any more is not run
+    return changed
+
 
 class Graph(torch.nn.Module):
-    """A graph with its weights in float32; `forward` gives the results by name."""
+    """A network that runs."""
 
-    def __init__(self, layout: GraphLayout, weights: Mapping[int, torch.Tensor]) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
-        self.layout = layout
-        for number, weight in weights.items():
-            self.register_parameter(str(number), torch.nn.Parameter(weight.float(), requires_grad=False))
+        self.layout = network.layout
+        for number, weight in network.weights.items():
+            self.register_parameter(str(number), torch.nn.Parameter(weight, requires_grad=False))
 
-    def forward(self, picture: torch.Tensor) -> dict[str, torch.Tensor]:
-        tensors = self.run(picture)
-        return {name: tensors[number] for name, number in self.layout.outputs.items()}
-
-    def run(self, picture: torch.Tensor) -> dict[int, torch.Tensor]:
-        """All tensors by their numbers."""
+    def forward(self, picture: torch.Tensor, *names: str) -> dict[str, torch.Tensor]:
+        """The results of these names, or all."""
         tensors: dict[int, torch.Tensor] = {int(number): weight for number, weight in self.named_parameters()}
         tensors[self.layout.input] = picture
-        for operation in self.layout.operations:
-            inputs = [tensors[number] for number in operation.inputs]
-            result = OPERATIONS[operation.kind](*inputs, **operation.options)
-            tensors[operation.output] = result.clamp(0, 6) if operation.relu6 else result
-        return tensors
+        names = names or tuple(self.layout.outputs)
+        for operation, last_used in self.layout.steps_to(names):
+            result = OPERATIONS[operation.kind](*(tensors[number] for number in operation.inputs), **operation.options)
+            tensors[operation.output] = result.clamp_(0, 6) if operation.relu6 else result
+            for number in last_used:  # its memory serves the next result
+                tensors.pop(number, None)
+        return {name: tensors[self.layout.outputs[name]] for name in names}
 
 
 def _convolve(
     tensor: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, stride: int, padding: Sequence[int], groups: int
 ) -> torch.Tensor:
     """weight: (out, in / groups, height, width); padding: left, right, top, bottom, which may differ."""
-    channels_first = functional.pad(tensor.movedim(-1, 1), list(padding))
-    return functional.conv2d(channels_first, weight, bias, stride, groups=groups).movedim(1, -1)
+    channels_first = tensor.movedim(-1, 1)
+    left, right, top, bottom = padding
+    sides = (min(top, bottom), min(left, right))
+    rest = [left - sides[1], right - sides[1], top - sides[0], bottom - sides[0]]
+    if any(rest):
+        channels_first = functional.pad(channels_first, rest)
+    return functional.conv2d(channels_first, weight, bias, stride, sides, groups=groups).movedim(1, -1)
 
 
 def _max_pool(tensor: torch.Tensor, size: int) -> torch.Tensor:
@@ -104,3 +157,5 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "RESIZE_BILINEAR": _resize,
 }
 """By TensorFlow Lite's names. `shape` is that of one picture of a batch, `padding` of PAD begins with the last axis."""
+WITH_RELU6 = ("ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D")
+"""Their results are new memory, so they are cut in place; what others give can be their input in another shape."""

@@ -5,46 +5,66 @@ The package is optional and imported where it is used; 0.0.6 to 0.0.10 share wha
 pickles as they are.
 """
 
-import os
 import pickle
 import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import torch
 
-from ...errors import DetectionError
+from ...errors import DetectionError, MissingDetectorError, shortened
 from ..keypoints import Pose
+from .detector import Detector, People
 
 WEIGHTS_FILE = "body_pose_model.pth"
 WEIGHTS_REPOSITORY = "lllyasviel/Annotators"
-OTHER_DETECTORS = (
-    "connect the key points of another node instead: core's SDPose Keypoint Extractor, or DWPose "
-    "Estimator of the pack comfyui_controlnet_aux"
-)
 # Short side in pixels. controlnet_aux's own: its filters are in pixels, and a whole photograph would fill the memory.
-DETECTION_SIZE = 512
+# It takes about a kilobyte a pixel. The network sees a picture 184 pixels high, so of a thinner one nobody is seen.
+DETECTION_SIZE, LARGEST_SIDE, SMALLEST_SIZE = 512, 1536, 64
+LONGEST_REASON = 120
 
 
-def cached_weights() -> str | None:
-    """Path of the weights in the Hugging Face cache, where controlnet_aux leaves them; None if they are not there.
+class OpenPose(Detector):
+    """controlnet_aux's body network, float32."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def find_people(self, picture: np.ndarray, check: Callable[[], None] = lambda: None) -> People:
+        """People, without masks. The package runs the network once, so nothing is checked meanwhile."""
+        check()
+        height, width = picture.shape[:2]
+        size = min(DETECTION_SIZE, LARGEST_SIDE * min(width, height) // max(width, height))
+        if size < SMALLEST_SIZE:
+            return People([])
+        open_pose = _open_pose()
+        body = object.__new__(open_pose.Body)  # its constructor would read the pickle as it is
+        body.model = self.network
+        resized = open_pose.resize_image(picture, size)
+        people = []
+        for person in open_pose.OpenposeDetector(body).detect_poses(resized):
+            shares = [(np.nan, np.nan) if joint is None else (joint.x, joint.y) for joint in person.body.keypoints]
+            people.append(Pose(np.array(shares, dtype=np.float64) * (width, height), width, height))
+        return People(people)
+
+
+def load_openpose(folders: Sequence[Path]) -> OpenPose:
+    """With the weights in the first of the folders that has them, else in the Hugging Face cache; on the CPU.
 
     Raises:
-        DetectionError: controlnet_aux, which brings the cache's reader, is not installed.
+        MissingDetectorError: there is no file of weights, or controlnet_aux cannot be imported.
+        DetectionError: the file is something else, or damaged.
     """
-    _open_pose()
-    from huggingface_hub import try_to_load_from_cache
-
-    path = try_to_load_from_cache(WEIGHTS_REPOSITORY, WEIGHTS_FILE)
-    return path if isinstance(path, str) else None  # the cache may also know that there is no such file
-
-
-def load_body_network(path: str | os.PathLike) -> torch.nn.Module:
-    """controlnet_aux's body network with the weights of a body_pose_model.pth, float32, on the CPU.
-
-    Raises:
-        DetectionError: controlnet_aux is not installed, or the file is something else.
-    """
+    files = [folder / WEIGHTS_FILE for folder in folders if (folder / WEIGHTS_FILE).is_file()]
+    path = files[0] if files else _cached_weights()
+    if path is None:
+        raise MissingDetectorError(
+            f"{WEIGHTS_FILE}, from https://huggingface.co/{WEIGHTS_REPOSITORY}, is not in models/annotators; it needs "
+            "the package controlnet_aux, too"
+        )
     open_pose = _open_pose()
     with torch.device("meta"):
         network = open_pose.body.bodypose_model()
@@ -54,32 +74,17 @@ def load_body_network(path: str | os.PathLike) -> torch.nn.Module:
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
         raise DetectionError(
             f"'{path}' is not the OpenPose body network or is damaged; download {WEIGHTS_FILE} (about 200 MB) again "
-            f"from https://huggingface.co/{WEIGHTS_REPOSITORY}, or {OTHER_DETECTORS}"
+            f"from https://huggingface.co/{WEIGHTS_REPOSITORY}"
         ) from error
-    return network.requires_grad_(False).eval()
+    return OpenPose(network.requires_grad_(False).train(False))
 
 
-def detect_people(network: torch.nn.Module, picture: np.ndarray) -> tuple[list[Pose], np.ndarray]:
-    """Everybody the network finds in a picture.
+def _cached_weights() -> Path | None:
+    """Where controlnet_aux leaves them; None if they are not there."""
+    from huggingface_hub import try_to_load_from_cache
 
-    Args:
-        network: from `load_body_network`, on any device.
-        picture: RGB uint8 (H, W, 3).
-
-    Returns:
-        People in pixels of the picture, an empty list if nobody is found; and a mask (H, W) of zeros, since OpenPose
-        gives none.
-    """
-    open_pose = _open_pose()
-    body = object.__new__(open_pose.Body)  # its constructor would read the pickle as it is
-    body.model = network
-    resized = open_pose.resize_image(picture, DETECTION_SIZE)
-    height, width = picture.shape[:2]
-    people = []
-    for person in open_pose.OpenposeDetector(body).detect_poses(resized):
-        shares = [(np.nan, np.nan) if joint is None else (joint.x, joint.y) for joint in person.body.keypoints]
-        people.append(Pose(np.array(shares, dtype=np.float64) * (width, height), width, height))
-    return people, np.zeros((height, width), np.float32)
+    path = try_to_load_from_cache(WEIGHTS_REPOSITORY, WEIGHTS_FILE)
+    return Path(path) if isinstance(path, str) else None  # the cache may also know that there is no such file
 
 
 def _open_pose() -> ModuleType:
@@ -89,8 +94,8 @@ def _open_pose() -> ModuleType:
             import controlnet_aux.open_pose
     # AttributeError: a mediapipe newer than the package; it is imported for another detector.
     except (ImportError, AttributeError) as error:
-        raise DetectionError(
-            f"the package controlnet_aux cannot be imported ({error}); install it with ComfyUI's Python, "
-            f"'python -m pip install controlnet_aux', and restart ComfyUI, or {OTHER_DETECTORS}"
+        raise MissingDetectorError(
+            f"the package controlnet_aux cannot be imported ({shortened(str(error), LONGEST_REASON)}); install it with "
+            "ComfyUI's Python, 'python -m pip install controlnet_aux', and restart ComfyUI"
         ) from error
     return controlnet_aux.open_pose

@@ -6,6 +6,8 @@ import { figureBox, toStage } from './viewport.js'
 
 const FULL_TURN = 2 * Math.PI
 const MARK = '#ffffff'
+/** Of OpenPose's 21 points of a hand, each finger from the wrist to its tip. */
+const FINGER_BONES = [1, 5, 9, 13, 17].flatMap((first) => [[0, first], ...[0, 1, 2].map((step) => [first + step, first + step + 1])])
 const ACCENT = '#4aa3ff'
 
 /** Bones first, then joints, as the network sees them; thickness and radius are in stage pixels. */
@@ -29,6 +31,21 @@ export function drawPose(context, pose, viewport, { thickness, radius }) {
   })
 }
 
+/** Fingers in the colours of the rainbow, as Draw Pose has them; a hand is 21 points, null where missing. */
+function drawHand(context, hand, viewport) {
+  const points = hand.map((point) => point && toStage(viewport, point))
+  context.lineWidth = 2
+  context.lineCap = 'round'
+  FINGER_BONES.forEach(([from, to], bone) => {
+    if (!points[from] || !points[to]) return
+    context.strokeStyle = `hsl(${(360 * bone) / FINGER_BONES.length} 100% 50%)`
+    context.beginPath()
+    context.moveTo(...points[from])
+    context.lineTo(...points[to])
+    context.stroke()
+  })
+}
+
 /** A small picture of a pose, as large as the context's own canvas or as given. */
 export function drawThumbnail(context, pose, canvas, { width, height } = context.canvas) {
   const scale = Math.min(width / canvas.width, height / canvas.height)
@@ -45,8 +62,8 @@ export function drawThumbnail(context, pose, canvas, { width, height } = context
 /**
  * The whole stage.
  *
- * scene: {stage: {width, height}, viewport, canvas, pose, others, isFaint, tool, canTurn, reading, selected, hovered,
- * showHidden, background}: others are the poses of the other people, {pose, isHovered}; reading is what a drag says of
+ * scene: {stage: {width, height}, viewport, canvas, pose, hands, others, isFaint, tool, canTurn, reading, selected,
+ * hovered, showHidden, background}: others are the other people, {pose, hands, isHovered}; reading is what a drag says of
  * itself, or ''; selected and hovered are joints or null; background is {image, opacity} or null.
  */
 export function drawStage(context, scene) {
@@ -56,9 +73,11 @@ export function drawStage(context, scene) {
   for (const other of scene.others) {
     context.globalAlpha = other.isHovered ? 0.6 : 0.3
     drawPose(context, other.pose, viewport, { thickness: 4, radius: 5 })
+    for (const hand of other.hands) drawHand(context, hand, viewport)
   }
   context.globalAlpha = scene.isFaint ? 0.55 : 1
   drawPose(context, pose, viewport, { thickness: 4, radius: 5 })
+  for (const hand of scene.hands) drawHand(context, hand, viewport)
   context.globalAlpha = 1
   if (scene.showHidden) drawHidden(context, pose, canvas, viewport)
   if (scene.tool === 'figure') return drawFigureBox(context, scene, figureBox(pose, viewport, stage))
@@ -73,9 +92,12 @@ function drawPaper(context, { viewport, canvas, background }) {
   context.fillStyle = '#000'
   context.fillRect(left, top, width, height)
   if (background) {
-    // Over the whole canvas, as the node's own picture has it.
-    context.globalAlpha = background.opacity
-    context.drawImage(background.image, left, top, width, height)
+    // Whole and in the middle of the canvas, as the node's own picture has it.
+    const { image, opacity } = background
+    const size = Math.min(width / image.naturalWidth, height / image.naturalHeight)
+    const [across, down] = [image.naturalWidth * size, image.naturalHeight * size]
+    context.globalAlpha = opacity
+    context.drawImage(image, left + (width - across) / 2, top + (height - down) / 2, across, down)
     context.globalAlpha = 1
   }
   context.strokeStyle = 'rgba(255,255,255,0.25)'

@@ -1,7 +1,6 @@
 /** The sheet of poses to choose from: the user's own and the bundled ones, by category and by search. */
 import { element, iconButton } from './dom.js'
 import { drawThumbnail } from './drawing.js'
-import { decodePoses } from './openpose_json.js'
 import { CATEGORIES, isOwn, poseTitle } from './pose_library.js'
 import { sheet } from './sheet.js'
 import { said } from './texts.js'
@@ -10,7 +9,7 @@ const OWN = 'own'
 const THUMBNAIL = { width: 176, height: 256 }
 
 /** Takes what every sheet does, see `SHEETS`; Shift and click, or the + of a pose, adds it as a new frame. */
-export function gallerySheet({ session, library, close, report, libraryChanged }) {
+export function gallerySheet({ reader, library, take, attempt, close, libraryChanged }) {
   const search = element('input', {
     type: 'search', placeholder: said('gallery.search'), 'aria-label': said('gallery.search')
   })
@@ -35,16 +34,9 @@ export function gallerySheet({ session, library, close, report, libraryChanged }
     }
     nothing.hidden = groups.some(({ hidden }) => !hidden)
   }
-  const attempt = async (action) => {
-    try {
-      await action()
-    } catch (error) {
-      report(error.message)
-    }
-  }
-  const take = (name, asNewFrame) =>
+  const choose = (name, asNewFrame) =>
     attempt(async () => {
-      session.take(await library.read(name), { asNewFrame })
+      await take(await library.read(name), { asNewFrame })
       close()
     })
   const listOwn = () =>
@@ -62,12 +54,12 @@ export function gallerySheet({ session, library, close, report, libraryChanged }
       'div', { class: 'tile', 'data-words': `${title} ${name.replaceAll('_', ' ')}`.toLowerCase() },
       element(
         'button', {
-          type: 'button', title: label, 'data-preset': name, onclick: (event) => take(name, event.shiftKey)
+          type: 'button', title: label, 'data-preset': name, onclick: (event) => choose(name, event.shiftKey)
         },
         isOwn(name) ? thumbnail(name) : element('img', { src: library.picture(name), alt: '', loading: 'lazy' }),
         element('span', {}, title)
       ),
-      iconButton('add', said('gallery.add', { title }), () => take(name, true)),
+      iconButton('add', said('gallery.add', { title }), () => choose(name, true)),
       ...(isOwn(name) ? [removeButton(name, title)] : [])
     )
   }
@@ -77,7 +69,7 @@ export function gallerySheet({ session, library, close, report, libraryChanged }
     picture.draw = async () => {
       seen.unobserve(picture)
       try {
-        const [frame] = decodePoses(await library.read(name))
+        const [frame] = await reader.read(await library.read(name))
         drawThumbnail(picture.getContext('2d'), frame.pose, frame)
       } catch (error) {
         picture.replaceWith(element('em', { class: 'problem' }, error.message))

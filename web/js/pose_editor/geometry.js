@@ -4,6 +4,14 @@
  */
 import { BONES, MIRROR, NECK, PARENT, STANDING, limb } from './skeleton.js'
 
+/** Wrists and ankles. */
+const ENDS = [4, 7, 10, 13]
+const SHOULDERS = [2, 5]
+/** Sine of the angle of an elbow from which a limb counts as bent to one side. */
+const CLEAR_BEND = 0.2
+/** How much rather elbows hang than stand out. */
+const DOWN = 0.5
+
 const add = ([x, y], [dx, dy]) => [x + dx, y + dy]
 const subtract = ([x, y], [dx, dy]) => [x - dx, y - dy]
 const length = ([x, y]) => Math.hypot(x, y)
@@ -26,6 +34,28 @@ export function hideJoint(pose, joint) {
 /** Moves a joint and everything that hangs on it. */
 export function moveLimb(pose, joint, offset) {
   return changePoints(pose, (point) => add(point, offset), limb(joint))
+}
+
+/**
+ * Brings a wrist or ankle to a point by bending elbow or knee and turning the limb about shoulder or hip: all lengths
+ * stay. A point out of reach is reached for. Any other joint, or one whose limb is not whole, goes to the point alone.
+ */
+export function bendLimb(pose, joint, point) {
+  const middle = ENDS.includes(joint) ? PARENT[joint] : null
+  const root = middle === null ? null : PARENT[middle]
+  if (![joint, middle, root].every((one) => pose[one])) return moveJoint(pose, joint, point)
+  const upper = length(subtract(pose[middle], pose[root]))
+  const lower = length(subtract(pose[joint], pose[middle]))
+  const offset = subtract(point, pose[root])
+  const distance = Math.min(Math.max(length(offset), Math.abs(upper - lower), 1e-6), upper + lower)
+  const cosine = (upper ** 2 + distance ** 2 - lower ** 2) / (2 * upper * distance || 1)
+  const bend = Math.acos(Math.min(1, Math.max(-1, cosine)))
+  const at = (angle, reach) => add(pose[root], [Math.cos(angle) * reach, Math.sin(angle) * reach])
+  const direction = length(offset) ? angleOf(offset) : angleOf(subtract(pose[joint], pose[root]))
+  const ways = [1, -1].map((side) => ({ side, place: at(direction + side * bend, upper) }))
+  const kept = ways.find(({ side }) => side === clearBend(pose, [root, middle, joint], direction))
+  const { place } = kept ?? mostNatural(pose, ways)
+  return pose.with(middle, place).with(joint, at(direction, distance))
 }
 
 /**
@@ -143,6 +173,20 @@ function turn([x, y], angle, [cx, cy]) {
   const cos = Math.cos(angle)
   const sin = Math.sin(angle)
   return [cx + (x - cx) * cos - (y - cy) * sin, cy + (x - cx) * sin + (y - cy) * cos]
+}
+
+/** To which side of the line to its end a limb is bent, 1 or -1; 0 where it is nearly straight, or has turned far. */
+function clearBend(pose, [root, middle, joint], direction) {
+  const [before, upper] = [joint, middle].map((one) => angleOf(subtract(pose[one], pose[root])))
+  const bend = Math.sin(upper - before)
+  return Math.cos(direction - before) > 0 && Math.abs(bend) > CLEAR_BEND ? Math.sign(bend) : 0
+}
+
+/** Of two ways to bend a limb the one further from the trunk, and rather down than up. */
+function mostNatural(pose, ways) {
+  const [middle] = centreOf(boundsOf([pose[NECK], pose[8], pose[11], ...SHOULDERS.map((joint) => pose[joint])]) ?? boundsOf(pose))
+  const score = ({ place: [x, y] }) => Math.abs(x - middle) + DOWN * y
+  return ways.reduce((one, other) => (score(other) > score(one) ? other : one))
 }
 
 function angleOf([x, y]) {

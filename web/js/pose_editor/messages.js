@@ -12,10 +12,11 @@ export function jointMessage(pose, joint) {
     : said('joint.hidden', { joint: title })
 }
 
-/** A turn in space. */
+/** A turn in space; who faces the viewer faces the left edge of the picture after 90 degrees. */
 export function turnMessage(angle, tilt) {
   if (tilt) return said(tilt > 0 ? 'figure.above' : 'figure.below', { tilt: Math.abs(Math.round(tilt)) })
-  return said('figure.turned', { angle: Math.round(angle) })
+  const right = 360 - Math.round(angle)
+  return right < 180 ? said('figure.turnedRight', { angle: right }) : said('figure.turnedLeft', { angle: Math.round(angle) })
 }
 
 /** Frames that came from elsewhere. */

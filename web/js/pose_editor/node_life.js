@@ -19,3 +19,15 @@ export function fadeWithNode(node, element) {
     element.style.opacity = MODES_AT_REST.includes(node.mode) && !LiteGraph.vueNodesMode ? FADED : ''
   })
 }
+
+/** Whether a wire comes in at an input of a node. */
+export function isConnected(node, name) {
+  const slot = node.inputs.findIndex((input) => input.name === name)
+  return slot >= 0 && inputLink(node, slot) !== null
+}
+
+/** The link that comes in at a slot, or null: looked for among all, as no method is there, and right, on every page. */
+export function inputLink(node, slot) {
+  const isOurs = (link) => String(link.target_id) === String(node.id) && link.target_slot === slot
+  return [...(node.graph?.links.values() ?? [])].find(isOurs) ?? null
+}

@@ -1,6 +1,6 @@
 /** Mouse, pen and touch on the stage, turned into changes of the session and the camera. */
 import {
-  boneAt, boundsOf, centreOf, estimateJoint, jointAt, moveJoint, moveLimb, scaling, swingLimb, translation
+  bendLimb, boneAt, boundsOf, centreOf, estimateJoint, jointAt, moveJoint, moveLimb, scaling, swingLimb, translation
 } from './geometry.js'
 import { turnMessage } from './messages.js'
 import { movePerson, rotatePerson, withPose } from './people.js'
@@ -46,7 +46,7 @@ export function listenToPointer(stage, { session, camera, hover, read }) {
     }
     if (drag) return
     const isPan = event.button === 1 || camera.isSpaceHeld
-    const begun = !isPan && session.canEdit && beginEdit(session, camera, at, reach(event), event.shiftKey)
+    const begun = !isPan && session.canEdit && beginEdit(session, camera, at, reach(event), event)
     drag = { ...begun, pointer: event.pointerId, start: at, last: at }
   })
 
@@ -122,20 +122,21 @@ export function listenToPointer(stage, { session, camera, hover, read }) {
 
 /**
  * What a press at a stage point starts: {edit: (canvas point) => person} or {turn: the person to turn in space}; or
- * {person}, the number of somebody else who is there to be chosen; or null where it hits nothing.
+ * {person}, the number of somebody else who is there to be chosen; or null where it hits nothing. Shift takes the limb
+ * along, Alt moves a joint alone, whatever becomes of its bones' lengths.
  */
-function beginEdit(session, camera, at, reach, withLimb) {
+function beginEdit(session, camera, at, reach, { shiftKey, altKey }) {
   const { viewport } = camera
   const begun =
     session.tool === 'figure'
       ? beginFigureEdit(session, camera, at, reach)
-      : beginJointEdit(session, viewport, at, reach, withLimb || session.tool === 'limbs')
+      : beginJointEdit(session, viewport, at, reach, shiftKey || session.tool === 'limbs', altKey)
   if (begun) return begun
   const person = personUnder(session, viewport, at, reach)
   return person === null ? null : { person }
 }
 
-function beginJointEdit(session, viewport, at, reach, withLimb) {
+function beginJointEdit(session, viewport, at, reach, withLimb, alone) {
   const { pose, person } = session
   const start = toCanvas(viewport, at)
   const joint = jointUnder(session, viewport, at, reach)
@@ -145,7 +146,8 @@ function beginJointEdit(session, viewport, at, reach, withLimb) {
     if (withLimb && pose[joint]) return edit((point) => moveLimb(pose, joint, difference(point, start)))
     // Held where it was gripped, so that it does not jump under the pointer.
     const grip = difference(estimateJoint(pose, joint, session.canvas), start)
-    return edit(([x, y]) => moveJoint(pose, joint, [x + grip[0], y + grip[1]]))
+    const move = alone ? moveJoint : bendLimb
+    return edit(([x, y]) => move(pose, joint, [x + grip[0], y + grip[1]]))
   }
   const bone = boneAt(pose, start, reach / viewport.scale)
   if (bone === null) return null

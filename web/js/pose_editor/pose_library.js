@@ -2,7 +2,6 @@
  * Poses by the names that Load Pose lists: bundled ones, `my poses/…` in the user's folder on the server, which Save Pose
  * writes to as well, and .json files in the host's input folder.
  */
-import { decodeText } from './openpose_json.js'
 import { poseName, said } from './texts.js'
 import { fileParameters } from './tracing.js'
 
@@ -55,11 +54,11 @@ export class PoseLibrary {
     return new URL(`${name}.png`, BUNDLED).href
   }
 
-  /** The JSON text of a pose. */
+  /** The file of a pose, for a `PoseReader`. */
   async read(name) {
     const answer = await this.#fetch(name)
     if (!answer.ok) throw new Error(said('library.missing', { name }))
-    return decodeText(await answer.arrayBuffer())
+    return answer.blob()
   }
 
   /** Keeps JSON text as one of the user's own poses, without overwriting another. */

@@ -1,13 +1,12 @@
 /** The picture of a pose of the library, as large as there is room. */
 import { element } from './dom.js'
 import { drawThumbnail } from './drawing.js'
-import { decodePoses } from './openpose_json.js'
 import { said } from './texts.js'
 
 const SHARPNESS = 2 // the graph's zoom can enlarge the picture without laying it out anew
 
 /** Returns {element, show(name)}: several frames stand side by side, as many as fit; null is a name that a wire brings. */
-export function createPosePreview(library) {
+export function createPosePreview(library, reader) {
   const picture = element('canvas', { 'aria-hidden': 'true', style: 'position: absolute; inset: 0; width: 100%; height: 100%' })
   const caption = element('div', { role: 'status', style: CAPTION })
   const preview = element('div', { class: 'cfld-pose-preview', style: PREVIEW }, picture, caption)
@@ -42,7 +41,7 @@ export function createPosePreview(library) {
     frames = []
     say(name === null ? said('preview.wire') : '')
     try {
-      const read = name === null ? [] : decodePoses(await library.read(name))
+      const read = name === null ? [] : await reader.read(await library.read(name))
       if (wanted !== name) return // another one was chosen meanwhile
       frames = read
       if (frames.length > 1) say(said('preview.frames', { count: frames.length }))

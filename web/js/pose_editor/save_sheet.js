@@ -5,20 +5,17 @@ import { sheet } from './sheet.js'
 import { said } from './texts.js'
 
 /** Takes what every sheet does, see `SHEETS`. */
-export function saveSheet({ session, library, close, report, announce, libraryChanged }) {
+export function saveSheet({ session, library, attempt, close, report, announce, libraryChanged }) {
   const name = element('input', { type: 'text', value: 'pose', 'aria-label': said('save.name') })
   const fileName = () => name.value.trim().split('/').at(-1) || 'pose'
 
-  const keep = async () => {
-    try {
+  const keep = () =>
+    attempt(async () => {
       await library.save(name.value.trim(), session.encode())
       close()
       announce(said('save.kept', { name: name.value.trim() }))
       libraryChanged()
-    } catch (error) {
-      report(error.message)
-    }
-  }
+    })
   const saveJson = () => download(new Blob([session.encode()], { type: 'application/json' }), `${fileName()}.json`)
   const savePicture = async () => download(await pictureOf(session), `${fileName()}.png`)
   name.oninput = () => report('')

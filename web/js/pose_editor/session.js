@@ -7,7 +7,7 @@
 import * as geometry from './geometry.js'
 import { amend, record, redo, startHistory, undo } from './history.js'
 import { jointMessage, takenMessage, turnMessage } from './messages.js'
-import { decodePoses, decodeStored, encodeFrames } from './openpose_json.js'
+import { encodeFrames } from './openpose_json.js'
 import { alone, fitFrame, mirrorPerson, movePerson, newPerson, rotatePerson, withPose } from './people.js'
 import { JOINT_NAMES, STANDING } from './skeleton.js'
 import { said } from './texts.js'
@@ -31,6 +31,8 @@ export class PoseSession {
   error = ''
   /** Why nothing can be shown or edited here, or ''. */
   locked = ''
+  /** Whether the server is still reading the stored text, which is of another form than the page's own. */
+  isReading = false
   /** Whether the node has a pose to pass on while nothing is stored. */
   hasInput = false
 
@@ -42,14 +44,16 @@ export class PoseSession {
   #incoming = ''
   /** While the canvas is being resized: what it was before, so that small steps do not add up. */
   #resizing = null
+  #reader
   #write
   #changed
 
   /**
-   * write({text, canvas}) stores what the user made; changed(message) follows every change, with a word for the status
-   * line where there is something to say.
+   * reader is a `PoseReader`; write({text, canvas}) stores what the user made; changed(message) follows every change, with
+   * a word for the status line where there is something to say.
    */
-  constructor({ write, changed }) {
+  constructor({ reader, write, changed }) {
+    this.#reader = reader
     this.#write = write
     this.#changed = changed
     this.#derive()
@@ -68,8 +72,13 @@ export class PoseSession {
     return this.text.trim() !== ''
   }
 
+  /** The text that Run sends: empty only where a connected pose is passed on. */
+  get sent() {
+    return this.isStored || this.hasInput || this.locked ? this.text : this.encode()
+  }
+
   get canEdit() {
-    return !this.error && !this.locked
+    return !this.error && !this.locked && !this.isReading
   }
 
   get canUndo() {
@@ -298,13 +307,12 @@ export class PoseSession {
   }
 
   /**
-   * Takes over poses from OpenPose JSON: as new frames after the one being edited, or in its place. One person alone
-   * replaces the one being edited then, and several frames replace all. Raises PoseError, and keeps what is there, where
-   * nobody is in one.
+   * Takes over frames, of a `PoseReader`: as new ones after the one being edited, or in its place. One person alone
+   * replaces the one being edited then, and several frames replace all.
    */
-  take(text, { asNewFrame = false } = {}) {
+  take(read, { asNewFrame = false } = {}) {
     if (this.locked) return
-    const frames = decodePoses(text, this.canvas).map((frame) => fitFrame(frame, frame, this.canvas))
+    const frames = read.map((frame) => fitFrame(frame, frame, this.canvas))
     if (asNewFrame && !this.error) {
       return this.#storeFrames(this.#frames.toSpliced(this.frame + 1, 0, ...frames), this.frame + 1, takenMessage(frames))
     }
@@ -316,11 +324,10 @@ export class PoseSession {
 
   /**
    * Takes over the people found in the picture to trace, where they are in it: the canvas, over which the picture is
-   * spread, gets the picture's aspect where it has another. Raises PoseError where nobody is in it.
+   * spread, gets the picture's aspect where it has another.
    */
-  takeFromPicture(text) {
+  takeFromPicture(found) {
     if (this.locked) return
-    const [found] = decodePoses(text)
     const canvas = sameAspect(found, this.canvas) ? this.canvas : { width: found.width, height: found.height }
     const before = this.error ? [found] : this.#frames.map((frame) => fitFrame(frame, this.canvas, canvas))
     const place = this.error ? 0 : this.frame
@@ -344,7 +351,7 @@ export class PoseSession {
 
   /** All frames as OpenPose JSON, a starting point too. */
   encode() {
-    return this.error ? this.text : encodeFrames(this.#frames, this.canvas)
+    return this.error || this.isReading ? this.text : encodeFrames(this.#frames, this.canvas)
   }
 
   #joint() {
@@ -387,18 +394,34 @@ export class PoseSession {
 
   #derive() {
     this.error = ''
+    this.isReading = false
     this.#frames = [alone(JOINT_NAMES.map(() => null))]
-    const text = this.isStored ? this.text : this.#incoming
-    try {
-      if (!this.locked) this.#frames = text ? this.#shown(text) : [alone(standing(this.canvas))]
-    } catch (error) {
-      this.error = error.message
-    }
+    if (!this.locked) this.#frames = this.#source ? this.#read(this.#source) : [alone(standing(this.canvas))]
     this.frame = Math.min(this.frame, this.#frames.length - 1)
   }
 
-  #shown(text) {
-    return decodeStored(text).map((frame) => fitFrame(frame, frame, this.canvas))
+  /** The text that is shown: what is stored, else what comes in. */
+  get #source() {
+    return this.isStored ? this.text : this.#incoming
+  }
+
+  /** The frames in a text on this canvas; nobody until the server has read it, and where it cannot be read. */
+  #read(text) {
+    const { frames, error } = this.#reader.known(text) ?? {}
+    if (frames) return frames.map((frame) => fitFrame(frame, frame, this.canvas))
+    this.error = error ?? ''
+    if (!error) this.#ask(text)
+    return this.#frames
+  }
+
+  async #ask(text) {
+    this.isReading = true
+    const failure = await this.#reader.read(text).then(() => null, (error) => error)
+    if (this.locked || this.#source !== text) return
+    if (this.#reader.known(text)) return this.#refresh()
+    this.isReading = false
+    this.error = failure.message
+    this.#changed()
   }
 }
 

@@ -2,7 +2,6 @@
 import { element } from './dom.js'
 import { gallerySheet } from './gallery.js'
 import { SHORTCUTS } from './keyboard.js'
-import { decodeText } from './openpose_json.js'
 import { saveSheet } from './save_sheet.js'
 import { sheet } from './sheet.js'
 import { said } from './texts.js'
@@ -39,24 +38,23 @@ function tracingSheet({ session, tracing, close }) {
 }
 
 /** The poses as text, to read, change, copy and paste. */
-function jsonSheet({ session, clipboard, close, report }) {
+function jsonSheet({ session, clipboard, take, attempt, close, report }) {
   const area = element('textarea', { spellcheck: 'false', 'aria-label': said('json') })
   area.value = session.encode()
   area.oninput = () => report('')
-  const apply = () => {
-    try {
-      if (area.value.trim()) session.take(area.value)
+  const apply = () =>
+    attempt(async () => {
+      if (area.value.trim()) await take(area.value)
       else session.clear()
       close()
-    } catch (error) {
-      report(error.message)
-    }
-  }
+    })
   const file = element('input', { type: 'file', accept: '.json', 'aria-label': said('json.open'), hidden: true })
-  file.onchange = async () => {
-    area.value = decodeText(await file.files[0].arrayBuffer())
-    apply()
-  }
+  file.onchange = () =>
+    attempt(async () => {
+      area.value = await file.files[0].text() // to be mended where it cannot be read
+      await take(file.files[0])
+      close()
+    })
   return sheet(
     said('json'), close, area, file,
     element(
@@ -79,8 +77,9 @@ function helpSheet({ close }) {
 }
 
 /**
- * Sheets by name. Each is made from {session, tracing, clipboard, library, close(), report(error message),
- * announce(message), libraryChanged()}; one that shows what can change has a refresh() of its own.
+ * Sheets by name. Each is made from {session, tracing, clipboard, reader, library, take(text or file), attempt(action),
+ * close(), report(error message), announce(message), libraryChanged()}: take is asynchronous, and attempt reports what it
+ * raises. One that shows what can change has a refresh() of its own.
  */
 export const SHEETS = {
   presets: gallerySheet, background: tracingSheet, save: saveSheet, json: jsonSheet, help: helpSheet

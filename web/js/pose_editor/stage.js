@@ -1,5 +1,6 @@
 import { element, iconButton } from './dom.js'
 import { drawStage } from './drawing.js'
+import { handsOf } from './people.js'
 import { listenToPointer } from './pointer.js'
 import { said } from './texts.js'
 import { WHOLE_CANVAS, ZOOM_STEP, panBy, viewportOf, zoomAt } from './viewport.js'
@@ -55,8 +56,9 @@ export function createStage({ session, tracing }) {
       viewport: camera.viewport,
       canvas: session.canvas,
       pose: session.pose,
+      hands: handsOf(session.person),
       others: session.people
-        .map(({ pose }, index) => ({ pose, isHovered: index === hovered.person }))
+        .map((person, index) => ({ pose: person.pose, hands: handsOf(person), isHovered: index === hovered.person }))
         .toSpliced(session.chosen, 1),
       isFaint: !session.isStored,
       showHidden: session.canEdit && session.tool !== 'figure',
@@ -104,6 +106,7 @@ function zoomButtons(camera) {
 /** What the user should know about the stage as a whole, or ''. */
 function noticeOf(session) {
   if (session.locked) return session.locked
+  if (session.isReading) return said('notice.reading')
   if (session.error) return said('notice.unreadable', { error: session.error })
   if (!session.pose.some(Boolean)) return said('notice.nobody')
   if (session.isStored) return ''

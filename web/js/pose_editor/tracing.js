@@ -1,4 +1,5 @@
 /** The picture under the figure, to trace: the one wired into the node, or one opened from disk just for this. */
+import { inputLink } from './node_life.js'
 import { said } from './texts.js'
 
 /**
@@ -15,7 +16,7 @@ export function upstreamPicture(node, inputName, viewAddress) {
 
 /** The node whose output comes in at a slot, through reroutes, into subgraphs and out of them; null where none is. */
 function originOf(node, slot) {
-  const link = node.graph.getLink(node.inputs[slot]?.link)
+  const link = inputLink(node, slot)
   if (!link) return null
   const origin = node.graph.getNodeById(link.origin_id)
   if (origin?.type === 'Reroute') return originOf(origin, 0)
@@ -89,8 +90,9 @@ export class Tracing {
     return this.image && { image: this.image, opacity: this.opacity }
   }
 
-  /** The bytes of the picture's file. */
+  /** The picture's file. One that was opened is not fetched by its address, which some hosts' policies forbid. */
   async file() {
+    if (this.opened) return this.opened
     const answer = await fetch(this.image.src)
     return answer.blob()
   }

@@ -4,7 +4,7 @@ import { element } from './dom.js'
 import { listenToKeys } from './keyboard.js'
 import { createLifter, readSafetensors } from './lifter.js'
 import { createFramesRow, createJointList, createPeopleRow } from './lists.js'
-import { decodeText } from './openpose_json.js'
+import { framesOf } from './openpose_json.js'
 import { PoseSession } from './session.js'
 import { SHEETS } from './sheets.js'
 import { createStage } from './stage.js'
@@ -16,6 +16,9 @@ import { Tracing } from './tracing.js'
 const STYLES = new CSSStyleSheet()
 STYLES.replaceSync(await fetch(new URL('./style.css', import.meta.url)).then((answer) => answer.text()))
 
+/** Milliseconds after which it is said that the server is still reading. */
+const SLOW = 400
+
 /** What puts people in space, for all editors; 340 kB that no drawing waits for. */
 let lifter = null
 const loadLifter = () =>
@@ -25,21 +28,23 @@ const loadLifter = () =>
 
 /**
  * An editor. write({text, canvas}) stores JSON text and canvas size; detectPose(file) finds the people in a
- * picture file: OpenPose JSON as text; library is a `PoseLibrary`, and libraryChanged() follows what is saved into it or
- * deleted.
+ * picture file: a frame of OpenPose JSON; reader is a `PoseReader`, library a `PoseLibrary`, and libraryChanged() follows
+ * what is saved into it or deleted.
  *
  * Returns {element, session, tracing, dispose()}: what to show, the session to feed, the picture to trace.
  */
-export function createPoseEditor({ write, detectPose, library, libraryChanged }) {
+export function createPoseEditor({ write, detectPose, reader, library, libraryChanged }) {
   const host = element('div', { class: 'cfld-pose-editor', 'data-capture-wheel': 'true' })
-  // The page's undo looks at the focused element and leaves text areas alone. What it sees is this element, whatever
-  // has the focus in the shadow tree below.
+  // The page's undo looks at the focused element and leaves text fields alone. What it sees is this element, whatever has
+  // the focus in the shadow tree below. Older pages know text fields by `type`, newer ones by `isContentEditable`.
   host.type = 'textarea'
+  Object.defineProperty(host, 'isContentEditable', { value: true })
   host.style.cssText = 'display: block; height: 100%'
   const shadow = host.attachShadow({ mode: 'open' })
   const dialog = element('dialog', { 'aria-label': said('editor') })
 
   const session = new PoseSession({
+    reader,
     write,
     changed(message) {
       if (message) report('')
@@ -49,7 +54,7 @@ export function createPoseEditor({ write, detectPose, library, libraryChanged })
   const tracing = new Tracing(refresh)
   const stage = createStage({ session, tracing })
   const focusStage = () => stage.element.focus({ preventScroll: true })
-  const clipboard = createClipboard({ onPaste: take, restoreFocus: focusStage })
+  const clipboard = createClipboard({ onPaste: (text) => attempt(() => take(text)), restoreFocus: focusStage })
 
   const ui = {
     stage: stage.element,
@@ -94,6 +99,7 @@ export function createPoseEditor({ write, detectPose, library, libraryChanged })
   let home = null // where the element is shown while it is not in the large window
   let awaitsDrawing = false
   let isDetecting = false
+  let taking = Promise.resolve()
 
   /** Says what went wrong until something else is done; '' when it does not hold any more. */
   function report(mistake) {
@@ -117,10 +123,26 @@ export function createPoseEditor({ write, detectPose, library, libraryChanged })
     })
   }
 
-  function take(text) {
+  /** Takes over the poses in a text or file, after those that came before it. Raises what `PoseReader` does. */
+  function take(content, options) {
+    const taken = taking.then(async () => {
+      const slow = setTimeout(() => refresh(said('notice.reading')), SLOW)
+      try {
+        session.take(await reader.read(content, session.canvas), options)
+      } finally {
+        clearTimeout(slow)
+      }
+    })
+    taking = taken.catch(() => {})
+    return taken
+  }
+
+  async function attempt(action) {
     try {
-      session.take(text)
+      await action()
     } catch (error) {
+      message.textContent = ''
+      refresh()
       report(error.message)
     }
   }
@@ -129,16 +151,13 @@ export function createPoseEditor({ write, detectPose, library, libraryChanged })
     isDetecting = true
     report('')
     refresh(said('detect.busy'))
-    try {
-      const text = await detectPose(await tracing.file())
-      if (JSON.parse(text).people.length) session.takeFromPicture(text)
-      else report(said('detect.nobody'))
-    } catch (error) {
-      report(error.message)
-    } finally {
-      isDetecting = false
-      refresh()
-    }
+    await attempt(async () => {
+      const [frame] = framesOf([await detectPose(await tracing.file())]) ?? []
+      if (!frame) throw new Error(said('detect.nobody'))
+      session.takeFromPicture(frame)
+    })
+    isDetecting = false
+    refresh()
   }
 
   function openSheet(name) {
@@ -147,7 +166,8 @@ export function createPoseEditor({ write, detectPose, library, libraryChanged })
     if (isSame) return
     report('')
     sheet = SHEETS[name]({
-      session, tracing, clipboard, library, libraryChanged, close: closeSheet, report, announce: refresh
+      session, tracing, clipboard, reader, library, libraryChanged, take, attempt, close: closeSheet, report,
+      announce: refresh
     })
     sheet.dataset.sheet = name
     body.append(sheet)
@@ -188,7 +208,7 @@ export function createPoseEditor({ write, detectPose, library, libraryChanged })
     event.stopPropagation()
     const [file] = event.dataTransfer.files
     if (file?.type.startsWith('image/')) tracing.openFile(file)
-    else file?.arrayBuffer().then((bytes) => take(decodeText(bytes)))
+    else if (file) attempt(() => take(file))
   }
 
   listenToKeys(shadow, { session, camera: stage.camera, ui })

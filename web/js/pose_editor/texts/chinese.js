@@ -43,7 +43,8 @@ export const CHINESE = {
   'figure.rotated': '人物已旋转',
   'figure.scaled': '人物已缩放',
   'figure.mirrored': '人物已镜像',
-  'figure.turned': '在空间中转动了 {angle}°',
+  'figure.turnedLeft': '向画面左侧转动了 {angle}°',
+  'figure.turnedRight': '向画面右侧转动了 {angle}°',
   'figure.above': '从上方 {tilt}° 看',
   'figure.below': '从下方 {tilt}° 看',
 
@@ -67,11 +68,14 @@ export const CHINESE = {
   'undone': '已撤销',
   'redone': '已重做',
   'cleared': '没有保存任何姿态：这是起点',
+  'notice.reading': '服务器正在读取姿势……',
+  'read.tooLarge': '文本太大：{size} MB；超过 {most} MB 的不读取。',
+  'read.unreachable': '服务器没有回应（{error}）。请重新启动它，或查看它的日志。',
   'notice.wired': 'pose_json 来自所连接的节点。',
   'notice.unreadable': '无法读取保存的姿态。{error} 请以文本修正，或另选一个姿态。',
   'notice.nobody': '所有关节都已隐藏：这一帧里没有人。',
   'notice.passedOn': '在此绘制之前，将传递所连接的姿态。',
-  'notice.start': '这是起点，尚未保存：拖动关节或选择一个姿态。',
+  'notice.start': '这是起点，会照样发送：拖动关节或选择一个姿态。',
   'tracing.connected': '连接到此节点的图片',
   'tracing.file': '{name}（仅在此显示，不属于工作流）',
   'tracing.unreadable': '无法显示这张图片。',
@@ -149,7 +153,7 @@ export const CHINESE = {
   'tracing.match': '画布与图片同尺寸',
   'tracing.strength': '浓度',
   'tracing.none': '把“加载图像”节点连接到“背景”，或在此打开一张仅供描摹的图片。',
-  'tracing.hint': '图片会铺满整个画布。让画布与图片同尺寸，就不会变形。',
+  'tracing.hint': '它完整地显示在画布中央。让画布与它同样大小即可铺满。',
 
   'json': 'OpenPose JSON',
   'json.apply': '应用',
@@ -158,7 +162,7 @@ export const CHINESE = {
   'json.hint': '可为 OpenPose、COCO 或其他编辑器的文件，像素或 0–1。空文本即清除姿态。',
   'help': '鼠标与按键',
   'help.mouse':
-    '拖动关节即移动它，按住 Shift 连同肢体一起移动。拖动骨骼可摆动肢体。右键隐藏或显示关节；拖动虚线圆圈可显示隐藏的关节。' +
+    '拖动关节即移动它：手腕带动肘部弯曲，脚踝带动膝部，骨骼长度不变。按住 Alt 只移动该关节，按住 Shift 连同肢体一起移动。拖动骨骼可摆动肢体。右键隐藏或显示关节；拖动虚线圆圈可显示隐藏的关节。' +
     '拖动空白处平移，滚轮缩放。',
 
   'preview.wire': '名称来自所连接的节点。',
@@ -209,40 +213,5 @@ export const CHINESE = {
   'pose.upper_body_front': '半身，正面',
   'pose.walking_front': '走路，正面',
   'pose.walking_side': '走路，侧面',
-  'pose.waving': '挥手',
-
-  'where.frame': '第 {number} 帧',
-  'where.named': '帧“{name}”',
-  'where.image': '图片 {image}',
-  'where.person': '{where}，第 {number} 人',
-  'where.all': '总共',
-  'error.json': '这不是有效的 JSON：{error}',
-  'error.empty': '帧的列表是空的。',
-  'error.tooMany.frames': '{where}：{length} 帧；最多读取 {most} 帧。',
-  'error.tooMany.people': '{where}：{length} 人；最多读取 {most} 人。',
-  'error.depth': '{where}嵌套过深。',
-  'error.object': '{where}必须是对象。',
-  'error.objects': '{where}：“{key}”必须是对象的列表。',
-  'error.noPeople': '{where}没有 "people"。',
-  'error.people': '{where}："people" 必须是列表。',
-  'error.annotation':
-    '{where}：keypoints_x 和 keypoints_y 达到 x {right}、y {bottom}，但没有自己的 canvas_width 和 canvas_height 时画框为 ' +
-    '176x256。',
-  'error.animals': '{where}：这是动物的关键点；CFLD 需要人的。',
-  'error.canvas': '{where}需要 canvas_width 和 canvas_height，即其图片的像素大小。',
-  'error.numbers': '{where}必须是数字的列表。',
-  'error.count': '{where}必须是 {count} 个数字的列表。',
-  'error.number': '{where}含有不是数字的内容。',
-  'error.points': '{where}有 {count} 个点。需要 OpenPose 顺序的 18 个点（54 个数字），或其他工具给出的数目：{counts}。',
-  'error.point': '{where}：点必须是 [x, y] 或 [x, y, 置信度]。',
-  'error.columns': '{where}必须含有等长的列表 "x"、"y" 和 "visible"。',
-  'error.order':
-    '{where}：这 {count} 个点的顺序不明确；按各工具使用的任何顺序（BODY_25、COCO 的 17 点、COCO 顺序的 18 点加脚趾）都不能确定是一个人。请只保留 18 个点，54 个数字。',
-  'error.negative': '{where}：坐标似乎是从 -1 到 1。需要像素，或 0 到 1 的画布比例。',
-  'error.nobody': '{where}：里面没有人，或没有一个可靠的点。',
-  'error.outside':
-    '{where}：此人 {count} 个点中有 {outside} 个在 {width}x{height} 的画布之外（x {left} 至 {right}，y {top} 至 ' +
-    '{bottom}）。canvas_width 和 canvas_height 必须是图片的大小。',
-  'error.metres': '{where}，pose_keypoints_3d：必须是 {count} 个数字的列表，18 个关节各有以米为单位的 x、y、z 和置信度。从文本中去掉它，深度就会被估计。',
-  'error.depthElsewhere': '{where}，pose_keypoints_3d：与 pose_keypoints_2d 不重合。x 须指向图片右方，y 向下，z 离观看者而去。从文本中去掉它，深度就会被估计。'
+  'pose.waving': '挥手'
 }

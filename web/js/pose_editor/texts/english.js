@@ -1,4 +1,4 @@
-/** What the editor says, by key; see `texts.js`. What is wrong with a text of key points, as Python says it too. */
+/** What the editor says, by key; see `texts.js`. */
 export const ENGLISH = {
   'editor': 'Pose editor',
   'editor.elsewhere': 'Open in the large editor',
@@ -23,9 +23,9 @@ export const ENGLISH = {
   'zoom.in': 'Zoom in (+)',
   'zoom.out': 'Zoom out (−)',
   'zoom.fit': 'Show the whole canvas (0)',
-  'tool.joints': 'Drag moves joints, and swings limbs by their bones',
+  'tool.joints': 'Drag moves joints and bends limbs; with Alt, a joint alone',
   'tool.limbs': 'Drag moves a joint with all that hangs on it',
-  'tool.figure': 'Drag moves, turns, scales the figure; the lower ring turns it in space',
+  'tool.figure': 'Drag moves, turns and scales; the lower ring turns in space',
   'joint.toggle': 'Hide or show the selected joint (H)',
   'people': 'People',
   'person': 'Person {number} of {count}',
@@ -43,7 +43,8 @@ export const ENGLISH = {
   'figure.rotated': 'Figure turned',
   'figure.scaled': 'Figure scaled',
   'figure.mirrored': 'Figure mirrored',
-  'figure.turned': 'Turned in space by {angle}°',
+  'figure.turnedLeft': 'Turned {angle}° towards the left edge',
+  'figure.turnedRight': 'Turned {angle}° towards the right edge',
   'figure.above': 'Seen from {tilt}° above',
   'figure.below': 'Seen from {tilt}° below',
 
@@ -67,11 +68,14 @@ export const ENGLISH = {
   'undone': 'Undone',
   'redone': 'Redone',
   'cleared': 'Nothing stored: this is a starting point',
+  'notice.reading': 'The server is reading the pose…',
+  'read.tooLarge': 'The text is too large: {size} MB; more than {most} MB are not read.',
+  'read.unreachable': 'The server does not answer ({error}). Start it again, or look at its log.',
   'notice.wired': 'pose_json comes from a connected node.',
   'notice.unreadable': 'The stored pose cannot be read. {error} Mend it as text or choose another pose.',
   'notice.nobody': 'Every joint is hidden: nobody is in this frame.',
   'notice.passedOn': 'The connected pose is passed on until something is drawn here.',
-  'notice.start': 'A starting point, not stored yet: drag a joint or choose a pose.',
+  'notice.start': 'A starting point, sent as it is: drag a joint or choose a pose.',
   'tracing.connected': 'The picture connected to the node',
   'tracing.file': '{name} (seen here only, not part of the workflow)',
   'tracing.unreadable': 'The picture cannot be shown.',
@@ -150,7 +154,7 @@ export const ENGLISH = {
   'tracing.match': 'Canvas as the picture',
   'tracing.strength': 'Strength',
   'tracing.none': 'Connect a Load Image node to "background", or open a picture here just for tracing.',
-  'tracing.hint': 'It is spread over the whole canvas. Give the canvas its size to see it undistorted.',
+  'tracing.hint': 'It is shown whole, in the middle of the canvas. Give the canvas its size to fill it.',
 
   'json': 'OpenPose JSON',
   'json.apply': 'Apply',
@@ -159,53 +163,10 @@ export const ENGLISH = {
   'json.hint': 'OpenPose, COCO, other editors\' files, pixels or 0–1. An empty text forgets the pose.',
   'help': 'Mouse and keys',
   'help.mouse':
-    'Drag a joint to move it, with Shift its limb too. Drag a bone to swing the limb. Right-click hides or shows a ' +
-    'joint; drag a dotted ring to show a hidden one. Drag the empty stage to pan, turn the wheel to zoom.',
+    'Drag a joint to move it: a wrist bends the elbow, an ankle the knee, and no bone changes its length. With Alt a joint ' +
+    'goes alone, with Shift it takes its limb along. Drag a bone to swing the limb. Right-click hides or shows a joint; ' +
+    'drag a dotted ring to show a hidden one. Drag the empty stage to pan, turn the wheel to zoom.',
 
   'preview.wire': 'The name comes from a connected node.',
-  'preview.frames': '{count} frames',
-
-  'where.frame': 'Frame {number}',
-  'where.named': 'Frame "{name}"',
-  'where.image': 'Image {image}',
-  'where.person': '{where}, person {number}',
-  'where.all': 'All together',
-  'error.json': 'This is not valid JSON: {error}',
-  'error.empty': 'The list of frames is empty.',
-  'error.tooMany.frames': '{where}: {length} frames; more than {most} are not read.',
-  'error.tooMany.people': '{where}: {length} people; more than {most} are not read.',
-  'error.depth': '{where} is nested too deeply.',
-  'error.object': '{where} must be an object.',
-  'error.objects': '{where}: "{key}" must be a list of objects.',
-  'error.noPeople': '{where} has no "people".',
-  'error.people': '{where}: "people" must be a list.',
-  'error.annotation':
-    '{where}: keypoints_x and keypoints_y reach x {right} and y {bottom}, but without canvas_width and ' +
-    'canvas_height of their own they are on a frame of 176x256.',
-  'error.animals': '{where}: these are the key points of animals; CFLD needs those of a person.',
-  'error.canvas': '{where} needs canvas_width and canvas_height, the size in pixels of its picture.',
-  'error.numbers': '{where} must be a list of numbers.',
-  'error.count': '{where} must be a list of {count} numbers.',
-  'error.number': '{where} holds something that is not a number.',
-  'error.points':
-    "{where} holds {count} points. Wanted are 18 (54 numbers) in OpenPose's order, or as many as another " +
-    "tool gives: {counts}.",
-  'error.point': '{where}: a point must be [x, y] or [x, y, confidence].',
-  'error.columns': '{where} must hold lists "x", "y" and "visible" of one length.',
-  'error.order':
-    "{where}: the order of these {count} points is not clear; in none that tools use (BODY_25, COCO's 17, " +
-    "the 18 of COCO order and toes) are they surely a person. Leave only the 18, 54 numbers.",
-  'error.negative':
-    '{where}: the coordinates seem to be from -1 to 1. Wanted are pixels, or shares of the canvas from 0 to ' +
-    '1.',
-  'error.nobody': '{where}: nobody is in it, or not with a single sure point.',
-  'error.outside':
-    "{where}: {outside} of the person's {count} points lie outside the canvas of {width}x{height} (x {left} " +
-    "to {right}, y {top} to {bottom}). canvas_width and canvas_height must be the picture's size.",
-  'error.metres':
-    '{where}, pose_keypoints_3d: must be a list of {count} numbers, x, y, z in metres and a confidence for ' +
-    'each of 18 joints. Take it out of the text to have the depth estimated.',
-  'error.depthElsewhere':
-    '{where}, pose_keypoints_3d: does not lie over pose_keypoints_2d. x must run to the right of the ' +
-    'picture, y down, and z away from the viewer. Take it out of the text to have the depth estimated.'
+  'preview.frames': '{count} frames'
 }

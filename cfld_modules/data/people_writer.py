@@ -1,0 +1,184 @@
+"""People as a data set in the layout of DeepFashion (docs/method.md, section 10), with silhouettes for testing."""
+
+import csv
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ..people.bodies import body_model
+from ..people.dressing import dress
+from ..people.identities import sample_identity
+from ..people.poses import BodyPose, plain_pose, sample_pose
+from ..people.studio import Photo, Studio
+from ..people.wardrobes import FolderWardrobe, HelperWardrobe
+from ..poses.keypoints import Pose
+from .pairs import Split
+
+WIDTH, HEIGHT = 176, 256
+# Seeds from here on, of identities and of poses, belong to the test split.
+FIRST_TEST_SEED = 1_000_000
+TEST_POSES, TARGETS = 16, 4
+DEMO_PEOPLE, DEMO_SIZE = 12, (352, 512)
+# Name, yaw, and how far the head is turned against it.
+DEMO_POSES = (
+    ("standing", 0, 0), ("walking", 30, -12), ("hand on hip", -20, 15), ("arms up", 0, 0), ("waving", 12, -8),
+    ("walking", -88, 0), ("resting", 165, 10), ("one knee up", 40, -15),
+)
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What one process photographs at a time: a person in some poses."""
+
+    garments: Path | None
+    folder: Path
+    split: Split
+    person: int
+    poses: tuple[int, ...]
+
+
+def write_people(
+    out: Path, garments: Path | None, count: int, test_count: int = 50, pictures: int = 8, processes: int = 1
+) -> int:
+    """Write a data set of `count` people for training and `test_count` for testing.
+
+    {train,test}_highres/: 176x256 (width x height), `person<seed>_pose<seed>.png`; what stands before the underscore
+    names the person, and pose 0 of a split shows the front. A person of the training split has `pictures` poses that
+    nobody else has; all people of the test split stand in the same 17, so that each has a truth to be told from.
+    test_silhouettes/: how much of each pixel of a test picture is the person, under the same name.
+    fasion-resize-annotation-{train,test}.csv: key points in whole pixels, -1 where hidden.
+    fasion-resize-pairs-{train,test}.csv: for training every ordered pair of a person's pictures, for testing the front
+    with four of the 16 other poses, which go round among the people.
+
+    The same numbers make the same bytes on one machine, with any number of processes. What exists already is kept.
+
+    Args:
+        garments: folder of MakeHuman's assets (`wardrobes.FolderWardrobe`); without it people wear plain cuts.
+        processes: how many draw at once.
+
+    Returns:
+        How many pictures there are.
+
+    Raises:
+        ValueError: for counts with which there would be no pairs.
+        GarmentError: when the folder lacks a garment.
+    """
+    for name, value, least in (("count", count, 1), ("test_count", test_count, 1), ("pictures", pictures, 2)):
+        if value < least:
+            raise ValueError(f"People: {name} must be at least {least}, got {value}.")
+    own = pictures - 1
+    test_poses = tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + TEST_POSES + 1))
+    sittings = [
+        Sitting(garments, out, "train", person, (0, *range(1 + person * own, 1 + (person + 1) * own)))
+        for person in range(count)
+    ] + [Sitting(garments, out, "test", FIRST_TEST_SEED + person, test_poses) for person in range(test_count)]
+    for folder in ("train_highres", "test_highres", "test_silhouettes", "key_points"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    with multiprocessing.get_context("spawn").Pool(processes, _quiet_process) as pool:
+        sat = pool.imap(_photograph, sittings)
+        people = list(tqdm(sat, "people", len(sittings), unit="person", disable=None))
+    for split in ("train", "test"):
+        own_rows = [rows for sitting, rows in zip(sittings, people, strict=True) if sitting.split == split]
+        _write_tables(out, split, own_rows)
+    return sum(map(len, people))
+
+
+def write_demo_people(out: Path, garments: Path | None) -> None:
+    """Write what Demo Person shows: the first people of the test split in `DEMO_POSES`.
+
+    `person<number>_pose<number>.webp`, 352x512, and `poses.json`, {name without ending: 18 pairs (x, y), or null}.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    poses = [plain_pose(name, yaw, head) for name, yaw, head in DEMO_POSES]
+    key_points = {}
+    for person in range(DEMO_PEOPLE):
+        photos = person_photos(garments, FIRST_TEST_SEED + person, poses, *DEMO_SIZE)
+        for number, photo in enumerate(photos):
+            name = f"person{person:02d}_pose{number}"
+            Image.fromarray(photo.image).save(out / f"{name}.webp", quality=88, method=6)
+            points = photo.pose.points.round(1)
+            key_points[name] = [None if np.isnan(point).any() else point.tolist() for point in points]
+    (out / "poses.json").write_text(json.dumps(key_points, separators=(",", ":")) + "\n")
+
+
+def person_photos(
+    garments: Path | None, person: int, poses: Sequence[BodyPose], width: int, height: int
+) -> Iterator[Photo]:
+    """One person in these poses, drawn now."""
+    identity = sample_identity(person)
+    shape = body_model().shape(identity.phenotypes)
+    studio = _studio(width, height)
+    studio.invite(shape, dress(identity, shape, FolderWardrobe(garments) if garments else HelperWardrobe()))
+    yield from (studio.photograph(pose) for pose in poses)
+
+
+def pose_of_seed(seed: int) -> BodyPose:
+    """That of the number; the first of each split faces the viewer."""
+    pose = sample_pose(seed)
+    return pose.turned(0.0) if seed % FIRST_TEST_SEED == 0 else pose
+
+
+@cache
+def _studio(width: int, height: int) -> Studio:
+    return Studio(width, height)
+
+
+def _quiet_process() -> None:
+    os.environ["LP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+
+
+Row = tuple[str, str, str]
+
+
+def _photograph(sitting: Sitting) -> list[Row]:
+    """Write the pictures, and give the rows of the annotations."""
+    names = [f"person{sitting.person:07d}_pose{pose:07d}" for pose in sitting.poses]
+    noted = sitting.folder / "key_points" / f"{names[0]}.json"
+    rows = [tuple(row) for row in json.loads(noted.read_text())] if noted.exists() else []
+    if [row[0] for row in rows] == [f"{name}.png" for name in names]:
+        return rows
+    rows.clear()
+    poses = [pose_of_seed(pose) for pose in sitting.poses]
+    photos = person_photos(sitting.garments, sitting.person, poses, WIDTH, HEIGHT)
+    for name, photo in zip(names, photos, strict=True):
+        Image.fromarray(photo.image).save(sitting.folder / f"{sitting.split}_highres" / f"{name}.png")
+        if sitting.split == "test":
+            mask = (photo.silhouette * 255 + 0.5).astype(np.uint8)
+            Image.fromarray(mask).save(sitting.folder / "test_silhouettes" / f"{name}.png")
+        rows.append((f"{name}.png", *_annotation(photo.pose)))
+    noted.write_text(json.dumps(rows))
+    return rows
+
+
+def _write_tables(out: Path, split: Split, people: list[list[Row]]) -> None:
+    with (
+        open(out / f"fasion-resize-annotation-{split}.csv", "w", newline="", encoding="utf-8") as annotation_file,
+        open(out / f"fasion-resize-pairs-{split}.csv", "w", newline="", encoding="utf-8") as pairs_file,
+    ):
+        annotations = csv.writer(annotation_file, delimiter=":", lineterminator="\n")
+        annotations.writerow(("name", "keypoints_y", "keypoints_x"))
+        pairs = csv.writer(pairs_file, lineterminator="\n")
+        pairs.writerow(("from", "to"))
+        for number, rows in enumerate(people):
+            annotations.writerows(rows)
+            names = [row[0] for row in rows]
+            if split == "train":
+                pairs.writerows(permutations(names, 2))
+            else:
+                targets = [names[1 + (number * TARGETS + place) % TEST_POSES] for place in range(TARGETS)]
+                pairs.writerows((names[0], target) for target in targets)
+
+
+def _annotation(pose: Pose) -> tuple[str, str]:
+    """Rows y and x of whole pixels as JSON lists, -1 where hidden."""
+    x, y = np.where(np.isnan(pose.points), -1, np.rint(pose.points)).astype(int).T.tolist()
+    return json.dumps(y), json.dumps(x)

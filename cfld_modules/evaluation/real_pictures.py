@@ -1,0 +1,61 @@
+"""What the Fréchet distance takes as real: features of all training pictures, kept from one run to the next."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from accelerate import Accelerator
+from safetensors import safe_open
+from tqdm import tqdm
+
+from ..checkpoints.tensor_files import write_tensors
+from ..data.pairs import Photograph
+from ..poses.framing import Fit
+from .generate import truth_picture
+from .metrics import unit_tensors
+from .workers import Run
+
+if TYPE_CHECKING:
+    from torchmetrics.image import FrechetInceptionDistance
+
+SUMS = ("real_features_sum", "real_features_cov_sum", "real_features_num_samples")
+"""What torchmetrics knows of the real pictures."""
+
+
+def add_real_pictures(
+    fid: "FrechetInceptionDistance", accelerator: Accelerator, photographs: Sequence[Photograph], fit: Fit,
+    size: tuple[int, int], batch: int, folder: Path, run: Run,
+) -> None:
+    """Let a distance have seen all photographs as results of `size` would show them, over all processes.
+
+    Its sums are kept in `folder`, in a file named by the photographs, their size and their fit.
+
+    Args:
+        size: (width, height).
+        run: see `workers`.
+    """
+    names = "\n".join(photograph.name for photograph in photographs)
+    digest = hashlib.sha256(f"{size} {fit}\n{names}".encode()).hexdigest()[:16]
+    file = folder / f"fid-real-{digest}.safetensors"
+    accelerator.wait_for_everyone()
+    if not file.is_file():
+        own = photographs[accelerator.process_index :: accelerator.num_processes]
+        read = partial(_picture, fit=fit, size=size)
+        for first in tqdm(range(0, len(own), batch), desc="real pictures", disable=not accelerator.is_main_process):
+            pictures = list(run(read, own[first : first + batch]))
+            fid.update(unit_tensors(pictures).to(accelerator.device), real=True)
+        sums = {name: accelerator.reduce(getattr(fid, name), "sum").cpu() for name in SUMS}
+        if accelerator.is_main_process:
+            write_tensors(file, sums)
+    elif accelerator.is_main_process:  # torchmetrics adds up what all processes have
+        with safe_open(file, framework="pt") as kept:
+            for name in SUMS:
+                setattr(fid, name, kept.get_tensor(name).to(accelerator.device))
+    accelerator.wait_for_everyone()
+
+
+def _picture(photograph: Photograph, fit: Fit, size: tuple[int, int]) -> np.ndarray:
+    return truth_picture(photograph, fit, *size)

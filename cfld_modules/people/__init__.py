@@ -1,0 +1,1 @@
+"""Believable people with exact ground truth: bodies by anny, MakeHuman garments, pictures by VTK. Only for training."""

@@ -1,0 +1,123 @@
+"""What people can put on: MakeHuman's garments from a folder, or else cuts of the base mesh's helpers."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from .bodies import BODY_END, body_model
+from .garments import Garment, body_part, joined, pieces, read_garment, smooth
+
+Half = Literal["top", "bottom"]
+SKIRTS = ("female_casualsuit02", "female_elegantsuit01")
+# Heights on the average body, in metres.
+WAIST, COLLAR, ANKLE, KNEE, EARS, HAIRLINE, NAPE = 0.9, 1.42, 0.12, 0.42, 1.585, 1.605, 1.47
+SLEEVES, LENGTHS = (0.27, 0.36, 9.0), (0.8, 0.87)
+COVERED = 0.05
+SHORT_HAIR, FRINGE = 0.012, 0.07  # metres
+
+
+class Wardrobe(Protocol):
+    def suit(self, name: str, half: Half) -> Garment: ...
+
+    def shoes(self, name: str, socks: bool) -> Garment: ...
+
+    def hair(self, name: str) -> Garment: ...
+
+    def lashes_and_brows(self, brows: str) -> tuple[Garment, Garment | None]: ...
+
+
+class FolderWardrobe:
+    """MakeHuman's assets below a folder: clothes/, hair/, eyebrows/ and eyelashes/, each with <name>/<name>.mhclo."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def suit(self, name: str, half: Half) -> Garment:
+        """The bottom of a suit is the piece of it that reaches farthest down, the top all others."""
+        *top, bottom = pieces(self._read("clothes", name))
+        return joined(top) if half == "top" else bottom
+
+    def shoes(self, name: str, socks: bool) -> Garment:
+        """Both shoes; the socks that come with them would poke through narrow trousers."""
+        shoes = self._read("clothes", name)
+        return shoes if socks else joined(pieces(shoes))
+
+    def hair(self, name: str) -> Garment:
+        return self._read("hair", name)
+
+    def lashes_and_brows(self, brows: str) -> tuple[Garment, Garment | None]:
+        return self._read("eyelashes", "eyelashes01"), self._read("eyebrows", brows)
+
+    def _read(self, folder: str, name: str) -> Garment:
+        return read_garment(self.folder / folder / name / f"{name}.mhclo")
+
+
+class HelperWardrobe:
+    """Cuts of the tights, the skirt and the hair that the base mesh has beside the body; names choose lengths."""
+
+    def suit(self, name: str, half: Half) -> Garment:
+        number = sum(map(ord, name))
+        if half == "top":
+            return _cut("helper-tights", (LENGTHS[number % 2], COLLAR, SLEEVES[number % 3]))
+        if name in SKIRTS:
+            return _cut("helper-skirt", (KNEE, 1.1, 9.0))
+        return _cut("helper-tights", (ANKLE - 0.05, WAIST, 0.3))
+
+    def shoes(self, name: str, socks: bool) -> Garment:
+        return _cut("helper-tights", (-1.0, ANKLE + 0.1 * socks, 9.0))
+
+    def hair(self, name: str) -> Garment:
+        long = name.startswith(("long", "bob", "braid", "ponytail"))
+        return joined([_scalp(), _long_hair()]) if long else _scalp()
+
+    def lashes_and_brows(self, brows: str) -> tuple[Garment, Garment | None]:
+        groups = body_model().mesh[0]
+        lashes = np.concatenate([faces for name, (faces, _) in groups.items() if "eyelashes" in name])
+        return body_part(lashes), None
+
+
+@cache
+def _cut(group: str, limits: tuple[float, float, float]) -> Garment:
+    """The part of a helper mesh within limits, and what lies close below it."""
+    whole = smooth(body_part(body_model().mesh[0][group][0]))
+    places, body = whole.places(), body_model().average.vertices[:BODY_END] - (0, 0, body_model().soles)
+
+    def within(points: np.ndarray) -> np.ndarray:
+        return (points[:, 2] > limits[0]) & (points[:, 2] < limits[1]) & (np.abs(points[:, 0]) < limits[2])
+
+    close = cKDTree(places).query(body)[0] < COVERED
+    kept = within(places)[whole.faces].any(1)
+    return Garment(
+        whole.anchors, whole.offsets, whole.scales, whole.faces[kept], np.flatnonzero(close & within(body)), limits
+    )
+
+
+@cache
+def _long_hair() -> Garment:
+    """The helper's, without what hangs before the face."""
+    hair = smooth(body_part(body_model().mesh[0]["helper-hair"][0]))
+    depth = hair.places()[:, 1]
+    return replace(hair, faces=hair.faces[(depth[hair.faces] > depth.min() + FRINGE).all(1)])
+
+
+@cache
+def _scalp() -> Garment:
+    """The skull's skin, a little outside of itself."""
+    model = body_model()
+    quads = model.mesh[0]["body"][0]
+    head = model.average.vertices - (0, 0, model.soles)
+    centre = head[quads].mean(1)
+    ears = head[np.unique(quads[centre[:, 2] > EARS]), 1].mean()
+    behind = centre[:, 1] > ears + 0.005
+    hairy = (np.abs(centre[:, 0]) < 0.09) & ((behind & (centre[:, 2] > NAPE)) | (centre[:, 2] > HAIRLINE))
+    scalp = smooth(body_part(quads[hairy]))
+    away = scalp.places() - (0, ears, EARS)
+    away *= SHORT_HAIR / np.linalg.norm(away, axis=1, keepdims=True)
+    first, second = scalp.scales[0][:2]
+    spans = np.abs(model.average.vertices[first] - model.average.vertices[second])
+    scales = tuple((first, second, float(span)) for span in spans)
+    return Garment(scalp.anchors, away, scales, scalp.faces, scalp.hidden)

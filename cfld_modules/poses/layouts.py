@@ -1,0 +1,231 @@
+"""In which order the tools list a body's points, and which order a list is in that does not say.
+
+A list that is not named is in one of the orders that tools of so many points use. The bones tell which: in statures of
+the person they are as long as an adult's or, foreshortened, shorter; in the wrong order some go from the head to the
+feet. Where two orders fit alike nobody knows, and guessing would make an ankle an eye.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import numpy as np
+
+from .keypoints import JOINT_NAMES
+
+Layout = tuple[str, ...]
+"""Names of points in the order of a list; points without a name, and those after the last one, are of no use here."""
+
+_PAIRS = ("eyes", "ears", "shoulders", "elbows", "wrists", "hips", "knees", "ankles", "toes", "heels")
+_LIMBS = {"arm": ("shoulder", "elbow", "wrist"), "leg": ("hip", "knee", "ankle")}
+
+
+def _layout(words: str) -> Layout:
+    """Of words: `hips` are the left and the right hip, `left-arm` shoulder, elbow and wrist, `-` a nameless point."""
+    names: list[str] = []
+    for word in words.split():
+        side, _, limb = word.partition("-")
+        if word in _PAIRS:
+            names += [f"left {word[:-1]}", f"right {word[:-1]}"]
+        elif limb in _LIMBS:
+            names += [f"{side} {joint}" for joint in _LIMBS[limb]]
+        else:
+            names.append(word.replace("-", " ").strip())
+    return tuple(names)
+
+
+_COCO = "nose eyes ears shoulders elbows wrists hips knees ankles"
+_BODY = "right-arm left-arm right-leg left-leg"
+_FACE = "right-eye left-eye right-ear left-ear"
+_FEET = "left-toe left-toe left-heel right-toe right-toe right-heel"
+
+COCO_18: Layout = JOINT_NAMES
+TOES = _layout(f"nose neck {_BODY} {_FACE} right-toe left-toe")
+BODY_25 = _layout(f"nose neck right-arm left-arm mid-hip right-leg left-leg {_FACE} {_FEET}")
+BODY_25B = _layout(f"{_COCO} - head {_FEET}")
+COCO_17 = _layout(_COCO)
+NECK_LAST = _layout(f"{_COCO} neck")
+NECK_FIRST = _layout(f"neck {_COCO}")
+HALPE = _layout(f"{_COCO} head neck mid-hip toes toes heels")
+WHOLE_BODY = _layout(f"{_COCO} {_FEET}")
+BLAZEPOSE = _layout(
+    "nose - left-eye - - right-eye - ears - - shoulders elbows wrists - - - - - - hips knees ankles heels toes"
+)
+GOLIATH = _layout(
+    f"nose eyes ears shoulders elbows hips knees ankles {_FEET} {'- ' * 20} right-wrist {'- ' * 20} left-wrist "
+    f"{'- ' * 6} neck"
+)
+H36M = _layout("mid-hip right-leg left-leg spine neck nose head left-arm right-arm")
+MPI_INF_3DHP = _layout(f"head neck {_BODY} mid-hip spine nose")
+POSETRACK = _layout("nose head-bottom head ears shoulders elbows wrists hips knees ankles")
+CROWDPOSE = _layout("shoulders elbows wrists hips knees ankles head neck")
+AI_CHALLENGER = _layout(f"{_BODY} head neck")
+_FROM_ANKLE = "right-ankle right-knee right-hip left-hip left-knee left-ankle"
+_FROM_WRIST = "right-wrist right-elbow right-shoulder left-shoulder left-elbow left-wrist"
+LSP = _layout(f"{_FROM_ANKLE} {_FROM_WRIST} neck head")
+MPII = _layout(f"{_FROM_ANKLE} mid-hip neck head-bottom head {_FROM_WRIST}")
+OPENPOSE_MPI = _layout(f"head neck {_BODY} spine")
+JHMDB = _layout(
+    "neck spine head right-shoulder left-shoulder right-hip left-hip right-elbow left-elbow right-knee left-knee "
+    "right-wrist left-wrist right-ankle left-ankle"
+)
+PANOPTIC = _layout("neck nose mid-hip left-arm left-leg right-arm right-leg left-eye left-ear right-eye right-ear")
+SMPL = _layout("mid-hip hips - knees spine ankles - toes neck - - head shoulders elbows wrists - -")
+KINECT = _layout("mid-hip spine - head left-arm - right-arm - left-leg left-toe right-leg right-toe neck - - - -")
+
+LAYOUTS: dict[int, tuple[Layout, ...]] = {
+    14: (CROWDPOSE, AI_CHALLENGER, LSP),
+    15: (OPENPOSE_MPI, JHMDB),
+    16: (MPII,),
+    17: (COCO_17, H36M, MPI_INF_3DHP, POSETRACK),  # COCO, MMPose, YOLO; video pose
+    18: (COCO_18, NECK_LAST, NECK_FIRST),  # OpenPose; trt_pose, DWPose before its reordering
+    19: (TOES, BODY_25, PANOPTIC),
+    20: (TOES, BODY_25),
+    23: (WHOLE_BODY,),
+    24: (SMPL,),
+    25: (TOES, BODY_25, BODY_25B, KINECT),
+    26: (HALPE, BODY_25, COCO_18),  # AlphaPose
+    27: (COCO_18, NECK_LAST),  # rtmlib: 18 and feet
+    33: (BLAZEPOSE,),  # MediaPipe
+    60: (COCO_18, NECK_LAST),  # an older editor: with two hands
+    70: (GOLIATH,),  # SAM 3D Body
+    133: (COCO_17,),  # COCO-WholeBody
+    134: (COCO_18, NECK_LAST),  # rtmlib, DWPose: with feet, face and hands
+    136: (HALPE,),
+    308: (GOLIATH,),  # Sapiens
+}
+"""The orders a list of so many points may be in."""
+
+DATA_SETS: dict[str, Layout] = {
+    "coco": COCO_17, "ochuman": COCO_17, "cocowholebody": COCO_17, "cocowholebodyopenpose": COCO_18,
+    "cocoopenpose": COCO_18, "crowdpose": CROWDPOSE, "aic": AI_CHALLENGER, "mpii": MPII, "halpe": HALPE,
+    "halpe26": HALPE, "h36m": H36M, "mpiinf3dhp": MPI_INF_3DHP, "posetrack18": POSETRACK, "goliath": GOLIATH,
+    "subjhmdb": JHMDB, "panoptic": PANOPTIC,
+}  # fmt: skip
+"""Orders by the letters and digits of MMPose's `dataset_name`."""
+
+ADULT = {
+    "nose": ("neck", 0.12), "right eye": ("nose", 0.04), "left eye": ("nose", 0.04),
+    "right ear": ("right eye", 0.06), "left ear": ("left eye", 0.06),
+    "right shoulder": ("neck", 0.11), "right elbow": ("right shoulder", 0.17), "right wrist": ("right elbow", 0.15),
+    "left shoulder": ("neck", 0.11), "left elbow": ("left shoulder", 0.17), "left wrist": ("left elbow", 0.15),
+    "right hip": ("neck", 0.30), "right knee": ("right hip", 0.245), "right ankle": ("right knee", 0.245),
+    "left hip": ("neck", 0.30), "left knee": ("left hip", 0.245), "left ankle": ("left knee", 0.245),
+    "mid hip": ("right hip", 0.06), "right toe": ("right ankle", 0.07), "left toe": ("left ankle", 0.07),
+    "right heel": ("right ankle", 0.05), "left heel": ("left ankle", 0.05),
+    "head": ("nose", 0.10), "head bottom": ("neck", 0.04), "spine": ("neck", 0.17),
+}  # fmt: skip
+"""Each point's bone: the point at its other end, and its length in statures."""
+
+TOO_LONG, TOO_SHORT = 1.0, 0.2
+"""How much it tells against an order that a bone is longer or shorter than an adult's: most are foreshortened."""
+
+MOST_OF_A_BONE = 0.4
+"""What one bone adds at most: a single joint in a wrong place says little about the order."""
+
+MARGIN, MARGIN_OF_FEW, FEW = 0.12, 0.02, 2
+"""By how much an order must fit better than the next, summed over the bones; and by how much one of `USUAL` than one
+that differs in the eyes alone, as PoseTrack's from COCO's. Of the bundled poses with a third of the joints left out
+none is taken for another order."""
+
+BELIEVABLE, BELIEVABLE_OF_A_BONE, BELIEVABLE_WITHOUT_RIVAL = 0.01, 0.3, 0.05
+"""How well an order must fit, in the mean over the bones: 0.01, and 0.3 shared among them, since few fit by chance.
+Those poses miss an adult's bones by less, at 17 bones by 0.018; points in no order at all by 0.03 and more."""
+
+MIN_POINTS = 6
+"""Of fewer points the bones say nothing."""
+
+USUAL = {17: COCO_17, 18: COCO_18, 25: BODY_25, 26: HALPE, 27: COCO_18, 60: COCO_18, 134: COCO_18}
+"""By number of points the order that next to all tools have."""
+
+
+def layout_of(points: np.ndarray, candidates: Sequence[Layout] | None = None) -> Layout | None:
+    """The order that a body's points are in; None where the bones do not tell.
+
+    Args:
+        points: (n, 2), n a key of `LAYOUTS`, NaN where missing.
+        candidates: the orders they may be in; else those of `LAYOUTS`.
+    """
+    candidates = LAYOUTS[len(points)] if candidates is None else candidates
+    if np.isfinite(points).all(axis=1).sum() < MIN_POINTS:
+        return candidates[0] if len(candidates) == 1 or len(points) in (17, 18) else None
+    ranking = sorted(((_misfit(points, layout), layout) for layout in candidates), key=lambda fit: fit[0][0])
+    ((misfit, bones), best), *others = ranking
+    reading, is_usual = to_coco18(points, best), best == USUAL.get(len(points))
+    is_clear = all(
+        (other - misfit) * min(bones, other_bones) > _margin(is_usual, to_coco18(points, layout), reading)
+        for (other, other_bones), layout in others
+    )
+    return best if is_clear and misfit < _believable(bones, len(candidates)) else None
+
+
+def fits(points: np.ndarray, layout: Layout = COCO_18) -> bool:
+    """Whether points (n, 2) in an order have a person's bones."""
+    misfit, bones = _misfit(points, layout)
+    return misfit < _believable(bones, len(LAYOUTS.get(len(points), ())))
+
+
+def _believable(bones: int, candidates: int) -> float:
+    return BELIEVABLE_WITHOUT_RIVAL if candidates == 1 else BELIEVABLE + BELIEVABLE_OF_A_BONE / max(bones, 1)
+
+
+def _margin(is_usual: bool, other: np.ndarray, reading: np.ndarray) -> float:
+    """By how much a reading must fit better than another, summed over the bones."""
+    differing = int((~np.isclose(other, reading, equal_nan=True)).any(axis=1).sum())
+    if differing == 0:
+        return -1.0
+    return MARGIN_OF_FEW if is_usual and differing <= FEW else MARGIN
+
+
+def to_coco18(points: np.ndarray, layout: Layout) -> np.ndarray:
+    """Points (n, d) of a layout -> (18, d) in the order of `JOINT_NAMES`; a neck it lacks is between the shoulders."""
+    rows = _by_name(points, layout)
+    missing = np.full(points.shape[1], np.nan)
+    return np.array([rows.get(name, missing) for name in JOINT_NAMES])
+
+
+def is_same_in_all_layouts(points: np.ndarray) -> bool:
+    """Whether it makes no difference in which of several orders that a list of so many points may be in these are."""
+    reading, *others = (to_coco18(points, layout) for layout in LAYOUTS[len(points)])
+    return bool(others) and all(np.array_equal(reading, other, equal_nan=True) for other in others)
+
+
+def _by_name(points: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:
+    rows = {name: points[place] for name, place in _places(layout).items() if place < len(points)}
+    if "neck" not in rows and {"right shoulder", "left shoulder"} <= rows.keys():
+        rows["neck"] = (rows["right shoulder"] + rows["left shoulder"]) / 2
+    return rows
+
+
+@cache
+def _places(layout: Layout) -> Mapping[str, int]:
+    return {name: place for place, name in enumerate(layout) if name not in ("", "-")}
+
+
+def _misfit(points: np.ndarray, layout: Layout) -> tuple[float, int]:
+    """By how much the bones miss an adult's lengths, in the mean over them, at the stature at which they fit best."""
+    rows = {name: row.tolist() for name, row in _by_name(points, layout).items()}
+    bones = _bones({name: row for name, row in rows.items() if not any(map(math.isnan, row))})
+    if len(bones) < 2:
+        return MOST_OF_A_BONE, len(bones)
+    lengths, adult = np.array(bones).T
+    statures = np.unique(lengths / adult)
+    statures = statures[statures > 0]
+    if 2 * (lengths > 0).sum() < len(bones):
+        return MOST_OF_A_BONE, len(bones)
+    off = (lengths / statures[:, None] - adult) / np.sqrt(adult)  # the short bones tell as much as the long ones
+    costs = np.minimum(np.where(off > 0, TOO_LONG * off, -TOO_SHORT * off), MOST_OF_A_BONE)
+    return float(costs.mean(axis=1).min()), len(bones)
+
+
+def _bones(points: dict[str, list[float]]) -> list[tuple[float, float]]:
+    """(length, adult's length in statures) from each point to the next one that is there on the way to the neck."""
+    bones = []
+    for name in [name for name in ADULT if name in points]:
+        end, adult = ADULT[name]
+        while end not in points and end in ADULT:
+            end, further = ADULT[end]
+            adult += further
+        if end in points:
+            bones.append((math.dist(points[name], points[end]), adult))
+    return bones
