@@ -154,8 +154,11 @@ def test_animatediff_on_one_side_of_a_scene_is_refused_and_on_both_is_right(mode
     figure(f"ComfyUI-AnimateDiff-Evolved on both sides of a scene, after one on the {side}", both, plain, 1e-5)
 
 
-def test_automatic_cfg_in_an_earlier_prompt(model, person, text, rows, figure, monkeypatch):
-    """It replaces the host's sampling function as long as the server lives, and tells functions after it no scale."""
+def test_automatic_cfg_in_an_earlier_prompt(model, person, text, monkeypatch):
+    """It replaces the host's sampling function as long as the server lives, and tells functions after it no scale.
+
+    What its function makes of a later prompt's cfg is its own; a KeyError was ours.
+    """
     colours = ModuleType("colorama")
     colours.Fore = colours.Style = colours.Back = copy.copy(ModuleType("any"))
     for part in (colours.Fore,):
@@ -168,5 +171,5 @@ def test_automatic_cfg_in_an_earlier_prompt(model, person, text, rows, figure, m
         pytest.skip(f"it does not import outside of a server: {error}")
     patched = nodes.simpleDynamicCFG().patch(model=model, hard_mode=True, boost=True)[0]
     predict(patched, text, text)
-    found = predict(person.hga(model), person.positive, person.negative)
-    figure("ComfyUI-AutomaticCFG in an earlier prompt", found, guided(rows), 1e-5)
+    assert predict(person.hga(model), person.positive, person.negative).isfinite().all()
+    assert predict(person.hga(model), text, text).isfinite().all()
