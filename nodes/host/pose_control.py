@@ -96,7 +96,7 @@ class PoseControl(comfy.controlnet.T2IAdapter):
                 "Pose Conditioning: the sampler's model has no HGA Apply, so it cannot read CFLD's prompt and the "
                 "clothes would be wrong; connect the output of HGA Apply to the sampler's input 'model'"
             )
-        # TiledDiffusion replaces this function, and leaves its own where another control is chained on top.
+        # TiledDiffusion puts a function in its place, and leaves it there where another control is chained on top.
         vars(self).pop("get_control", None)
         super().pre_run(model, percent_to_timestep_function)
 
