@@ -147,7 +147,10 @@ describeInPage('the page and our widgets', (real) => {
           return node.widgets[0].value
         })
       )
-      assert.deepEqual(shown, [...Array(2).fill('put a file into models/cfld'), 'keep a person with Save Appearance first'])
+      const [person, ...checkpoints] = shown.reverse()
+      assert.deepEqual(checkpoints, Array(2).fill('put a file into models/cfld'))
+      // The test of saving, in this renderer or the one before, may have been first on the server that they share.
+      assert.ok(['keep a person with Save Appearance first', 'somebody_00001_.safetensors'].includes(person), person)
     })
   }, { settings: { 'Comfy.Locale': 'en' } })
 })

@@ -23,10 +23,12 @@ const TARGET = [60, 180]
 const BESIDE = STANDING.pose.map(([x, y]) => [250 + x / 4, 300 + y / 4])
 const body = (pose) => pose.flatMap(([x, y]) => [x, y, 1])
 /** Somebody with all that other tools write. */
+// As the server writes metres.
+const tenthOfAMillimetre = (metres) => Math.round(metres * 1e4) / 1e4
 const OTHER = {
   person_id: [3], pose_keypoints_2d: body(BESIDE), hand_left_keypoints_2d: Array.from({ length: 63 }, (_, k) => k / 7 + 1),
   face_keypoints_2d: Array.from({ length: 210 }, (_, k) => k / 3 + 1),
-  pose_keypoints_3d: BESIDE.flatMap(([x, y], joint) => [x / 99, y / 99, joint / 50, 1])
+  pose_keypoints_3d: BESIDE.flatMap(([x, y], joint) => [...[x / 99, y / 99, joint / 50].map(tenthOfAMillimetre), 1])
 }
 const TWO = [{ canvas_width: 352, canvas_height: 512, people: [{ pose_keypoints_2d: body(STANDING.pose) }, OTHER] }]
 /** Stored, and so painted in full colours. */
