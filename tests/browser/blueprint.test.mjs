@@ -75,8 +75,8 @@ describeInPage('blueprint', (real) => {
     test('two of it have seeds and steps of their own', async () => {
       const { page } = opened
       await openEmptyGraph(page)
-      await place(page, [500, 600])
-      await place(page, [300, 850])
+      await place(page, [400, 300])
+      await place(page, [900, 300])
       const sent = await page.evaluate(async () => {
         window.app.graph.nodes.forEach((node, index) => {
           for (const [name, value] of [['seed', 11], ['steps', 21]]) {
