@@ -149,6 +149,15 @@ def test_part_that_the_photo_lacks_is_not_covered() -> None:
     assert not result.covered[row].any() and result.person[row].any() and result.image.isfinite().all()
 
 
+def test_thighs_are_covered_where_ankles_are_outside_the_photo() -> None:
+    pose = bundled("standing_front")
+    points = pose.points.copy()
+    points[[10, 13]] = np.nan
+    result = warped(texture(pose), replace(pose, points=points), pose)
+    x, y = np.rint(pose.points[[8, 9]].mean(axis=0)).astype(int)
+    assert result.covered[y, x]
+
+
 @pytest.mark.parametrize("which", ["source", "target"])
 def test_pose_without_a_trunk_is_refused(which: str) -> None:
     pose = bundled("standing_front")

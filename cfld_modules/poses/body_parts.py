@@ -68,9 +68,12 @@ def body_parts(space: SpatialPose) -> list[Part | None]:
     for number, chain in enumerate(CHAINS):
         is_arm = number < 2
         front = fronts[0 if is_arm else 1]
-        end = (_HAND if is_arm else _FOOT) * (points[chain[2]] - points[chain[1]])
-        for place, widths in enumerate((_ARM, _FOREARM) if is_arm else (_THIGH, _SHIN)):
-            axis = np.stack([points[chain[place]], points[chain[place + 1]] + place * end])
+        first, middle, last = points[list(chain)]
+        beyond = last + (_HAND if is_arm else _FOOT) * (last - middle)
+        for axis, widths in zip(
+            (np.stack([first, middle]), np.stack([middle, beyond])), (_ARM, _FOREARM) if is_arm else (_THIGH, _SHIN),
+            strict=True,
+        ):
             swung = _swung(front, down, axis[1] - axis[0])
             parts.append(_part(axis, np.array(widths) * length, np.array(widths) * length, np.stack([swung, swung])))
     return parts
