@@ -1,0 +1,161 @@
+"""Does a photo's own texture help? CFLD alone, begun from Warp Person's picture, and with its pixels pasted over.
+
+    python -m benchmarks.warping --data FOLDER --base FOLDER --cfld FILE --blazepose FOLDER --out FOLDER
+
+On a data set of `data people`; every way has as many rows a picture. Colour errors are mean absolute differences from
+the truth, of 255, within its silhouette: where the photo shows the person (covered), and elsewhere (unseen). Writes
+warping.json, warping.md and sheet.png.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from cfld_modules.checkpoints.blazepose_file import load_blazepose
+from cfld_modules.data.deepfashion import DeepFashionData
+from cfld_modules.data.pairs import Pairs, PhotographFile
+from cfld_modules.evaluation.generate import truth_picture
+from cfld_modules.evaluation.ground_truth import galleries, pose_name, score_against_truth, silhouette_file
+from cfld_modules.evaluation.judge import judge_picture
+from cfld_modules.evaluation.metrics import ssim
+from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.evaluation.sheet import contact_sheet
+from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
+from cfld_modules.poses.body_parts import TRUNK, body_parts
+from cfld_modules.poses.detection.detector import Detector
+from cfld_modules.poses.framing import frame_pose
+from cfld_modules.poses.keypoints import Pose
+from cfld_modules.poses.lifting import lift
+from cfld_modules.poses.warping import Warped, warp_person
+from cfld_modules.training.latents import encode_posteriors
+
+WIDTH, HEIGHT, SQUARE = 88, 128, 128
+STEPS, SEEDS, SHEET_PAIRS = 8, (0, 1), 8
+TURNS = {"0 to 45": (0, 45), "45 to 90": (45, 90), "beyond": (90, 181)}
+SOFT = 0.7  # pixels by which a pasted edge is blurred
+
+
+@dataclass(frozen=True)
+class Way:
+    """denoise: 1 is from pure noise; is_pasted: the photo's pixels lie over the result."""
+
+    denoise: float
+    is_pasted: bool = False
+
+
+WAYS = {
+    "CFLD": Way(1), "start at 0.85": Way(0.85), "start at 0.7": Way(0.7), "start at 0.5": Way(0.5),
+    "pasted": Way(1, True), "start at 0.7, pasted": Way(0.7, True),
+}
+
+
+def warped_pair(source: PhotographFile, target: PhotographFile) -> tuple[Warped, float]:
+    """At the model's size, and by how many degrees the trunk turns."""
+    photo = torch.from_numpy(source.picture()) / 255
+    mask = torch.from_numpy(np.array(Image.open(silhouette_file(source)))) / 255
+    pose = frame_pose(target.pose(), "pad")
+    scale = WIDTH / pose.width, HEIGHT / pose.height
+    there, here = lift(source.pose()), lift(replace(pose, points=pose.points * scale, width=WIDTH, height=HEIGHT))
+    fronts = [body_parts(space)[TRUNK].front[0] for space in (there, here)]
+    turn = abs((fronts[1] - fronts[0] + np.pi) % (2 * np.pi) - np.pi)
+    return warp_person(photo, there, here, mask), float(np.degrees(turn))
+
+
+@torch.no_grad()
+def sampled(
+    pipeline: CFLDPipeline, source: PhotographFile, target: Pose, start: Warped, way: Way, seed: int
+) -> np.ndarray:
+    """RGB uint8 (HEIGHT, WIDTH, 3)."""
+    steps = round(STEPS / way.denoise)
+    appearance = pipeline.encode_sources([Image.fromarray(source.picture())], "pad")
+    pose = pipeline.encode_poses([target], "pad")
+    noise = torch.randn(1, 4, SQUARE // 8, SQUARE // 8, generator=torch.Generator().manual_seed(seed))
+    latents = noise * pipeline.scheduler.init_noise_sigma
+    if steps > STEPS:
+        square = torch.nn.functional.interpolate(
+            start.image.permute(2, 0, 1)[None] * 2 - 1, (SQUARE, SQUARE), mode="bicubic", antialias=True
+        )
+        clean = encode_posteriors(pipeline.vae, square) * pipeline.vae.config.scaling_factor
+        pipeline.scheduler.set_timesteps(steps)
+        latents = pipeline.scheduler.add_noise(clean, noise, pipeline.scheduler.timesteps[steps - STEPS][None])
+    latents = pipeline.denoise(latents, appearance, pose, steps=steps, first_step=steps - STEPS)
+    result = pipeline.decode(latents, WIDTH, HEIGHT)[0]
+    if way.is_pasted:
+        covered = start.covered.numpy()[..., None]
+        weight = gaussian_filter(covered.astype(np.float32), (SOFT, SOFT, 0)) * covered
+        result = np.rint(result + weight * (start.image.numpy() * 255 - result)).astype(np.uint8)
+    return result
+
+
+def scores(
+    result: np.ndarray, target: PhotographFile, start: Warped, people: list[PhotographFile], detector: Detector
+) -> dict[str, float]:
+    truth = truth_picture(target, "pad", WIDTH, HEIGHT)
+    exact = np.array(Image.open(silhouette_file(target)).resize((WIDTH, HEIGHT), Image.Resampling.BOX)) > 127
+    covered = start.covered.numpy() & exact
+    error = np.abs(result.astype(float) - truth).mean(axis=2)
+    against = score_against_truth(result, truth, target, people, "pad")
+    seen = judge_picture(detector, result, frame_pose(target.pose(), "pad"))
+    return {
+        "ssim": ssim(result, truth), "retrieval": against.retrieved, "found": seen.found, "pck": seen.pck,
+        "sharpness": against.sharpness, "covered error": error[covered].mean() if covered.any() else np.nan,
+        "unseen error": error[exact & ~covered].mean() if (exact & ~covered).any() else np.nan,
+    }
+
+
+def table(rows: list[Mapping[str, object]]) -> str:
+    names = [name for name in rows[0] if name not in ("way", "turn", "pair", "seed")]
+    lines = ["| turn | pairs | way | " + " | ".join(names) + " |", "|---" * (3 + len(names)) + "|"]
+    for turn, (low, high) in {"all": (0, 181), **TURNS}.items():
+        for way in WAYS:
+            own = [row for row in rows if row["way"] == way and low <= row["turn"] < high]
+            if own:
+                columns = [np.array([row[name] for row in own], float) for name in names]
+                means = [column[~np.isnan(column)].mean() if (~np.isnan(column)).any() else np.nan for column in columns]
+                lines.append(f"| {turn} | {len({row['pair'] for row in own})} | {way} | " + " | ".join(
+                    f"{mean:.1f}" if name.endswith("error") else f"{mean:.3f}"
+                    for name, mean in zip(names, means, strict=True)
+                ) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("data", "base", "cfld", "blazepose", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=200)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    pipeline = load_pipeline(options.base, options.cfld, "ddim_trailing")
+    pipeline.set_progress_bar_config(disable=True)
+    detector = load_blazepose([options.blazepose])
+    pairs: Pairs = DeepFashionData("deepfashion", options.data).pairs("test")
+    numbers = np.linspace(0, len(pairs), min(options.pairs, len(pairs)), endpoint=False).astype(int)
+    people = galleries([pairs[number][1] for number in numbers], pairs.photographs)
+    rows, tiles = [], []
+    for number in numbers:
+        source, target = pairs[number]
+        start, turn = warped_pair(source, target)
+        shown = [truth_picture(source, "pad", WIDTH, HEIGHT), (start.image.numpy() * 255).astype(np.uint8)]
+        for name, way in WAYS.items():
+            for seed in SEEDS:
+                result = sampled(pipeline, source, target.pose(), start, way, seed)
+                own = scores(result, target, start, people[pose_name(target)], detector)
+                rows.append({"way": name, "turn": turn, "pair": int(number), "seed": seed} | own)
+            shown.append(result)
+        if len(tiles) < SHEET_PAIRS * 3:
+            tiles.append([*shown, truth_picture(target, "pad", WIDTH, HEIGHT)])
+        (options.out / "warping.json").write_text(json.dumps(rows, default=float))
+        (options.out / "warping.md").write_text(table(rows))
+        contact_sheet(tiles, ("source", "warped", *WAYS, "truth")).save(options.out / "sheet.png")
+
+
+if __name__ == "__main__":
+    main()
