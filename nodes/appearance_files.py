@@ -63,7 +63,7 @@ class CFLDSaveAppearance(io.ComfyNode):
         cls, cfld: LoadedCFLD, appearance: Appearance, filename_prefix: str, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
         check_prefix(SAVE, filename_prefix)
-        pictures = [] if image is None else [picture_array(one) for one in read_pictures(SAVE, "image", image)]
+        pictures = [] if image is None else [picture_array(picture) for picture in read_pictures(SAVE, "image", image)]
         root = Path(folder_paths.get_output_directory(), FOLDER)
         try:
             with written_by(SAVE, "filename_prefix", filename_prefix):
@@ -74,8 +74,8 @@ class CFLDSaveAppearance(io.ComfyNode):
                 )
         except CheckpointError as error:
             raise ValueError(shortened(f"{SAVE}: input 'appearance': {error}")) from error
-        saved = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}
-        return io.NodeOutput(ui={"appearances": [saved], "text": [file.relative_to(root).as_posix()]})
+        saved_image = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}
+        return io.NodeOutput(ui={"appearances": [saved_image], "text": [file.relative_to(root).as_posix()]})
 
 
 class CFLDLoadAppearance(io.ComfyNode):
@@ -118,10 +118,10 @@ class CFLDLoadAppearance(io.ComfyNode):
     @classmethod
     def execute(cls, cfld: LoadedCFLD, appearance_name: str) -> io.NodeOutput:
         try:
-            appearance, learnt = load_appearance(appearance_path(appearance_name), networks_of(cfld.networks))
+            appearance, unconditional = load_appearance(appearance_path(appearance_name), networks_of(cfld.networks))
         except CheckpointError as error:
             raise ValueError(shortened(f"{LOAD}: input 'appearance_name': {error}")) from error
-        return io.NodeOutput(*prompt_conditioning(appearance.prompt, learnt), appearance)
+        return io.NodeOutput(*prompt_conditioning(appearance.prompt, unconditional), appearance)
 
 
 def appearance_names() -> list[str]:

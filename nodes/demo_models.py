@@ -82,5 +82,5 @@ class CFLDDemoPerson(io.ComfyNode):
             check_count("Demo Person", name, number, 0, LARGEST_NUMBER)
         for name, side in (("width", width), ("height", height)):
             check_count("Demo Person", name, side, 16, 4096)
-        drawn = held_out_photograph(person, pose).draw(width, height)
-        return io.NodeOutput(image_batch([drawn.image]), write_pose_keypoints([drawn.pose]))
+        mannequin = held_out_photograph(person, pose).draw(width, height)
+        return io.NodeOutput(image_batch([mannequin.image]), write_pose_keypoints([mannequin.pose]))

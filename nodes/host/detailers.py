@@ -1,4 +1,4 @@
-"""Nodes that sample a part of a picture, cut out and enlarged, without a word of where it lay."""
+"""Finds nodes of other packs that sample an enlarged part of a picture without saying where it lies (detailers)."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ def cropping_node(graph: dict[str, Any], running: str) -> str | None:
     if "Detailer" in graph[running]["class_type"]:
         return graph[running]["class_type"]
     latents = [link for name, link in graph[running]["inputs"].items() if name in ("latent_image", "samples", "latent")]
-    seen: set[str] = set()
+    visited: set[str] = set()
     while latents:
         link = latents.pop()
-        if not isinstance(link, list) or link[0] in seen or link[0] not in graph:
+        if not isinstance(link, list) or link[0] in visited or link[0] not in graph:
             continue
-        seen.add(link[0])
+        visited.add(link[0])
         node = graph[link[0]]
         if any(crop in node["class_type"] for crop in CROPS):
             return node["class_type"]
