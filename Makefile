@@ -3,7 +3,7 @@ VENV := .venv/bin/python
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: venv demo test lint unit host js browser bench composition demo-model demo-figures fuzz soak turns clean
+.PHONY: venv demo test lint unit host js browser bench composition derived demo-model demo-figures fuzz soak turns clean
 
 venv: .venv/installed
 
@@ -34,6 +34,11 @@ host: venv
 	    pytest pytest-xdist websocket-client controlnet_aux scikit-image && \
 	  $$python $(PYTEST) tests/host; \
 	else echo "HOST TESTS SKIPPED (reason above)"; fi
+
+# What follows from the nodes' schemas and from the workflows: README's table of nodes, and the workflows' API twins.
+derived: venv
+	@python=$$($(VENV) tests/host/host.py) && $$python tests/host/node_definitions.py
+	@npm install --silent --no-audit --no-fund && node tests/browser/write_twins.mjs
 
 # docs/composition.md, remeasured: its text up to the table, and the table.
 composition: venv

@@ -35,8 +35,8 @@ class CFLDSaveAppearance(io.ComfyNode):
             node_id="CFLDSaveAppearance",
             display_name=SAVE,
             category=PEOPLE,
-            description="Keeps an encoded person as a small file in output/cfld_appearances, where Load Appearance "
-            "finds it: a wardrobe of people for many graphs, without their photos.",
+            description="Keeps an encoded person as a small file: in output/cfld_appearances, where Load Appearance "
+            "finds it, a wardrobe of people for many graphs, without their photos.",
             search_aliases=["save person", "save embeds", "export appearance", "wardrobe", "save character"],
             is_output_node=True,
             inputs=[
@@ -85,8 +85,8 @@ class CFLDLoadAppearance(io.ComfyNode):
             node_id="CFLDLoadAppearance",
             display_name=LOAD,
             category=PEOPLE,
-            description="A person that Save Appearance kept, in the place of PRD Prompt Encoder: no photo is needed "
-            "and no encoder runs.",
+            description="Loads a person that Save Appearance kept: in the place of PRD Prompt Encoder, so no photo is "
+            "needed and no encoder runs.",
             search_aliases=["load person", "load embeds", "import appearance", "wardrobe", "load character"],
             inputs=[
                 cfld_input(),

@@ -20,8 +20,8 @@ class CFLDChoosePerson(io.ComfyNode):
             node_id="CFLDChoosePerson",
             display_name=NODE,
             category=POSES,
-            description="Keeps one person in each frame of key points, where a picture shows several, and follows them "
-            "through a video. Hands, face and the third dimension stay as they are.",
+            description="Keeps one of several people: in each frame of key points, and the same one through a video. "
+            "Hands, face and the third dimension stay as they are.",
             search_aliases=["select person", "filter people", "pick pose", "multiple people", "person index"],
             inputs=[
                 io.MultiType.Input(

@@ -50,7 +50,7 @@ class CFLDDemoPerson(io.ComfyNode):
             node_id="CFLDDemoPerson",
             display_name="Demo Person",
             category=DEMO,
-            description="Draws a mannequin that the demo model was not trained on, in any of a million poses. The same "
+            description="Draws a mannequin the demo model has not seen: in any of a million poses. The same "
             "person in the target's pose is what a perfect transfer would give.",
             search_aliases=["mannequin", "pose transfer demo", "synthetic person", "ground truth"],
             inputs=[

@@ -39,8 +39,8 @@ class CFLDPromptEncoder(io.ComfyNode):
             node_id="CFLDPromptEncoder",
             display_name=NODE,
             category=CATEGORY,
-            description="Turns a photo of a person into the prompt (there is no text in CFLD) and the appearance that "
-            "HGA Apply adds to the model.",
+            description="Turns a photo of a person into prompt and appearance: there is no text in CFLD, and HGA Apply "
+            "adds the appearance to the model.",
             search_aliases=["pose transfer", "perception-refined decoder", "source person", "person to conditioning"],
             inputs=[
                 cfld_input(),

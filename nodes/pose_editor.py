@@ -29,7 +29,7 @@ class CFLDPoseEditor(io.ComfyNode):
             node_id="CFLDPoseEditor",
             display_name=NODE,
             category=POSES,
-            description="Draw a pose by dragging joints, or give OpenPose JSON. The drawing is kept in pose_json, so "
+            description="Draws a pose by dragging joints: or give OpenPose JSON. The drawing is kept in pose_json, so "
             "shared workflows and API calls carry it.",
             search_aliases=["draw pose", "openpose editor", "edit keypoints", "skeleton editor"],
             inputs=[

@@ -32,7 +32,8 @@ class CFLDLoadPose(io.ComfyNode):
             node_id="CFLDLoadPose",
             display_name="Load Pose",
             category=POSES,
-            description="A bundled pose, one saved by Save Pose, or an OpenPose JSON file from ComfyUI's input folder.",
+            description="Loads a pose from a file: a bundled one, one saved by Save Pose, or OpenPose JSON from "
+            "ComfyUI's input folder.",
             search_aliases=["openpose json", "pose preset", "load keypoints", "target pose"],
             inputs=[
                 io.Combo.Input(
@@ -79,7 +80,7 @@ class CFLDSavePose(io.ComfyNode):
             node_id="CFLDSavePose",
             display_name="Save Pose",
             category=POSES,
-            description="Saves key points as OpenPose JSON among your own poses, where Load Pose lists them.",
+            description="Saves key points as OpenPose JSON: among your own poses, where Load Pose lists them.",
             search_aliases=["save keypoints", "export pose", "openpose json", "my poses"],
             is_output_node=True,
             inputs=[

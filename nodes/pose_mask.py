@@ -23,8 +23,8 @@ class CFLDPoseMask(io.ComfyNode):
             node_id="CFLDPoseMask",
             display_name=NODE,
             category=SCENES,
-            description="Where upper body, lower body or head will be in the target pose, as a mask: a blouse from one "
-            "person, trousers from another, with two HGA Apply and nothing painted.",
+            description="Masks upper body, lower body or head of a target pose: a blouse from one person, trousers "
+            "from another, with two HGA Apply and nothing painted.",
             search_aliases=[
                 "garment mask", "clothes region", "upper body mask", "body part mask", "keypoints to mask",
                 "outfit swap", "virtual try on",
