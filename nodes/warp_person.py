@@ -24,8 +24,8 @@ class CFLDWarpPerson(io.ComfyNode):
             node_id="CFLDWarpPerson",
             display_name=NODE,
             category=PEOPLE,
-            description="Moves what the photo shows of a person into the target pose, texture and face as they are, "
-            "and says what it shows. As the start of a sampling with denoise below 1, CFLD paints the rest.",
+            description="A photo's own texture and face in the target pose, to start from: what the photo shows of the "
+            "person is moved, and the mask says where. Sampled from with denoise below 1, CFLD paints the rest.",
             search_aliases=[
                 "keep texture", "keep face", "warp", "img2img pose", "pattern", "print on shirt", "source pixels",
             ],

@@ -109,7 +109,7 @@ def _load_pipeline(arguments: argparse.Namespace, scheduler: "SchedulerMixin") -
     return CFLDPipeline(unet, vae, scheduler, networks).to(device)
 
 
-def _files_of(name: str, path: Path, endings: tuple[str, ...], wanted: str) -> list[Path]:
+def _files_of(name: str, path: Path, endings: tuple[str, ...], expected_kind: str) -> list[Path]:
     """The file, or those of a folder in the order of their numbers, as OpenPose writes one a frame of a video.
 
     Raises:
@@ -121,7 +121,7 @@ def _files_of(name: str, path: Path, endings: tuple[str, ...], wanted: str) -> l
             raise CommandError(f"{name}: '{path}' is a folder with no file that ends in {', '.join(endings)}")
         return sorted(files, key=_by_numbers)
     if not path.exists():
-        raise CommandError(f"{name}: '{path}' does not exist; give {wanted}, or a folder of them")
+        raise CommandError(f"{name}: '{path}' does not exist; give {expected_kind}, or a folder of them")
     return [path]
 
 
