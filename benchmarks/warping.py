@@ -118,12 +118,17 @@ def table(rows: list[Mapping[str, object]]) -> str:
             own = [row for row in rows if row["way"] == way and low <= row["turn"] < high]
             if own:
                 columns = [np.array([row[name] for row in own], float) for name in names]
-                means = [column[~np.isnan(column)].mean() if (~np.isnan(column)).any() else np.nan for column in columns]
+                means = [mean_known(column) for column in columns]
                 lines.append(f"| {turn} | {len({row['pair'] for row in own})} | {way} | " + " | ".join(
                     f"{mean:.1f}" if name.endswith("error") else f"{mean:.3f}"
                     for name, mean in zip(names, means, strict=True)
                 ) + " |")
     return "\n".join(lines) + "\n"
+
+
+def mean_known(column: np.ndarray) -> float:
+    known = column[~np.isnan(column)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def main() -> None:
