@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from cfld_modules.checkpoints.blazepose_file import load_blazepose
 from cfld_modules.data.deepfashion import DeepFashionData
@@ -33,13 +32,13 @@ from cfld_modules.poses.detection.detector import Detector
 from cfld_modules.poses.framing import frame_pose
 from cfld_modules.poses.keypoints import Pose
 from cfld_modules.poses.lifting import lift
-from cfld_modules.poses.warping import Warped, warp_person
+from cfld_modules.poses.warping import Warped, feathered_inwards, warp_person
 from cfld_modules.training.latents import encode_posteriors
 
 WIDTH, HEIGHT, SQUARE = 88, 128, 128
 STEPS, SEEDS, SHEET_PAIRS = 8, (0, 1), 8
 TURNS = {"0 to 45": (0, 45), "45 to 90": (45, 90), "beyond": (90, 181)}
-SOFT = 0.7  # pixels by which a pasted edge is blurred
+FEATHER = 1  # pixels of a pasted edge
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,7 @@ def sampled(
     latents = pipeline.denoise(latents, appearance, pose, steps=steps, first_step=steps - STEPS)
     result = pipeline.decode(latents, WIDTH, HEIGHT)[0]
     if way.is_pasted:
-        covered = start.covered.numpy()[..., None]
-        weight = gaussian_filter(covered.astype(np.float32), (SOFT, SOFT, 0)) * covered
+        weight = feathered_inwards(start.covered.float(), FEATHER).numpy()[..., None]
         result = np.rint(result + weight * (start.image.numpy() * 255 - result)).astype(np.uint8)
     return result
 

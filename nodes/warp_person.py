@@ -24,8 +24,8 @@ class CFLDWarpPerson(io.ComfyNode):
             node_id="CFLDWarpPerson",
             display_name=NODE,
             category=PEOPLE,
-            description="A photo's own texture and face in the target pose, to start from: what the photo shows of the "
-            "person is moved, and the mask says where. Sampled from with denoise below 1, CFLD paints the rest.",
+            description="Moves a photo's own texture and face into the target pose: the mask says where the photo shows "
+            "them. As the start of a sampling with denoise below 1, CFLD paints the rest.",
             search_aliases=[
                 "keep texture", "keep face", "warp", "img2img pose", "pattern", "print on shirt", "source pixels",
             ],
@@ -43,6 +43,10 @@ class CFLDWarpPerson(io.ComfyNode):
                     "height", default=512, min=16, max=4096,
                     tooltip="Its height. As the picture that is sampled, 512x512, the result is squashed.",
                 ),
+                io.Int.Input(
+                    "feather", default=4, min=0, max=256, advanced=True,
+                    tooltip="How soft the mask's edge is inwards, in pixels, for pasting over a result.",
+                ),
                 fit_input("target pose's canvas"),
             ],
             outputs=[
@@ -55,15 +59,16 @@ class CFLDWarpPerson(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: torch.Tensor, source_pose: object, target_pose: object, width: int, height: int, fit: Fit,
-        mask: torch.Tensor | None = None,
+        cls, image: torch.Tensor, source_pose: object, target_pose: object, width: int, height: int, feather: int,
+        fit: Fit, mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         from ..cfld_modules.poses.lifting import lift  # here, for a small start of ComfyUI
-        from ..cfld_modules.poses.warping import warp_person
+        from ..cfld_modules.poses.warping import feathered_inwards, warp_person
 
         check_choice(NODE, "fit", fit, FITS)
         for name, side in (("width", width), ("height", height)):
             check_count(NODE, name, side, 16, 4096)
+        check_count(NODE, "feather", feather, 0, 256)
         photos = read_pictures(NODE, "image", image)
         masks = None if mask is None else read_masks(NODE, "mask", mask)
         sources = [_on_photo(pose, photos) for pose in read_poses(NODE, "source_pose", source_pose)]
@@ -96,7 +101,8 @@ class CFLDWarpPerson(io.ComfyNode):
             except PoseError as error:
                 raise ValueError(shortened(f"{NODE}: {error}")) from error
             images.append(_squashed(warped.image, width, height))
-            covers.append(_squashed(warped.covered[..., None].float(), width, height)[..., 0])
+            cover = _squashed(warped.covered[..., None].float(), width, height)[..., 0]
+            covers.append(feathered_inwards(cover, feather))
             progress.update(1)
         return io.NodeOutput(torch.stack(images), torch.stack(covers))
 

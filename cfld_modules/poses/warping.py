@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from scipy.ndimage import gaussian_filter
 
 from ..errors import PoseError
 from .body_parts import HEAD, NEIGHBOURS, PARTS, TRUNK, Part, body_parts
@@ -125,6 +126,11 @@ def warp_person(
     known, person = ~torch.isin(owners, torch.tensor(unknown)), owners != NOBODY
     filled = _filled(image.unflatten(0, owners.shape), known, person, _wall(photo))
     return Warped(filled, covered.view(owners.shape), person)
+
+
+def feathered_inwards(mask: torch.Tensor, feather: int) -> torch.Tensor:
+    """(h, w) in [0, 1], soft within so many pixels of its edge, and 0 where it was."""
+    return torch.minimum(mask, torch.from_numpy(gaussian_filter(mask.numpy(), feather / 2)))
 
 
 def _photo_of(photo: torch.Tensor, mask: torch.Tensor | None, parts: list[Part | None]) -> Photo:

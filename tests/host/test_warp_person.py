@@ -19,16 +19,22 @@ def photo(pictures=1, channels=3):
     return torch.rand(pictures, HEIGHT, WIDTH, channels, generator=torch.Generator().manual_seed(1))
 
 
-def warp(image=None, source="standing_front", target="a_pose", width=128, height=128, fit="pad", mask=None):
+def warp(image=None, source="standing_front", target="a_pose", width=128, height=128, feather=0, fit="pad", mask=None):
     source, target = (bundled(pose) if isinstance(pose, str) else pose for pose in (source, target))
     image = photo() if image is None else image
-    return nodes.CFLDWarpPerson.execute(image, source, target, width, height, fit, mask).result
+    return nodes.CFLDWarpPerson.execute(image, source, target, width, height, feather, fit, mask).result
 
 
 def test_picture_and_mask_are_as_large_as_the_latent():
     image, mask = warp(width=128, height=192)
     assert image.shape == (1, 192, 128, 3) and mask.shape == (1, 192, 128)
     assert 0 <= image.min() and image.max() <= 1 and 0.1 < mask.mean() < 0.6
+
+
+def test_feather_softens_the_mask_inwards():
+    hard, soft = (warp(feather=feather)[1] for feather in (0, 6))
+    assert ((hard == 0) <= (soft == 0)).all() and (soft <= hard).all()
+    assert ((soft > 0.1) & (soft < 0.9)).float().mean() > ((hard > 0.1) & (hard < 0.9)).float().mean() + 0.02
 
 
 def test_every_pose_gets_a_picture_and_equals_the_one_alone():
@@ -80,6 +86,7 @@ def without(joints):
     ({"source": without(range(8, 14))}, "the source pose has no trunk: neck or both shoulders, and both hips"),
     ({"target": []}, "input 'target_pose': Key points hold no frame"),
     ({"width": 1}, "input 'width'"),
+    ({"feather": -1}, "input 'feather'"),
     ({"fit": "cover"}, "input 'fit'"),
 ])
 def test_errors_name_the_node_the_input_and_what_to_do(given, words):
