@@ -59,6 +59,11 @@ WAYS = {
 }
 
 
+def has_trunk(photograph: PhotographFile) -> bool:
+    """Else Warp Person refuses the pose."""
+    return body_parts(lift(photograph.pose()))[TRUNK] is not None
+
+
 def warped_pair(source: PhotographFile, target: PhotographFile) -> tuple[Warped, float]:
     """At the model's size, and by how many degrees the trunk turns."""
     photo = torch.from_numpy(source.picture()) / 255
@@ -162,7 +167,8 @@ def main() -> None:
     pipeline.set_progress_bar_config(disable=True)
     detector = load_blazepose([options.blazepose])
     pairs: Pairs = DeepFashionData("deepfashion", options.data).pairs("test")
-    numbers = np.linspace(0, len(pairs), min(options.pairs, len(pairs)), endpoint=False).astype(int)
+    numbers: list[int] = np.linspace(0, len(pairs), min(options.pairs, len(pairs)), endpoint=False).astype(int).tolist()
+    numbers = [number for number in numbers if all(has_trunk(photograph) for photograph in pairs[number])]
     people = galleries([pairs[number][1] for number in numbers], pairs.photographs)
     rows, tiles = [], []
     for first in range(0, len(numbers), BATCH):
@@ -180,7 +186,7 @@ def main() -> None:
                 result = results[way.denoise, way.is_held, seed][place]
                 result = pasted(result, start) if way.is_pasted else result
                 own = scores(result, target, start, people[pose_name(target)], detector)
-                rows.append({"way": name, "turn": turns[place], "pair": int(batch[place]), "seed": seed} | own)
+                rows.append({"way": name, "turn": turns[place], "pair": batch[place], "seed": seed} | own)
                 if seed == SEEDS[0]:
                     shown[place].append(result)
         tiles += [[*row, picture(target)] for row, (_, target) in zip(shown, chosen, strict=True)]
