@@ -12,7 +12,6 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, load_checkpoint
 from cfld_modules.data.mannequins import MannequinData
@@ -27,15 +26,9 @@ from cfld_modules.training.initial_weights import build_models
 from cfld_modules.training.loop import LoopSettings, build_accelerator, learning_rate_factor, run_training
 from cfld_modules.training.samples import Augmentation, PairSamples, read_batch
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
-from tests.micro_run import MICRO_CFLD, STEPS, configuration, parsed
+from tests.micro_run import MICRO_CFLD, STEPS, configuration, losses, parsed
 
 ROOT = Path(__file__).parent.parent
-
-
-def losses(output):
-    """{step: loss}; of a step made twice the latter."""
-    events = EventAccumulator(str(output / "tensorboard")).Reload()
-    return {event.step: event.value for event in events.Scalars("loss")}
 
 
 @pytest.fixture(scope="module")
