@@ -8,7 +8,7 @@ import torch
 
 from ..cfld_modules.photographs import STUDIO_WALL
 
-BAND = 64  # rows of a picture that are changed at a time
+BAND_NUMBERS = 250_000  # of a picture that are changed at a time: few enough for the processor's cache
 OVERSHOOT = 0.2  # beyond 0 and 1, which bicubic resampling leaves beside hard edges
 BRIGHT_BYTE = 200  # a mask or a picture from 0 to 255 reaches it, a table of labels or numbers of another unit hardly
 
@@ -100,7 +100,8 @@ def on_studio_wall(pictures: torch.Tensor, opacity: torch.Tensor) -> torch.Tenso
 def picture_array(picture: torch.Tensor) -> np.ndarray:
     """One picture of `read_pictures`, (H, W, 3) -> RGB uint8 (H, W, 3), with little other memory than that."""
     array = torch.empty_like(picture, dtype=torch.uint8)
-    for band, pixels in zip(array.split(BAND), picture.split(BAND), strict=True):
+    rows = max(1, BAND_NUMBERS // max(1, picture[0].numel()))
+    for band, pixels in zip(array.split(rows), picture.split(rows), strict=True):
         band.copy_(pixels.mul(255.0).clamp_(0, 255).round_())
     return array.cpu().numpy()
 

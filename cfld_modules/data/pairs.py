@@ -26,6 +26,8 @@ BadRows = Literal["skip", "error"]
 
 SURELY_PIXELS = 10
 """A coordinate beyond is no share of the canvas."""
+BEYOND = 1.06
+"""Sides of the canvas that an annotated point may be from its top left corner: detectors find nothing outside."""
 ANNOTATED_TOLERANCE = 0.03  # DeepFashion's photographs, most of 750x1101, are 1 % narrower than its key points' canvas
 
 logger = logging.getLogger("cfld")
@@ -251,6 +253,12 @@ def _pose(row: Mapping[str, str], canvas: tuple[int, int]) -> Pose:
         raise DataError(f"the key points are no JSON list: {error}") from error
     width, height = canvas
     pose, = read_pose_keypoints({**key_points, "canvas_width": width, "canvas_height": height})
+    right, bottom = np.nanmax(pose.points, axis=0)
+    if right > BEYOND * width or bottom > BEYOND * height:
+        raise DataError(
+            f"the key points reach x {right:g} and y {bottom:g} on a canvas of {width}x{height}; whoever found them "
+            "looked at a picture of another size, such as 256x256: scale all rows to that canvas"
+        )
     return pose
 
 

@@ -187,12 +187,18 @@ def _read_with_border(
     read: ReadPixels, height: int, width: int, top: int, bottom: int, left: int, right: int
 ) -> np.ndarray:
     """A part of the picture that may reach beyond it, where it repeats its border pixels."""
-    inner_top, inner_left = min(max(top, 0), height - 1), min(max(left, 0), width - 1)
-    inner_bottom, inner_right = max(min(bottom, height), inner_top + 1), max(min(right, width), inner_left + 1)
-    pixels = read(slice(inner_top, inner_bottom), slice(inner_left, inner_right))
-    if (inner_top, inner_bottom, inner_left, inner_right) == (top, bottom, left, right):
+    rows, above, below = _within(top, bottom, height)
+    columns, before, after = _within(left, right, width)
+    pixels = read(rows, columns)
+    if not any((above, below, before, after)):
         return pixels
-    rows, columns = (np.arange(start, end) for start, end in ((top, bottom), (left, right)))
-    rows = (rows - inner_top).clip(0, len(pixels) - 1)
-    columns = (columns - inner_left).clip(0, pixels.shape[1] - 1)
-    return pixels[rows[:, None], columns]
+    return np.pad(pixels, ((above, below), (before, after), (0, 0)), mode="edge")
+
+
+def _within(start: int, end: int, length: int) -> tuple[slice, int, int]:
+    """What a range has of a side, at least the pixel next to it, and how many are missing before and after that."""
+    inner_start = min(max(start, 0), length - 1)
+    inner_end = max(min(end, length), inner_start + 1)
+    missing = (end - start) - (inner_end - inner_start)
+    before = min(max(inner_start - start, 0), missing)
+    return slice(inner_start, inner_end), before, missing - before
