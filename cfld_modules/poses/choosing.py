@@ -50,18 +50,20 @@ def choose_person(people: Sequence[Pose], rule: Rule, number: int = 1) -> int | 
     largest box, as everywhere where one person is wanted. `id` is the one whose `person_id` is `number`.
     """
     there = [index for index, pose in enumerate(people) if pose.visible.any()]
-    from_left = sorted(there, key=lambda index: _middle(people[index])[0])
     match rule:
         case "largest":
+            if len(there) == 1:
+                return there[0]
             return max(there, key=lambda index: box_area(people[index]), default=None)
         case "central":
             return min(there, key=lambda index: _distance_from_centre(people[index]), default=None)
         case "id":
             return next((index for index in there if people[index].person_id == number), None)
         case "rightmost":
-            number = len(from_left)
+            number = len(there)
         case "leftmost":
             number = 1
+    from_left = sorted(there, key=lambda index: _middle(people[index])[0])
     return from_left[number - 1] if 1 <= number <= len(from_left) else None
 
 
