@@ -68,12 +68,12 @@ def check_photograph(file: Path) -> tuple[int, int]:
             width, height = image.size
             image.draft("RGB", (width // 8, height // 8))  # of a JPEG every pixel is decoded, an eighth of them made
             image.load()
-            turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED_ORIENTATIONS
+            is_turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED_ORIENTATIONS
     except UnidentifiedImageError as error:
         raise _unreadable(file, NO_PICTURE) from error
     except Exception as error:
         raise _unreadable(file, error) from error
-    return (height, width) if turned else (width, height)
+    return (height, width) if is_turned else (width, height)
 
 
 def rgb_pixels(image: Image.Image) -> np.ndarray:
@@ -114,8 +114,8 @@ def _opened(content: bytes) -> Image.Image:
     image = _heif(content) if _is_heif(content) else Image.open(BytesIO(content), formats=_formats(content))
     width, height = image.size
     if width * height > LARGEST_PIXELS:
-        most = f"{LARGEST_PIXELS // 10**6} million"
-        raise ValueError(f"it has {width}x{height} pixels, more than {most}; make it smaller")
+        limit = f"{LARGEST_PIXELS // 10**6} million"
+        raise ValueError(f"it has {width}x{height} pixels, more than {limit}; make it smaller")
     if max(width, height) > LARGEST_SIDE:
         raise ValueError(f"it has {width}x{height} pixels, more than {LARGEST_SIDE} on a side; cut a part out of it")
     return image

@@ -53,12 +53,12 @@ class CFLDFitPoseToMask(io.ComfyNode):
         image, masks = read_pictures(NODE, "image", image), read_masks(NODE, "mask", mask)
         box = _box_of(masks, width=image.shape[2], height=image.shape[1])
         try:
-            placed, frame = place_people(poses, box, image.shape[2], image.shape[1])
+            placed_poses, frame = place_people(poses, box, image.shape[2], image.shape[1])
         except PoseError as error:
             raise ValueError(shortened(f"{NODE}: input 'pose': {error}")) from error
         rows, columns = slice(frame.top, frame.bottom), slice(frame.left, frame.right)
         return io.NodeOutput(
-            write_pose_keypoints(placed), image[:, rows, columns], masks[:, rows, columns], frame.left, frame.top,
+            write_pose_keypoints(placed_poses), image[:, rows, columns], masks[:, rows, columns], frame.left, frame.top,
             frame.width, frame.height,
         )
 

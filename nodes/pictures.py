@@ -61,8 +61,8 @@ def _colours(node: str, name: str, pixels: torch.Tensor) -> torch.Tensor:
     if low >= -1.001 and high <= 1.001 and low <= -0.5:
         logger.warning(f"{node}: input '{name}' goes from {low:.3g} to {high:.3g}, and is read as -1 to 1")
         return pixels * 0.5 + 0.5
-    may_be_bytes = low >= 0 and 2 <= high <= 255
-    is_bytes = may_be_bytes and ((high >= BRIGHT_BYTE and bool(pixels.mean() > 1)) or _is_whole(pixels))
+    looks_like_bytes = low >= 0 and 2 <= high <= 255
+    is_bytes = looks_like_bytes and ((high >= BRIGHT_BYTE and bool(pixels.mean() > 1)) or _is_whole(pixels))
     return _in_range(node, name, "an IMAGE", pixels, is_bytes)
 
 
@@ -120,12 +120,12 @@ def check_memory(node: str, pictures: int, width: int, height: int) -> None:
     Raises:
         ValueError: when they need more memory than is free.
     """
-    needed = 5 * 3 * pictures * width * height
-    free = comfy.model_management.get_free_memory(torch.device("cpu"))
-    if needed > free:
+    needed_bytes = 5 * 3 * pictures * width * height
+    free_bytes = comfy.model_management.get_free_memory(torch.device("cpu"))
+    if needed_bytes > free_bytes:
         raise ValueError(
-            f"{node}: {pictures} pictures of {width}x{height} need {needed / 1e9:.1f} GB of memory, and "
-            f"{free / 1e9:.1f} GB are free; give a smaller width and height, or fewer frames"
+            f"{node}: {pictures} pictures of {width}x{height} need {needed_bytes / 1e9:.1f} GB of memory, and "
+            f"{free_bytes / 1e9:.1f} GB are free; give a smaller width and height, or fewer frames"
         )
 
 

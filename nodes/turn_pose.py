@@ -52,4 +52,4 @@ class CFLDTurnPose(io.ComfyNode):
         check_finite(NODE, angle=angle, tilt=tilt)
         check_count(NODE, "frames", frames, 1, MOST_FRAMES)
         views = [turntable(one, angle, tilt, frames) for one in read_poses(NODE, "pose", pose)]
-        return io.NodeOutput(write_pose_keypoints([view for turned in views for view in turned]))
+        return io.NodeOutput(write_pose_keypoints([view for turned_poses in views for view in turned_poses]))

@@ -47,8 +47,8 @@ class FolderData:
         """Raises DataError, also when nobody of the split has two pictures."""
         names = self._names()
         people = sorted({_person_in(name) for name in names if _ending(name) in ENDINGS})
-        held_out = set(people[::TEST_STRIDE])
-        photographs = self._photographs(names, lambda person: (person in held_out) == (split == "test"))
+        test_people = set(people[::TEST_STRIDE])
+        photographs = self._photographs(names, lambda person: (person in test_people) == (split == "test"))
         shown = [_person_in(photograph.name) for photograph in photographs]
         groups = groupby(sorted(range(len(photographs)), key=shown.__getitem__), key=shown.__getitem__)
         pairs = [pair for _, group in groups for pair in permutations(group, 2)]
@@ -70,12 +70,12 @@ class FolderData:
             raise DataError(f"'{self.root}' has no usable picture")
         return [Person(name, groups[name]) for name in sorted(groups)]
 
-    def _photographs(self, names: Sequence[str], wanted: Callable[[str], bool]) -> list[PhotographFile]:
+    def _photographs(self, names: Sequence[str], takes_person: Callable[[str], bool]) -> list[PhotographFile]:
         pictures = [name for name in names if _ending(name) in ENDINGS]
         others = [name for name in names if _ending(name) not in (*ENDINGS, KEY_POINTS)]
         logger.info("'%s': pictures: %s; not read: %s", self.root, _counted(pictures), _counted(others))
         key_points = {os.path.splitext(name)[0]: name for name in names if _ending(name) == KEY_POINTS}
-        pictures = [name for name in pictures if wanted(_person_in(name))]
+        pictures = [name for name in pictures if takes_person(_person_in(name))]
         photographs: list[PhotographFile] = []
         for name, size in zip(pictures, photograph_sizes([self.root / name for name in pictures]), strict=True):
             with usable_row(f"'{self.root / name}'", self.bad_rows):

@@ -78,22 +78,22 @@ def person_box(person: Pose) -> Box:
     visible = person.points[person.visible]
     if len(visible) < 2:
         raise PoseError("the person has fewer than two visible key points; wire in a skeleton of the person to crop to")
-    bounded = visible.clip(0, (person.width, person.height))
-    inside = int((visible == bounded).all(axis=1).sum())
-    if 2 * inside < len(visible):
+    clipped = visible.clip(0, (person.width, person.height))
+    inside_count = int((visible == clipped).all(axis=1).sum())
+    if 2 * inside_count < len(visible):
         raise PoseError(
-            f"only {inside} of the person's {len(visible)} key points lie in the picture of {person.width}x"
+            f"only {inside_count} of the person's {len(visible)} key points lie in the picture of {person.width}x"
             f"{person.height}; give the key points that were found in this picture"
         )
-    (left, top), (right, bottom) = bounded.min(axis=0), bounded.max(axis=0)
+    (left, top), (right, bottom) = clipped.min(axis=0), clipped.max(axis=0)
     height = max(
         (bottom - top) / (1 - MARGIN_TOP - MARGIN_BOTTOM), (right - left) / (1 - 2 * MARGIN_SIDE) / FRAME_ASPECT, 1.0
     )
     box_height = max(round(height), 2)
     box_width = max(round(height * FRAME_ASPECT), 1)
     # Arms stretched wide make the box taller than the person: share out the rest as the margins are.
-    spare = height - (bottom - top)
-    box_top = round(top - spare * MARGIN_TOP / (MARGIN_TOP + MARGIN_BOTTOM))
+    free_height = height - (bottom - top)
+    box_top = round(top - free_height * MARGIN_TOP / (MARGIN_TOP + MARGIN_BOTTOM))
     box_left = round((left + right - box_width) / 2)
     return Box(box_left, box_top, box_left + box_width, box_top + box_height)
 
@@ -138,8 +138,8 @@ def squashed_pixels(read: ReadPixels, height: int, width: int, box: Box, size: i
     whole pixels, which changes a result by half a step of 255 at most in the mean. So it costs what the picture has,
     and no more memory than a band of it, however far the box reaches beyond.
     """
-    reduced, remaining = _reduced(read, height, width, box, size)
-    squashed = Image.fromarray(reduced).resize((size, size), Image.Resampling.BICUBIC, remaining)
+    reduced_pixels, remaining_box = _reduced(read, height, width, box, size)
+    squashed = Image.fromarray(reduced_pixels).resize((size, size), Image.Resampling.BICUBIC, remaining_box)
     return np.ascontiguousarray(np.asarray(squashed).transpose(2, 0, 1))
 
 

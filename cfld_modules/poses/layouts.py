@@ -1,4 +1,4 @@
-"""In which order the tools list a body's points, and which order a list is in that does not say.
+"""Layouts: the orders in which tools list a body's points, and how to tell the order of a list that has no names.
 
 A list that is not named is in one of the orders that tools of so many points use. The bones tell which: in statures of
 the person they are as long as an adult's or, foreshortened, shorter; in the wrong order some go from the head to the
@@ -174,11 +174,11 @@ def _believable(bones: int, candidates: int) -> float:
 
 def _margin(is_usual: bool, other: np.ndarray, reading: np.ndarray) -> float:
     """By how much a reading must fit better than another, summed over the bones."""
-    same = (np.abs(other - reading) <= SAME_POINT) | (np.isnan(other) & np.isnan(reading))
-    differing = int((~same).any(axis=1).sum())
-    if differing == 0:
+    is_same = (np.abs(other - reading) <= SAME_POINT) | (np.isnan(other) & np.isnan(reading))
+    different_points = int((~is_same).any(axis=1).sum())
+    if different_points == 0:
         return -1.0
-    return MARGIN_OF_FEW if is_usual and differing <= FEW else MARGIN
+    return MARGIN_OF_FEW if is_usual and different_points <= FEW else MARGIN
 
 
 def to_coco18(points: np.ndarray, layout: Layout) -> np.ndarray:
@@ -218,14 +218,15 @@ def _places(layout: Layout, count: int) -> Mapping[str, int]:
 def _misfits(points: np.ndarray, layouts: tuple[Layout, ...]) -> tuple[list[float], list[int]]:
     """For each layout by how much the bones miss an adult's lengths, in the mean over them, at the stature at which
     they fit best; and how many bones there are."""
-    there = ~np.isnan(points).any(axis=1)
-    starts, ends, adult, shoulders, counts = _bones(layouts, there.tobytes())
+    is_visible = ~np.isnan(points).any(axis=1)
+    starts, ends, adult, shoulders, counts = _bones(layouts, is_visible.tobytes())
     ended = np.concatenate([points, (points[shoulders[0]] + points[shoulders[1]]) / 2])
     lengths = np.sqrt(((ended[starts] - ended[ends]) ** 2).sum(axis=2))
     statures = lengths / adult
     with np.errstate(divide="ignore", invalid="ignore"):
-        off = (lengths[:, None] / statures[:, :, None] - adult[:, None]) / np.sqrt(adult)[:, None]
-    costs = np.minimum(np.where(off > 0, TOO_LONG * off, -TOO_SHORT * off), MOST_OF_A_BONE)  # short bones tell as much
+        deviations = (lengths[:, None] / statures[:, :, None] - adult[:, None]) / np.sqrt(adult)[:, None]
+    # The short bones tell as much as the long ones.
+    costs = np.minimum(np.where(deviations > 0, TOO_LONG * deviations, -TOO_SHORT * deviations), MOST_OF_A_BONE)
     is_bone = np.arange(lengths.shape[1]) < counts[:, None]
     means = np.where(is_bone[:, None], costs, 0.0).sum(axis=2) / np.maximum(counts, 1)[:, None]
     least = np.where(statures > 0, means, np.inf).min(axis=1, initial=np.inf)

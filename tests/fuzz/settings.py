@@ -21,8 +21,8 @@ from tests.fuzz.target import MOST_MEMORY, Target
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 KINDS = {
-    "demo": TrainSettings, "deepfashion": TrainSettings, "demo_autoencoder": AutoencoderSettings,
-    "demo_distil": DistilSettings, "lifter": LifterSettings,
+    "demo/2_model": TrainSettings, "deepfashion": TrainSettings, "demo/1_decoder": AutoencoderSettings,
+    "demo/3_lora": DistilSettings, "lifter": LifterSettings,
 }  # fmt: skip
 DOCUMENTS = [yaml.safe_load((CONFIGS / f"{name}.yaml").read_bytes()) for name in KINDS]
 KEYS = sorted({key for document in DOCUMENTS for key in (*document, *document.get("training", ()), "format", "root")})
