@@ -41,7 +41,7 @@ PIXELS = {"EmptyLatentImage": SIDE_INPUTS, "ConditioningSetArea": SIDE_INPUTS, "
 SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
 # Pixels of the latents where the workflow has 512: the trained size of the test's CFLD; the demo model's own.
 SIDES = {"basic_transfer": 256, "demo_no_downloads": 512, "turntable": 512, "blend_two_people": 512,
-         "clothes_of_two_people": 512, "load_person": 512}
+         "clothes_of_two_people": 512, "load_person": 512, "texture_from_photo": 512}
 SAVED_PERSON = "person_00001_.safetensors"
 HAS_DETECTOR = importlib.util.find_spec("controlnet_aux") is not None
 seeds = itertools.count(1)
