@@ -45,7 +45,7 @@ SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pas
 SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
 # Pixels of the latents where the workflow has 512: the trained size of the test's CFLD; the demo model's own.
 SIDES = {"basic_transfer": 256, "demo_no_downloads": 512, "turntable": 512, "blend_two_people": 512,
-         "clothes_of_two_people": 512, "load_person": 512}
+         "clothes_of_two_people": 512, "load_person": 512, "texture_from_photo": 512}
 
 
 seeds = itertools.count(1)
