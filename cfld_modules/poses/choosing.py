@@ -50,7 +50,7 @@ def choose_person(people: Sequence[Pose], rule: Rule, number: int = 1) -> int | 
     largest box, as everywhere where one person is wanted. `id` is the one whose `person_id` is `number`.
     """
     there = [index for index, pose in enumerate(people) if pose.visible.any()]
-    from_left = sorted(there, key=lambda index: _middle(people[index])[0])
+    from_left = sorted(there, key=lambda index: middle(people[index])[0])
     match rule:
         case "largest":
             return max(there, key=lambda index: box_area(people[index]), default=None)
@@ -118,9 +118,9 @@ def _distances(pose: Pose, others: Sequence[Pose]) -> np.ndarray:
     return np.where(both.any(axis=1), means, np.inf)
 
 
-def _middle(pose: Pose) -> np.ndarray:
+def middle(pose: Pose) -> np.ndarray:
     return (np.nanmin(pose.points, axis=0) + np.nanmax(pose.points, axis=0)) / 2
 
 
 def _distance_from_centre(pose: Pose) -> float:
-    return float(np.linalg.norm(_middle(pose) - (pose.width / 2, pose.height / 2)))
+    return float(np.linalg.norm(middle(pose) - (pose.width / 2, pose.height / 2)))
