@@ -76,8 +76,8 @@ class CFLDSaveAppearance(io.ComfyNode):
         except CheckpointError as error:
             raise ValueError(shortened(f"{SAVE}: input 'appearance': {error}")) from error
         saved = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}
-        shown = preview(pictures, file.relative_to(root).as_posix())
-        return io.NodeOutput(ui=shown | {"appearances": [saved]})
+        name = file.relative_to(root).as_posix()
+        return io.NodeOutput(ui=preview(pictures) | {"appearances": [saved], "text": [name]})
 
 
 class CFLDLoadAppearance(io.ComfyNode):

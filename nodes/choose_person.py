@@ -93,7 +93,7 @@ def _who(people: list[Pose], chosen: int) -> str:
     order = sorted(range(len(people)), key=lambda index: middle(people[index])[0])
     place, count = order.index(chosen) + 1, len(people)
     if count == 1:
-        return "1 person, and no choice"
+        return "1 person"
     first, last = ("left one", "right one") if count == 2 else ("leftmost", "rightmost")
     name = first if place == 1 else last if place == count else f"number {place} from the left"
     return f"{count} people, {'' if 1 < place < count else 'the '}{name} chosen"

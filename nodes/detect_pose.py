@@ -100,9 +100,9 @@ def detect_frames(image: torch.Tensor, name: str) -> io.NodeOutput:
         draw_people(people, width, height, behind=picture_array(picture))
         for people, picture in zip(sample(found), sample(image), strict=True)
     ]
-    lines = [*choice_line, *warn_on_node(*warnings)["text"], _how_many([len(people) for people in found])]
     frames = [write_frame(people, width, height) for people in found]
-    return io.NodeOutput(frames, masks, ui=preview(drawn, *lines))
+    shown = preview(drawn, _how_many([len(people) for people in found]))
+    return io.NodeOutput(frames, masks, ui=shown | {"text": choice_line + warn_on_node(*warnings)["text"]})
 
 
 def _how_many(counts: list[int]) -> str:

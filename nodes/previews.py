@@ -1,4 +1,4 @@
-"""What a node shows of its result in the page: a few small pictures, and lines of text under them."""
+"""What a node shows of its result in the page: a few small pictures, and words under them."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -20,19 +20,20 @@ DIMMED = 3  # by which the brightness of people who are not taken, and of a pict
 Item = TypeVar("Item")
 
 
-def preview(pictures: Sequence[np.ndarray], *lines: str) -> dict:
+def preview(pictures: Sequence[np.ndarray], words: str = "") -> dict:
     """RGB uint8 pictures (height, width, 3), of any sizes -> what `io.NodeOutput(..., ui=...)` takes.
 
-    The files are those of the host's own previews, in its folder for temporary files.
+    The files are those of the host's own previews, in its folder for temporary files. `web/js/node_texts.js` shows the
+    words under the node, beside warnings of `warn_on_node`.
     """
     small = [image_batch([_shrunk(picture)])[0] for picture in sample(pictures)]
     shown = ui.PreviewImage(small).as_dict() if small else {}
-    return shown | {"text": list(lines)}
+    return shown | {"says": [words] if words else []}
 
 
-def preview_poses(poses: Sequence[Pose], *lines: str) -> dict:
+def preview_poses(poses: Sequence[Pose]) -> dict:
     """One figure a picture, in the colours of OpenPose."""
-    return preview([draw_people([pose], pose.width, pose.height) for pose in sample(poses)], *lines)
+    return preview([draw_people([pose], pose.width, pose.height) for pose in sample(poses)])
 
 
 def draw_people(
