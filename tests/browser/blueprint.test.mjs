@@ -35,8 +35,7 @@ const place = async (page, [x, y]) => {
     await search.waitFor({ timeout: 5000 })
   })
   await search.fill('pose transfer')
-  await page.getByText('Subgraph Blueprints / CFLD').first().waitFor()
-  await page.keyboard.press('Enter')
+  await page.getByText('Subgraph Blueprints / CFLD').first().click()
   // It follows the mouse until a click.
   await page.waitForFunction((count) => window.app.graph.nodes.length === count, before + 1)
   await page.mouse.move(x + 190, y - 300)
