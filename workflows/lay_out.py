@@ -139,7 +139,7 @@ def place(workflow: dict, room: float) -> list[Column] | None:
             "id": len(groups) + 1, "title": title, "bounding": box, "color": colour, "flags": {}, "columns": len(split),
         })
     for column in columns[:2]:
-        column.blocked.append((-math.inf, note_height + 2 * MARGIN))  # no way leads above the note
+        column.blocked.append((-math.inf, note_height + 3 * MARGIN))  # no way leads above the note
     workflow["groups"] = [{key: value for key, value in group.items() if key != "columns"} for group in groups]
     return columns
 
