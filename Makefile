@@ -3,7 +3,7 @@ VENV := .venv/bin/python
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: venv demo test lint unit host js browser bench composition demo-figures fuzz soak turns clean
+.PHONY: venv demo test lint unit host js browser bench composition derived demo-model demo-figures fuzz soak turns clean
 
 venv: .venv/installed
 
@@ -35,11 +35,31 @@ host: venv
 	  $$python $(PYTEST) tests/host; \
 	else echo "HOST TESTS SKIPPED (reason above)"; fi
 
+# What follows from the nodes' schemas and from the workflows: README's table of nodes, and the workflows' API twins.
+derived: venv
+	@python=$$($(VENV) tests/host/host.py) && $$python tests/host/node_definitions.py
+	@npm install --silent --no-audit --no-fund && node tests/browser/write_twins.mjs
+
 # docs/composition.md, remeasured: its text up to the table, and the table.
 composition: venv
 	@sed -i '/^| graph/,$$d' docs/composition.md
 	@printf '| graph | largest difference | at most |\n|---|---|---|\n' >> docs/composition.md
 	@python=$$($(VENV) tests/host/host.py) && COMPOSITION_TABLE=docs/composition.md $$python -m pytest tests/host/test_composition_*.py
+
+# The demo model anew, in days of CPU time: people are drawn, then the numbered stages of configs/demo, each going on where it
+# was stopped. Its files are in output/demo_model, to be put in the place of demo_model when their scores are better.
+# GARMENTS is the folder of MakeHuman's assets (docs/training.md).
+GARMENTS ?=
+MADE := output/demo_model
+demo-model: venv
+	$(VENV) -m cfld_modules data people --out output/people --count 1100 $(if $(GARMENTS),--garments $(GARMENTS))
+	$(VENV) -m cfld_modules train-autoencoder configs/demo/1_decoder.yaml
+	$(VENV) -m cfld_modules train configs/demo/2_model.yaml
+	rm -rf $(MADE) && mkdir -p $(MADE)/base
+	cp -r output/people_model/base/unet $(MADE)/base/
+	cp -r output/people_decoder/autoencoder $(MADE)/base/vae
+	cp output/people_model/cfld.safetensors $(MADE)/
+	$(VENV) -m cfld_modules distil configs/demo/3_lora.yaml --set teacher.base=$(MADE)/base teacher.cfld=$(MADE)/cfld.safetensors
 
 # What docs/training.md says of the demo model in use: pictures into web/docs/images, figures into output/ and
 # to the terminal. To be run when the demo model has changed.

@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--most-steps", type=int, default=50)
     parser.add_argument(
         "--lora", type=Path, default=Path("output/demo_distil/lora.safetensors"),
-        help="what configs/demo_distil.yaml makes; without it the distilled ways are left out (%(default)s)",
+        help="what configs/demo/3_lora.yaml makes; without it the distilled ways are left out (%(default)s)",
     )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -45,9 +45,9 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         if not (Path(__file__).parent / "commands" / f"{_module_name(name)}.py").exists():
             continue
-        of_command = commands.add_parser(name, help=summary, description=summary)
+        command_parser = commands.add_parser(name, help=summary, description=summary)
         if command in (None, name):
-            _module(name).add_arguments(of_command)
+            _module(name).add_arguments(command_parser)
     return parser
 
 

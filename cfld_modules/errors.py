@@ -1,4 +1,4 @@
-"""What goes wrong, as errors whose messages are short whatever somebody fed in."""
+"""The pack's errors, whose messages have a bounded length whatever the input was."""
 
 import reprlib
 

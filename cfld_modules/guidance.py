@@ -114,11 +114,11 @@ def as_cfg_and_terms(guidance_type: str, scales: dict[str, float]) -> CFGAndTerm
     the last one's `minus`.
     """
     *others, last = differences_of(guidance_type)
-    before = {difference.plus: difference for difference in others}
+    earlier = {difference.plus: difference for difference in others}
     scaled_by_cfg, row = set(), last.minus
-    while row in before:
-        scaled_by_cfg.add(before[row])
-        row = before[row].minus
+    while row in earlier:
+        scaled_by_cfg.add(earlier[row])
+        row = earlier[row].minus
     terms = tuple(
         Term(scales[difference.scale], difference.plus, difference.minus, difference in scaled_by_cfg)
         for difference in others

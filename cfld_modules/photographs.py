@@ -13,6 +13,7 @@ from .errors import PhotographError
 STUDIO_WALL = (226, 227, 231)
 LARGEST_PIXELS = 100_000_000  # some hundred bytes can say more, and each takes ten bytes while it is read
 LARGEST_SIDE = 65_535  # as JPEG allows
+BAND_PIXELS = 2_000_000  # that are taken from Pillow's picture at a time
 _TURNED_ORIENTATIONS = range(5, 9)  # of EXIF: the picture's sides change places
 
 # Pillow opens a file by its content, whatever its name, and has readers that start programs: EPS is Ghostscript's.
@@ -67,12 +68,12 @@ def check_photograph(file: Path) -> tuple[int, int]:
             width, height = image.size
             image.draft("RGB", (width // 8, height // 8))  # of a JPEG every pixel is decoded, an eighth of them made
             image.load()
-            turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED_ORIENTATIONS
+            is_turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED_ORIENTATIONS
     except UnidentifiedImageError as error:
         raise _unreadable(file, NO_PICTURE) from error
     except Exception as error:
         raise _unreadable(file, error) from error
-    return (height, width) if turned else (width, height)
+    return (height, width) if is_turned else (width, height)
 
 
 def rgb_pixels(image: Image.Image) -> np.ndarray:
@@ -83,13 +84,24 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
     Raises:
         ValueError: when a number a pixel is not one of 16 bits.
     """
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     if image.has_transparency_data:
         wall = Image.new("RGBA", image.size, STUDIO_WALL)
         image = Image.alpha_composite(wall, image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+    return _array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """RGB uint8 (H, W, 3), band after band, since numpy's own way holds the pixels three times."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        pixels[top : top + rows] = np.asarray(band)
+    return pixels
 
 
 def _opened(content: bytes) -> Image.Image:
@@ -100,8 +112,8 @@ def _opened(content: bytes) -> Image.Image:
     image = _heif(content) if _is_heif(content) else Image.open(BytesIO(content), formats=_formats(content))
     width, height = image.size
     if width * height > LARGEST_PIXELS:
-        most = f"{LARGEST_PIXELS // 10**6} million"
-        raise ValueError(f"it has {width}x{height} pixels, more than {most}; make it smaller")
+        limit = f"{LARGEST_PIXELS // 10**6} million"
+        raise ValueError(f"it has {width}x{height} pixels, more than {limit}; make it smaller")
     if max(width, height) > LARGEST_SIDE:
         raise ValueError(f"it has {width}x{height} pixels, more than {LARGEST_SIDE} on a side; cut a part out of it")
     return image

@@ -1,4 +1,4 @@
-"""Saliency-adaptive noise fusion: which of two models a place of the picture is left to.
+"""Saliency-adaptive noise fusion: decides for each pixel which of two models it comes from.
 
 Yibin Wang et al., "High-fidelity Person-centric Subject-to-Image Synthesis", CVPR 2024 (arXiv 2311.10329): how strongly
 guidance changes a prediction at a place tells how much its model has to say there.

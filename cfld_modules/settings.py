@@ -80,8 +80,8 @@ def read_settings(file: Path, kind: type[Settings], changes: Sequence[str] = ())
     try:
         content = _parse_yaml(file.read_bytes().decode("utf-8-sig"))
     except ValueError as error:
-        why = shortened(str(error), 160)
-        raise SettingsError(f"'{file}' is no YAML in UTF-8 ({why}); configs/ has some that are") from error
+        reason = shortened(str(error), 160)
+        raise SettingsError(f"'{file}' is no YAML in UTF-8 ({reason}); configs/ has some that are") from error
     for change in changes:
         _change(content, change)
     try:
@@ -197,8 +197,8 @@ def _dataclass(content: Any, kind: Any, key: str) -> Any:
     for name in content:
         if name not in hints:
             close = difflib.get_close_matches(name if isinstance(name, str) else short(name), hints, 1)
-            meant = f"; is {close[0]} meant?" if close else ""
-            raise SettingsError(f"{_path(key, name)}: no such setting{meant} There are {', '.join(hints)}.")
+            suggestion = f"; is {close[0]} meant?" if close else ""
+            raise SettingsError(f"{_path(key, name)}: no such setting{suggestion} There are {', '.join(hints)}.")
     for field in fields(kind):
         if field.name not in content and _required(field):
             raise SettingsError(f"{_path(key, field.name)}: this setting is missing")
@@ -210,5 +210,5 @@ def _required(field: Field) -> bool:
 
 
 def _path(key: str, name: object) -> str:
-    shown = name if isinstance(name, str) and len(name) < 80 else short(name)
-    return f"{key}.{shown}" if key else shown
+    shown_name = name if isinstance(name, str) and len(name) < 80 else short(name)
+    return f"{key}.{shown_name}" if key else shown_name

@@ -29,6 +29,7 @@ from .pose_mask import CFLDPoseMask
 from .retarget_pose import CFLDRetargetPose
 from .scene import CFLDSceneGuiderNode, CFLDSceneSaliency
 from .turn_pose import CFLDTurnPose
+from .warp_person import CFLDWarpPerson
 
 for folder in ("cfld", WEIGHTS_FOLDER, APPEARANCES_FOLDER):
     folder_paths.add_model_folder_path(folder, os.path.join(folder_paths.models_dir, folder))
@@ -50,5 +51,5 @@ class CFLDExtension(ComfyExtension):
             CFLDLoader, CFLDConvert, CFLDPromptEncoder, CFLDPoseConditioning, CFLDApplyHGA, CFLDGuiderNode,
             CFLDSceneGuiderNode, CFLDSceneSaliency, CFLDLoadPose, CFLDPoseEditor, CFLDDrawPose, CFLDDetectPose,
             CFLDChoosePerson, CFLDRetargetPose, CFLDTurnPose, CFLDSavePose, CFLDBlendAppearance, CFLDSaveAppearance,
-            CFLDLoadAppearance, CFLDPoseMask, CFLDFitPoseToMask, CFLDDemoModels, CFLDDemoPerson,
+            CFLDLoadAppearance, CFLDPoseMask, CFLDFitPoseToMask, CFLDWarpPerson, CFLDDemoModels, CFLDDemoPerson,
         ]

@@ -36,8 +36,8 @@ class CFLDSaveAppearance(io.ComfyNode):
             node_id="CFLDSaveAppearance",
             display_name=SAVE,
             category=PEOPLE,
-            description="Keeps an encoded person as a small file in output/cfld_appearances, where Load Appearance "
-            "finds it: a wardrobe of people for many graphs, without their photos.",
+            description="Keeps an encoded person as a small file: in output/cfld_appearances, where Load Appearance "
+            "finds it, a wardrobe of people for many graphs, without their photos.",
             search_aliases=["save person", "save embeds", "export appearance", "wardrobe", "save character"],
             is_output_node=True,
             inputs=[
@@ -64,7 +64,7 @@ class CFLDSaveAppearance(io.ComfyNode):
         cls, cfld: LoadedCFLD, appearance: Appearance, filename_prefix: str, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
         check_prefix(SAVE, filename_prefix)
-        pictures = [] if image is None else [picture_array(one) for one in read_pictures(SAVE, "image", image)]
+        pictures = [] if image is None else [picture_array(picture) for picture in read_pictures(SAVE, "image", image)]
         root = Path(folder_paths.get_output_directory(), FOLDER)
         try:
             with written_by(SAVE, "filename_prefix", filename_prefix):
@@ -75,9 +75,9 @@ class CFLDSaveAppearance(io.ComfyNode):
                 )
         except CheckpointError as error:
             raise ValueError(shortened(f"{SAVE}: input 'appearance': {error}")) from error
-        saved = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}
+        saved_image = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}
         name = file.relative_to(root).as_posix()
-        return io.NodeOutput(ui=preview(pictures) | {"appearances": [saved], "text": [name]})
+        return io.NodeOutput(ui=preview(pictures) | {"appearances": [saved_image], "text": [name]})
 
 
 class CFLDLoadAppearance(io.ComfyNode):
@@ -87,8 +87,8 @@ class CFLDLoadAppearance(io.ComfyNode):
             node_id="CFLDLoadAppearance",
             display_name=LOAD,
             category=PEOPLE,
-            description="A person that Save Appearance kept, in the place of PRD Prompt Encoder: no photo is needed "
-            "and no encoder runs.",
+            description="Loads a person that Save Appearance kept: in the place of PRD Prompt Encoder, so no photo is "
+            "needed and no encoder runs.",
             search_aliases=["load person", "load embeds", "import appearance", "wardrobe", "load character"],
             inputs=[
                 cfld_input(),
@@ -120,10 +120,10 @@ class CFLDLoadAppearance(io.ComfyNode):
     @classmethod
     def execute(cls, cfld: LoadedCFLD, appearance_name: str) -> io.NodeOutput:
         try:
-            appearance, learnt = load_appearance(appearance_path(appearance_name), networks_of(cfld.networks))
+            appearance, unconditional = load_appearance(appearance_path(appearance_name), networks_of(cfld.networks))
         except CheckpointError as error:
             raise ValueError(shortened(f"{LOAD}: input 'appearance_name': {error}")) from error
-        return io.NodeOutput(*prompt_conditioning(appearance.prompt, learnt), appearance)
+        return io.NodeOutput(*prompt_conditioning(appearance.prompt, unconditional), appearance)
 
 
 def appearance_names() -> list[str]:

@@ -19,8 +19,8 @@ class CFLDBlendAppearance(io.ComfyNode):
             node_id="CFLDBlendAppearance",
             display_name=NODE,
             category=PEOPLE,
-            description="Mixes two encoded people, or makes the strip that leads from the first to the second: linear "
-            "in the coarse-grained prompt and in the multi-scale appearance, as the paper interpolates styles.",
+            description="Mixes two encoded people: one between them, or the strip from one to the other, linear in the "
+            "coarse-grained prompt and in the multi-scale appearance, as the paper interpolates styles.",
             search_aliases=["interpolate people", "style interpolation", "mix appearance", "morph", "average persons"],
             inputs=[
                 io.Conditioning.Input("positive_a", tooltip="positive of the first person, from PRD Prompt Encoder."),

@@ -21,8 +21,8 @@ class CFLDChoosePerson(io.ComfyNode):
             node_id="CFLDChoosePerson",
             display_name=NODE,
             category=POSES,
-            description="Keeps one person in each frame of key points, where a picture shows several, and follows them "
-            "through a video. Hands, face and the third dimension stay as they are.",
+            description="Keeps one of several people: in each frame of key points, and the same one through a video. "
+            "Hands, face and the third dimension stay as they are.",
             search_aliases=["select person", "filter people", "pick pose", "multiple people", "person index"],
             inputs=[
                 io.MultiType.Input(
@@ -58,22 +58,22 @@ class CFLDChoosePerson(io.ComfyNode):
         check_count(NODE, "number", number, 0, LARGEST_NUMBER)
         try:
             frames = read_people(pose)
-            chosen = choose_through_time([[one.flat for one in people] for people in frames], rule, number)
-            kept = [None if one is None else _alone(people[one]) for people, one in zip(frames, chosen, strict=True)]
+            picks = choose_through_time([[one.flat for one in people] for people in frames], rule, number)
+            single = [None if one is None else _alone(people[one]) for people, one in zip(frames, picks, strict=True)]
         except PoseError as error:
             raise ValueError(shortened(f"{NODE}: input 'pose': {error}")) from error
-        missing = [index for index, one in enumerate(chosen) if one is None]
-        if missing and (nobody == "error" or len(missing) == len(chosen)):
-            raise ValueError(_nobody_message(rule, number, frames[missing[0]], missing, len(chosen)))
+        missing = [index for index, one in enumerate(picks) if one is None]
+        if missing and (nobody == "error" or len(missing) == len(picks)):
+            raise ValueError(_nobody_message(rule, number, frames[missing[0]], missing, len(picks)))
         return io.NodeOutput(
-            _hold(kept) if nobody == "hold" else [frame for frame in kept if frame is not None],
-            ui=_preview(frames, chosen),
+            _hold(single) if nobody == "hold" else [frame for frame in single if frame is not None],
+            ui=_preview(frames, picks),
         )
 
 
-def _preview(frames: list[list[Person]], chosen: list[int | None]) -> dict:
+def _preview(frames: list[list[Person]], picks: list[int | None]) -> dict:
     """Everybody, those who were not chosen dimly; and in words who was, of the first frame that shows them."""
-    shown = [(people, one) for people, one in zip(frames, chosen, strict=True) if people]
+    shown = [(people, one) for people, one in zip(frames, picks, strict=True) if people]
     pictures = []
     for people, one in sample(shown):
         poses = [person.flat for person in people]
@@ -83,8 +83,7 @@ def _preview(frames: list[list[Person]], chosen: list[int | None]) -> dict:
     people, one = next((people, one) for people, one in shown if one is not None)
     there = [index for index, person in enumerate(people) if person.flat.visible.any()]
     words = _who([people[index].flat for index in there], there.index(one))
-    missing = chosen.count(None)
-    more = f"; in {len(chosen) - missing} of {len(chosen)} frames" if len(chosen) > 1 else ""
+    more = f"; in {len(picks) - picks.count(None)} of {len(picks)} frames" if len(picks) > 1 else ""
     return preview(pictures, words + more)
 
 
@@ -105,29 +104,29 @@ def _alone(person: Person) -> dict:
     Alone, nobody else tells in which order the points are: arrays of hands and face say that it is OpenPose's.
     """
     (frame,) = write_pose_keypoints([person.pose()])
-    (ours,), written = frame["people"], person.body.written
-    if written.get("pose_keypoints_2d") == ours["pose_keypoints_2d"]:
-        return frame | {"people": [ours | written]}
+    (canonical,), written = frame["people"], person.body.written
+    if written.get("pose_keypoints_2d") == canonical["pose_keypoints_2d"]:
+        return frame | {"people": [canonical | written]}
     return frame
 
 
 def _hold(frames: list[dict | None]) -> list[dict]:
     """Frames that are None become the one before, at the beginning the first that is there."""
-    held = next(frame for frame in frames if frame is not None)
-    return [held := held if frame is None else frame for frame in frames]
+    last_frame = next(frame for frame in frames if frame is not None)
+    return [last_frame := last_frame if frame is None else frame for frame in frames]
 
 
 def _nobody_message(rule: str, number: int, people: list[Person], missing: list[int], frames: int) -> str:
-    there = [person.flat for person in people if person.flat.visible.any()]
-    ids = sorted(pose.person_id for pose in there if pose.person_id is not None)
-    found = (
-        "nobody is in it" if not there
+    visible = [person.flat for person in people if person.flat.visible.any()]
+    ids = sorted(pose.person_id for pose in visible if pose.person_id is not None)
+    reason = (
+        "nobody is in it" if not visible
         else f"nobody has the person_id {number} among {short(ids)}" if rule == "id"
-        else f"there is no number {number} among its {len(there)} people" if missing[0] == 0
-        else f"the person who was followed is not among its {len(there)} people (person_id {short(ids)})"
+        else f"there is no number {number} among its {len(visible)} people" if missing[0] == 0
+        else f"the person who was followed is not among its {len(visible)} people (person_id {short(ids)})"
     )
     remedy = (
         "choose another rule or another picture" if len(missing) == frames
         else "set nobody to skip or hold, or leave these frames out"
     )
-    return f"{NODE}: input 'pose': frame {missing[0] + 1} of {frames} ({len(missing)} like it): {found}; {remedy}"
+    return f"{NODE}: input 'pose': frame {missing[0] + 1} of {frames} ({len(missing)} like it): {reason}; {remedy}"

@@ -25,8 +25,8 @@ class CFLDConvert(io.ComfyNode):
             node_id="CFLDConvert",
             display_name=NODE,
             category=CATEGORY,
-            description="Makes one file in models/cfld from the authors' two .bin files, with only what CFLD trained: "
-            "1 GB, or half of that in 16 bits, instead of 4.4 GB. Once is enough.",
+            description="Makes one file of the authors' two: in models/cfld, with only what CFLD trained, 1 GB, or "
+            "half of that in 16 bits, instead of 4.4 GB. Once is enough.",
             search_aliases=["convert checkpoint", "save cfld", "merge bin files", "safetensors"],
             is_output_node=True,
             inputs=[

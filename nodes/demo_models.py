@@ -51,7 +51,7 @@ class CFLDDemoPerson(io.ComfyNode):
             node_id="CFLDDemoPerson",
             display_name="Demo Person",
             category=DEMO,
-            description="Draws a mannequin that the demo model was not trained on, in any of a million poses. The same "
+            description="Draws a mannequin the demo model has not seen: in any of a million poses. The same "
             "person in the target's pose is what a perfect transfer would give.",
             search_aliases=["mannequin", "pose transfer demo", "synthetic person", "ground truth"],
             inputs=[
@@ -83,7 +83,7 @@ class CFLDDemoPerson(io.ComfyNode):
             check_count("Demo Person", name, number, 0, LARGEST_NUMBER)
         for name, side in (("width", width), ("height", height)):
             check_count("Demo Person", name, side, 16, 4096)
-        drawn = held_out_photograph(person, pose).draw(width, height)
+        mannequin = held_out_photograph(person, pose).draw(width, height)
         return io.NodeOutput(
-            image_batch([drawn.image]), write_pose_keypoints([drawn.pose]), ui=preview([drawn.image])
+            image_batch([mannequin.image]), write_pose_keypoints([mannequin.pose]), ui=preview([mannequin.image])
         )

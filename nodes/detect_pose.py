@@ -33,7 +33,7 @@ class CFLDDetectPose(io.ComfyNode):
             node_id="CFLDDetectPose",
             display_name=NODE,
             category=POSES,
-            description="Finds the body key points of everybody in a picture, with BlazePose (a file of 36 MB) or with "
+            description="Finds everybody's key points in a picture: with BlazePose (a file of 36 MB) or with "
             "OpenPose's network (a file of 200 MB and the package controlnet_aux). SDPose and DWPose key points serve, "
             "too.",
             search_aliases=[

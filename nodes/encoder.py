@@ -39,8 +39,8 @@ class CFLDPromptEncoder(io.ComfyNode):
             node_id="CFLDPromptEncoder",
             display_name=NODE,
             category=CATEGORY,
-            description="Turns a photo of a person into the prompt (there is no text in CFLD) and the appearance that "
-            "HGA Apply adds to the model.",
+            description="Turns a photo of a person into prompt and appearance: there is no text in CFLD, and HGA Apply "
+            "adds the appearance to the model.",
             search_aliases=["pose transfer", "perception-refined decoder", "source person", "person to conditioning"],
             inputs=[
                 cfld_input(),
@@ -92,16 +92,16 @@ class CFLDPromptEncoder(io.ComfyNode):
             progress.update(1)
         is_full = networks.dtype == torch.float32
         remedy = "copy the checkpoint again" if is_full else "set weight_dtype of CFLD Loader to fp32"
-        for one in encoded:
+        for person in encoded:
             check_numbers(
-                NODE, "cfld", [one.prompt, *one.residuals.values()],
+                NODE, "cfld", [person.prompt, *person.residuals.values()],
                 f"encodes this picture to NaN or infinite numbers; {remedy}",
             )
         storage = comfy.model_management.intermediate_device()
         appearance = Appearance(
-            torch.cat([one.prompt for one in encoded]).float().to(storage),
+            torch.cat([person.prompt for person in encoded]).float().to(storage),
             {
-                block: torch.cat([one.residuals[block] for one in encoded]).to(storage)
+                block: torch.cat([person.residuals[block] for person in encoded]).to(storage)
                 for block in encoded[0].residuals
             },
         )
@@ -161,8 +161,8 @@ def _framed(picture: torch.Tensor, fit: Fit, person: Pose | None, size: int) -> 
 
     if person is None:
         return squashed_picture(read, height, width, fit_box(width, height, fit), size)
-    scaled = Pose(person.points * (width / person.width, height / person.height), width, height)
+    scaled_pose = Pose(person.points * (width / person.width, height / person.height), width, height)
     try:
-        return squashed_picture(read, height, width, person_box(scaled), size)
+        return squashed_picture(read, height, width, person_box(scaled_pose), size)
     except PoseError as error:
         raise ValueError(f"{NODE}: input 'person': {error}") from error

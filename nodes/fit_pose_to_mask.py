@@ -54,15 +54,15 @@ class CFLDFitPoseToMask(io.ComfyNode):
         image, masks = read_pictures(NODE, "image", image), read_masks(NODE, "mask", mask)
         box = _box_of(masks, width=image.shape[2], height=image.shape[1])
         try:
-            placed, frame = place_people(poses, box, image.shape[2], image.shape[1])
+            placed_poses, frame = place_people(poses, box, image.shape[2], image.shape[1])
         except PoseError as error:
             raise ValueError(shortened(f"{NODE}: input 'pose': {error}")) from error
         rows, columns = slice(frame.top, frame.bottom), slice(frame.left, frame.right)
         cut = image[:, rows, columns]
         behind = picture_array(cut[0])
-        drawn = [draw_people([one], frame.width, frame.height, behind=behind) for one in sample(placed)]
+        drawn = [draw_people([one], frame.width, frame.height, behind=behind) for one in sample(placed_poses)]
         return io.NodeOutput(
-            write_pose_keypoints(placed), cut, masks[:, rows, columns], frame.left, frame.top, frame.width,
+            write_pose_keypoints(placed_poses), cut, masks[:, rows, columns], frame.left, frame.top, frame.width,
             frame.height,
             ui=preview(drawn, f"cut: {frame.width}x{frame.height} pixels at {frame.left}, {frame.top}"),
         )

@@ -21,8 +21,8 @@ class CFLDGuiderNode(io.ComfyNode):
         modes = [
             io.DynamicCombo.Option(mode, [
                 io.Float.Input(
-                    f"{scale}_scale", default=2.0, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip=SCALE_TOOLTIPS[scale],
+                    f"{scale}_scale", display_name=f"{scale}_scale", default=2.0, min=0.0, max=100.0, step=0.1,
+                    round=0.01, tooltip=SCALE_TOOLTIPS[scale],
                 )
                 for scale in SCALES_OF[mode]
             ])
@@ -32,8 +32,8 @@ class CFLDGuiderNode(io.ComfyNode):
             node_id="CFLDGuider",
             display_name=NODE,
             category=CATEGORY,
-            description="Guidance by any of the six combinations in the authors' code. Rows whose weights cancel are "
-            "not computed: with both scales equal, uc_down_full costs two rows a step.",
+            description="Guidance by the six combinations in the authors' code. Rows whose weights cancel are not "
+            "computed: with both scales equal, uc_down_full costs two rows a step.",
             search_aliases=["pose transfer", "cfg", "guidance", "disentangled guidance", "dual cfg"],
             inputs=[
                 io.Model.Input("model", tooltip="The model from HGA Apply."),

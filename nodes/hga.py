@@ -60,13 +60,13 @@ class CFLDApplyHGA(io.ComfyNode):
             NODE, "appearance", appearance.residuals.values(),
             "holds NaN or infinite numbers; encode the person again with weight_dtype fp32 in CFLD Loader",
         )
-        fits_not = (
+        mismatch = (
             "holds numbers that the model's fp16 cannot; start ComfyUI with --bf16-unet or --fp32-unet, or load the "
             "model in another precision"
         )
         if (precision := _precision(model)) is not None:
-            check_numbers(NODE, "appearance", appearance.residuals.values(), fits_not, precision)
-            check_numbers(NODE, "cfld", cfld.key_values.values(), fits_not, precision)
+            check_numbers(NODE, "appearance", appearance.residuals.values(), mismatch, precision)
+            check_numbers(NODE, "cfld", cfld.key_values.values(), mismatch, precision)
         people = len(appearance.prompt)
         mask = None if mask is None else read_masks(NODE, "mask", mask)
         if mask is not None and len(mask) not in (1, people):

@@ -29,7 +29,7 @@ class CFLDPoseEditor(io.ComfyNode):
             node_id="CFLDPoseEditor",
             display_name=NODE,
             category=POSES,
-            description="Draw a pose by dragging joints, or give OpenPose JSON. The drawing is kept in pose_json, so "
+            description="Draws a pose by dragging joints: or give OpenPose JSON. The drawing is kept in pose_json, so "
             "shared workflows and API calls carry it.",
             search_aliases=["draw pose", "openpose editor", "edit keypoints", "skeleton editor"],
             inputs=[
@@ -68,8 +68,8 @@ class CFLDPoseEditor(io.ComfyNode):
             )
         check_memory(NODE, len(poses), width, height)
         hands = [
-            {key: _hand_on_canvas(hand, one, width, height) for key, hand in both.items()}
-            for one, both in zip(poses, read_hands(pose_json if is_drawn else pose, is_ours=is_drawn), strict=True)
+            {key: _hand_on_canvas(hand, one, width, height) for key, hand in pair.items()}
+            for one, pair in zip(poses, read_hands(pose_json if is_drawn else pose, is_ours=is_drawn), strict=True)
         ]
         poses = [_on_canvas(one, width, height) for one in poses]
         drawings = [draw_pose(one, width, height) for one in poses]
@@ -78,8 +78,8 @@ class CFLDPoseEditor(io.ComfyNode):
         # The widget offers a connected pose, once it is known, as the figure to start from, with everybody in it.
         starting_point = {} if is_drawn else {"ui": {"pose_json": [json.dumps(canonical_frames(pose))]}}
         frames = write_pose_keypoints(poses)
-        for frame, both in zip(frames, hands, strict=True):
-            frame["people"][0] |= both
+        for frame, pair in zip(frames, hands, strict=True):
+            frame["people"][0] |= pair
         return io.NodeOutput(frames, image_batch(drawings), **starting_point)
 
 
@@ -112,16 +112,16 @@ def _moved(points: np.ndarray, pose: Pose, width: int, height: int) -> np.ndarra
 
 def _hand_on_canvas(hand: np.ndarray, pose: Pose, width: int, height: int) -> list[float]:
     """A hand of `read_hands` as the wire has it."""
-    there = hand[:, 2:] > 0
-    return np.hstack([np.where(there, _moved(hand[:, :2], pose, width, height), 0.0), hand[:, 2:]]).ravel().tolist()
+    is_there = hand[:, 2:] > 0
+    return np.hstack([np.where(is_there, _moved(hand[:, :2], pose, width, height), 0.0), hand[:, 2:]]).ravel().tolist()
 
 
 def _put_behind(drawings: list[np.ndarray], pictures: torch.Tensor) -> None:
     """Fill what is black in the drawings with the pictures, whole and in the middle; the last one serves the rest."""
     for index, drawing in enumerate(drawings):
         if index < len(pictures):
-            behind = np.asarray(_contained(Image.fromarray(picture_array(pictures[index])), drawing.shape[1::-1]))
-        np.copyto(drawing, behind, where=~drawing.any(axis=2, keepdims=True))
+            backdrop = np.asarray(_contained(Image.fromarray(picture_array(pictures[index])), drawing.shape[1::-1]))
+        np.copyto(drawing, backdrop, where=~drawing.any(axis=2, keepdims=True))
 
 
 def _contained(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

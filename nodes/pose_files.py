@@ -33,7 +33,8 @@ class CFLDLoadPose(io.ComfyNode):
             node_id="CFLDLoadPose",
             display_name="Load Pose",
             category=POSES,
-            description="A bundled pose, one saved by Save Pose, or an OpenPose JSON file from ComfyUI's input folder.",
+            description="Loads a pose from a file: a bundled one, one saved by Save Pose, or OpenPose JSON from "
+            "ComfyUI's input folder.",
             search_aliases=["openpose json", "pose preset", "load keypoints", "target pose"],
             inputs=[
                 io.Combo.Input(
@@ -80,7 +81,7 @@ class CFLDSavePose(io.ComfyNode):
             node_id="CFLDSavePose",
             display_name="Save Pose",
             category=POSES,
-            description="Saves key points as OpenPose JSON among your own poses, where Load Pose lists them.",
+            description="Saves key points as OpenPose JSON: among your own poses, where Load Pose lists them.",
             search_aliases=["save keypoints", "export pose", "openpose json", "my poses"],
             is_output_node=True,
             inputs=[
@@ -143,7 +144,7 @@ class CFLDDrawPose(io.ComfyNode):
         check_memory("Draw Pose", len(poses), width, height)
         hands = read_hands(pose) if style == "openpose" else [{}] * len(poses)
         drawings = [
-            draw_pose_in_style(one, width, height, style, both) for one, both in zip(poses, hands, strict=True)
+            draw_pose_in_style(one, width, height, style, pair) for one, pair in zip(poses, hands, strict=True)
         ]
         return io.NodeOutput(image_batch(drawings), ui=preview(drawings))
 
@@ -171,9 +172,9 @@ def pose_path(pose: object) -> Path:
     is_name = isinstance(pose, str) and ".." not in Path(name).parts and not os.path.isabs(name)
     if is_name and name in (bundled := _bundled()):
         return Path(bundled[name])
-    own = own_poses() / f"{name.removeprefix(OWN)}.json"
-    if is_name and name.startswith(OWN) and own.is_relative_to(own_poses()) and os.path.isfile(own):
-        return own
+    saved = own_poses() / f"{name.removeprefix(OWN)}.json"
+    if is_name and name.startswith(OWN) and saved.is_relative_to(own_poses()) and os.path.isfile(saved):
+        return saved
     file = Path(folder_paths.get_input_directory(), name)
     is_listed = is_name and file.suffix.lower() == ".json"
     problem = _problem(file) if is_listed and os.path.lexists(file) else (
@@ -187,9 +188,9 @@ def pose_path(pose: object) -> Path:
 def _pose_files() -> dict[str, os.DirEntry[str]]:
     """All that Load Pose lists, by name, in its order."""
     folder = folder_paths.get_input_directory()
-    own = {OWN + name.removesuffix(".json"): file for name, file in _json_files(str(own_poses())).items()}
+    saved = {OWN + name.removesuffix(".json"): file for name, file in _json_files(str(own_poses())).items()}
     files = _json_files(folder).items()
-    return _bundled() | own | {name: file for name, file in files if not (file.is_symlink() and _problem(Path(file)))}
+    return _bundled() | saved | {name: file for name, file in files if not (file.is_symlink() and _problem(Path(file)))}
 
 
 def _bundled() -> dict[str, os.DirEntry[str]]:
@@ -199,13 +200,13 @@ def _bundled() -> dict[str, os.DirEntry[str]]:
 def _json_files(folder: str) -> dict[str, os.DirEntry[str]]:
     """By name within the folder, sorted; nothing is asked of the system for each file, unless it is a link."""
     files, folders = {}, [(folder, "")]
-    for place, within in folders:
+    for place, prefix in folders:
         with suppress(OSError), os.scandir(place) as entries:  # there may be none, or no right to read it
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append((entry.path, f"{within}{entry.name}/"))
+                    folders.append((entry.path, f"{prefix}{entry.name}/"))
                 elif entry.name[-5:].lower() == ".json" and entry.is_file():
-                    files[within + entry.name] = entry
+                    files[prefix + entry.name] = entry
     return dict(sorted(files.items()))
 
 

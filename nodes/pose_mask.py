@@ -24,8 +24,8 @@ class CFLDPoseMask(io.ComfyNode):
             node_id="CFLDPoseMask",
             display_name=NODE,
             category=SCENES,
-            description="Where upper body, lower body or head will be in the target pose, as a mask: a blouse from one "
-            "person, trousers from another, with two HGA Apply and nothing painted.",
+            description="Masks upper body, lower body or head of a target pose: a blouse from one person, trousers "
+            "from another, with two HGA Apply and nothing painted.",
             search_aliases=[
                 "garment mask", "clothes region", "upper body mask", "body part mask", "keypoints to mask",
                 "outfit swap", "virtual try on",
@@ -65,10 +65,10 @@ class CFLDPoseMask(io.ComfyNode):
             check_count(NODE, name, side, 16, 16384)
         check_count(NODE, "grow", grow, -512, 512)
         check_count(NODE, "feather", feather, 0, 512)
-        framed = [frame_pose(one, fit) for one in read_poses(NODE, "pose", pose)]
-        check_memory(NODE, len(framed), width, height)
+        framed_poses = [frame_pose(one, fit) for one in read_poses(NODE, "pose", pose)]
+        check_memory(NODE, len(framed_poses), width, height)
         try:
-            masks = [region_mask(one, region, width, height, grow, feather) for one in framed]
+            masks = [region_mask(one, region, width, height, grow, feather) for one in framed_poses]
         except PoseError as error:
             raise ValueError(shortened(f"{NODE}: input 'pose': {error}; choose another region or pose")) from error
         mask = torch.from_numpy(np.stack(masks))

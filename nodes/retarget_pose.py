@@ -23,8 +23,8 @@ class CFLDRetargetPose(io.ComfyNode):
             node_id="CFLDRetargetPose",
             display_name=NODE,
             category=POSES,
-            description="Gives a pose the proportions, size and place of another person, so that a child does not get "
-            "the body of the adult the pose was taken from.",
+            description="Gives a pose the proportions of another person: size and place too, so that a child does not "
+            "get the body of the adult the pose was taken from.",
             search_aliases=["pose retargeting", "body proportions", "limb lengths", "rescale skeleton"],
             inputs=[
                 PoseType.Input("pose", tooltip="The pose to take: the directions of the limbs come from here."),

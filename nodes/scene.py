@@ -128,7 +128,7 @@ class CFLDSceneSaliency(io.ComfyNode):
             node_id="CFLDSceneSaliency",
             display_name=SALIENCY_NODE,
             category=SCENES,
-            description="Which places of the picture were the person's and which the scene's in the last fused step of "
+            description="Shows which places were the person's: the others were the scene's, in the last fused step of "
             "a sampling with CFLD Scene Guider.",
             search_aliases=["saliency map", "person mask", "face-diffuser", "scene guider preview"],
             inputs=[

@@ -49,6 +49,16 @@ def test_a_picture_of_another_aspect_than_its_key_points_is_refused(fashion, siz
     assert len(DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")) == 2
 
 
+def test_points_of_a_picture_of_another_size_are_refused(fashion, caplog):
+    """PISE's annotations are of pictures that were squashed to 256x256 (Zhangjinso/PISE 14)."""
+    file = fashion / "fasion-resize-annotation-train.csv"
+    squashed = annotation("c.jpg", columns=list(range(90, 210, 7))[:18])
+    file.write_text(file.read_text().replace(annotation("c.jpg"), squashed))
+    with pytest.raises(DataError, match="line 4: the key points reach x 209 and y 47 on a canvas of 176x256; whoever"):
+        DeepFashionData("deepfashion", fashion).pairs("train")
+    assert len(DeepFashionData("deepfashion", fashion, bad_rows="skip").pairs("train")) == 2
+
+
 def append(file, line):
     file.write_text(file.read_text().rstrip("\n") + f"\n{line}\n")
 

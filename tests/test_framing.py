@@ -18,6 +18,7 @@ from cfld_modules.poses.framing import (
     frame_pose,
     person_box,
     prepare_picture,
+    squashed_pixels,
 )
 from cfld_modules.poses.keypoints import Pose
 from tests.fuzz.meter import measured
@@ -191,8 +192,19 @@ def test_large_pictures_are_squashed_in_bands_to_what_they_are_at_once(width: in
         assert difference.max() < (0.01 if max(box.width, box.height) < 2048 else 5) and difference.mean() < 0.5
 
 
-@pytest.mark.parametrize(("width", "height"), [(12_000, 2_000), (20_000, 20), (20, 20_000), (65_535, 100)])
+def test_a_box_beyond_a_very_wide_picture_costs_its_pixels() -> None:
+    """Each band was gathered pixel by pixel where the box's blocks end a few pixels beyond the picture."""
+    picture = np.ones((60, 60_000, 3), np.uint8)
+    with measured() as cost:
+        pixels = squashed_pixels(lambda *part: picture[part], 60, 60_000, fit_box(60_000, 60, "pad"), 256)
+    assert (pixels == 1).all() and cost.memory < 45_000_000
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(12_000, 2_000), (20_000, 20), (20, 20_000), (65_535, 100), (10_000, 5_000)]
+)
 def test_a_wide_or_tall_picture_takes_no_more_memory_than_a_band(width: int, height: int) -> None:
+    """The last is a whole sphere's, of the width at which its viewer froze (ComfyUI_preview360panorama 4)."""
     picture = np.ones((height, width, 3), np.uint8)
     with measured() as cost:
         prepare_picture(picture, fit_box(width, height, "pad"), 256)

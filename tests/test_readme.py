@@ -36,13 +36,6 @@ def test_every_template_has_its_row() -> None:
     assert named == {file.stem: json.loads(file.read_text(encoding="utf-8"))["extra"]["api"] for file in files}
 
 
-def test_every_node_has_its_row() -> None:
-    table = README.split("\n## Nodes\n")[1].split("\n## ")[0]
-    named = re.findall(r"\*\*([^*]+)\*\*", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
-    texts = json.loads((ROOT / "locales/en/nodeDefs.json").read_text(encoding="utf-8"))
-    assert sorted(named) == sorted(node["display_name"] for node in texts.values())
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")

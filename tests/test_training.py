@@ -686,15 +686,15 @@ def test_settings_survive_yaml(folder):
     assert parse_settings(yaml.safe_load("{steps: 3, mixed_precision: no}"), LoopSettings).mixed_precision == "no"
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda file: file.name)
 def test_the_configurations_that_come_along_are_valid(file):
-    kinds = {"coder": AutoencoderSettings, "distil": DistilSettings, "lifter": LifterSettings}
+    kinds = {"coder": AutoencoderSettings, "distil": DistilSettings, "lora": DistilSettings, "lifter": LifterSettings}
     read_settings(file, next((kind for word, kind in kinds.items() if word in file.name), TrainSettings))
 
 
 def test_single_settings_are_changed():
     changes = ["training.steps=7", "model.cfld.hga=false", "output=elsewhere", "augmentation.flip=0"]
-    settings = read_settings(ROOT / "configs" / "demo.yaml", TrainSettings, changes)
+    settings = read_settings(ROOT / "configs/demo/2_model.yaml", TrainSettings, changes)
     assert (settings.training.steps, settings.model.cfld.hga, settings.output) == (7, False, Path("elsewhere"))
     assert settings.augmentation.flip == 0.0
 
@@ -709,7 +709,7 @@ def test_single_settings_are_changed():
 )
 def test_a_change_that_is_none_is_an_error(change, message):
     with pytest.raises(SettingsError, match=message.replace("[", r"\[")):
-        read_settings(ROOT / "configs" / "demo.yaml", TrainSettings, [change])
+        read_settings(ROOT / "configs/demo/2_model.yaml", TrainSettings, [change])
 
 
 def test_the_paper_s_configuration_is_the_default():

@@ -73,8 +73,8 @@ def load_appearance(file: Path, networks: CFLD) -> tuple[Appearance, torch.Tenso
         with safe_open(file, framework="pt") as stored:
             _check(stored, networks)
             tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}
-        if broken := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
-            raise CheckpointError(f"'{broken[0]}' holds numbers that are not finite; save the person again")
+        if infinite_tensors := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+            raise CheckpointError(f"'{infinite_tensors[0]}' holds numbers that are not finite; save the person again")
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"'{file.name}' is damaged or no .safetensors file ({error}); save it again") from error
     except CheckpointError as error:
@@ -107,16 +107,19 @@ def _check(stored: safe_open, networks: CFLD) -> None:
         )
     config = networks.config
     context = (config.context_tokens, config.decoder.width)
-    found = {name: stored.get_slice(name) for name in stored.keys()}
-    people = next(iter(found[PROMPT].get_shape()), 1) if PROMPT in found else 1
-    expected = {PROMPT: [people, *context], UNCONDITIONAL_PROMPT: [1, *context]}
-    expected |= {_residual(block): [people, *shape] for block, shape in _residual_shapes(config).items()}
-    for name, shape in expected.items():
-        if name not in found or found[name].get_shape() != shape or found[name].get_dtype() not in DTYPES or not people:
-            got = f"is {found[name].get_dtype()} {found[name].get_shape()}" if name in found else "is missing"
-            raise CheckpointError(f"'{name}' {got}, and should be {' or '.join(DTYPES)} {shape}; save the person again")
-    if unknown := found.keys() - expected.keys():
-        raise CheckpointError(f"'{min(unknown)}' does not belong into a saved appearance; save the person again")
+    slices = {name: stored.get_slice(name) for name in stored.keys()}
+    people = next(iter(slices[PROMPT].get_shape()), 1) if PROMPT in slices else 1
+    shapes = {PROMPT: [people, *context], UNCONDITIONAL_PROMPT: [1, *context]}
+    shapes |= {_residual(block): [people, *shape] for block, shape in _residual_shapes(config).items()}
+    kinds = {name: (values.get_dtype(), values.get_shape()) for name, values in slices.items()}
+    for name, shape in shapes.items():
+        dtype, actual_shape = kinds.get(name, ("", []))
+        if dtype not in DTYPES or actual_shape != shape or not people:
+            actual = f"is {dtype} {actual_shape}" if name in kinds else "is missing"
+            expected = f"{' or '.join(DTYPES)} {shape}"
+            raise CheckpointError(f"'{name}' {actual}, and should be {expected}; save the person again")
+    if extra_names := slices.keys() - shapes.keys():
+        raise CheckpointError(f"'{min(extra_names)}' does not belong into a saved appearance; save the person again")
 
 
 def _thumbnail(picture: np.ndarray) -> str:

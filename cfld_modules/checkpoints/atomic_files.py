@@ -83,13 +83,13 @@ def replace_folder(unfinished: Path, folder: Path) -> None:
                 _sync(stream)
     for path in (unfinished, *unfinished.rglob("*/")):
         sync_folder(path)
-    before = folder.with_name(f"{folder.name}.before")
+    former = folder.with_name(f"{folder.name}.before")
     if folder.exists():
-        shutil.rmtree(before, ignore_errors=True)
-        folder.rename(before)
+        shutil.rmtree(former, ignore_errors=True)
+        folder.rename(former)
     unfinished.rename(folder)
     sync_folder(folder.parent)
-    shutil.rmtree(before, ignore_errors=True)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -120,36 +120,36 @@ def _read_zip(file: Path) -> Networks:
         networks[name] = graph.network(outputs)
         if networks.keys() == RESULTS.keys():
             return networks
-    missing = " and ".join(name for name in RESULTS if name not in networks)
-    raise ValueError(f"its {missing} cannot be found; MediaPipe 0.10.30 and later carry none")
+    missing_networks = " and ".join(name for name in RESULTS if name not in networks)
+    raise ValueError(f"its {missing_networks} cannot be found; MediaPipe 0.10.30 and later carry none")
 
 
 def _recognize(graph: TFLiteFile) -> tuple[str, dict[str, int]]:
     """Which network it is by what it takes and gives, and the numbers of the results that are read here."""
-    taken, given = graph.shape(graph.input), {graph.shape(number): number for number in graph.outputs}
+    input_shape, outputs_by_shape = graph.shape(graph.input), {graph.shape(number): number for number in graph.outputs}
     for name, results in RESULTS.items():
-        if taken == PICTURES[name] and given.keys() >= set(results.values()):
-            return name, {result: given[shape] for result, shape in results.items()}
+        if input_shape == PICTURES[name] and outputs_by_shape.keys() >= set(results.values()):
+            return name, {result: outputs_by_shape[shape] for result, shape in results.items()}
     raise ValueError("it is not BlazePose's")
 
 
 def _tflite_members(file: Path) -> Iterator[bytes]:
     """The .tflite files in a zip file, by their first bytes; no more is unpacked than what such files can be."""
-    room = MOST_UNPACKED * file.stat().st_size + ROOM_OF_SMALL_FILES
-    with BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
+    bytes_left = MOST_UNPACKED * file.stat().st_size + ROOM_OF_SMALL_FILES
+    with BoundedReads(file) as bounded_file, zipfile.ZipFile(bounded_file) as archive:
         if len(archive.infolist()) > MOST_MEMBERS:
             raise ValueError(f"it has more than {MOST_MEMBERS} members")
         for member in archive.infolist():
             is_encrypted = member.flag_bits & 1
             if is_encrypted or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 continue
-            with archive.open(member) as opened:
-                content = bytearray(opened.read(8))
+            with archive.open(member) as member_stream:
+                content = bytearray(member_stream.read(8))
                 if content[4:] != IDENTIFIER:
                     continue
-                room -= member.file_size
-                if room < 0 or member.file_size > MOST_NETWORK_BYTES:
+                bytes_left -= member.file_size
+                if bytes_left < 0 or member.file_size > MOST_NETWORK_BYTES:
                     raise ValueError(f"its networks unpack to more than {MOST_UNPACKED} times its size")
-                while part := opened.read(PART_BYTES):
+                while part := member_stream.read(PART_BYTES):
                     content += part
                 yield bytes(content)

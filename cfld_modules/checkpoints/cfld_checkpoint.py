@@ -115,11 +115,11 @@ def cast(networks: CFLD, dtype: torch.dtype) -> None:
     Raises:
         CheckpointError: for a weight that is not finite in it.
     """
-    named = {name: parameter for name, parameter in networks.named_parameters() if parameter.dtype != dtype}
-    others = list(named.values())
-    block = torch.empty(sum(parameter.numel() for parameter in others), dtype=dtype)
-    sizes = [parameter.numel() for parameter in others]
-    for (name, parameter), part in zip(named.items(), block.split(sizes), strict=True):
+    parameters = {name: parameter for name, parameter in networks.named_parameters() if parameter.dtype != dtype}
+    wrong_dtype = list(parameters.values())
+    block = torch.empty(sum(parameter.numel() for parameter in wrong_dtype), dtype=dtype)
+    sizes = [parameter.numel() for parameter in wrong_dtype]
+    for (name, parameter), part in zip(parameters.items(), block.split(sizes), strict=True):
         weight = part.view_as(parameter).copy_(parameter)
         if not are_finite(weight):
             raise not_finite(name, parameter, dtype)
@@ -205,7 +205,7 @@ def _read_authors_pair(path: Path) -> tuple[Tensors, Tensors]:
     folder = path if path.is_dir() else path.parent
     networks: dict[str, Tensors] = {}
     unets: dict[str, Tensors] = {}
-    unread = ""
+    errors = ""
     for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in PICKLED):
         try:
             state = read_tensors(file)
@@ -213,7 +213,7 @@ def _read_authors_pair(path: Path) -> tuple[Tensors, Tensors]:
             # Beside the pair lie an optimiser's state and anything else; such a file matters only if a half is missing.
             if file == path:
                 raise
-            unread += f" ({error})"
+            errors += f" ({error})"
             continue
         if "learnable_vector" in state:
             networks[file.name] = {name: tensor for name, tensor in state.items() if not BUFFERS.search(name)}
@@ -221,11 +221,11 @@ def _read_authors_pair(path: Path) -> tuple[Tensors, Tensors]:
             unets[file.name] = {name: state[f"model.{name}"] for name in KEY_VALUE_NAMES}
         elif file == path:
             raise CheckpointError(f"it holds no CFLD tensors; {HALVES}")
-    for half, found in (("pytorch_model.bin (the encoders)", networks), ("pytorch_model_1.bin (the U-Net)", unets)):
-        if not found:
-            raise CheckpointError(f"{half} is missing; {HALVES}{unread}")
-        if len(found) > 1:
-            raise CheckpointError(f"{' and '.join(found)} are all a {half}; keep one pair in a folder")
+    for half, files in (("pytorch_model.bin (the encoders)", networks), ("pytorch_model_1.bin (the U-Net)", unets)):
+        if not files:
+            raise CheckpointError(f"{half} is missing; {HALVES}{errors}")
+        if len(files) > 1:
+            raise CheckpointError(f"{' and '.join(files)} are all a {half}; keep one pair in a folder")
     return next(iter(networks.values())), next(iter(unets.values()))
 
 
@@ -248,17 +248,17 @@ def checked_checkpoint(config: CFLDConfig, networks: Tensors, key_values: Tensor
 def _checked_shapes(config: CFLDConfig, networks: Tensors, key_values: Tensors) -> Checkpoint:
     """By names, shapes and types alone."""
     checkpoint = Checkpoint(config, networks, key_values)
-    expected = {name: tuple(tensor.shape) for name, tensor in checkpoint.empty_networks.state_dict().items()}
-    if missing := expected.keys() - networks.keys():
+    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.empty_networks.state_dict().items()}
+    if missing := shapes.keys() - networks.keys():
         raise CheckpointError(f"{len(missing)} tensors are missing, the first is '{min(missing)}'; copy it again")
-    if unknown := networks.keys() - expected.keys():
-        raise CheckpointError(f"{len(unknown)} tensors are not CFLD's, the first is '{min(unknown)}'")
+    if extra := networks.keys() - shapes.keys():
+        raise CheckpointError(f"{len(extra)} tensors are not CFLD's, the first is '{min(extra)}'")
     if missing := set(KEY_VALUE_NAMES) - key_values.keys():
         raise CheckpointError(f"{len(missing)} of the 18 U-Net matrices are missing, the first is '{min(missing)}'")
     widths = [width for width in reversed(config.appearance.output_widths) for _ in range(6)]
-    expected |= {name: (width, config.decoder.width) for name, width in zip(KEY_VALUE_NAMES, widths, strict=True)}
+    shapes |= {name: (width, config.decoder.width) for name, width in zip(KEY_VALUE_NAMES, widths, strict=True)}
     tensors = networks | key_values
-    for name, shape in expected.items():
+    for name, shape in shapes.items():
         if tuple(tensors[name].shape) != shape:
             raise CheckpointError(
                 f"'{name}' has shape {tuple(tensors[name].shape)}, not {shape}; it is no known CFLD"

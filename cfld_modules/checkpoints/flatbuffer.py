@@ -1,4 +1,4 @@
-"""Tables of a FlatBuffers file by the numbers of their fields, as far as TensorFlow Lite's files need them.
+"""Reads tables of a FlatBuffers file by field number, as far as TensorFlow Lite's files need it.
 
 The format ("FlatBuffers Internals", google.github.io/flatbuffers): a table begins with the distance back to a list of
 16-bit distances, one a field, 0 where the field has its default. Tables, vectors and texts lie elsewhere, by their

@@ -14,10 +14,10 @@ def taesd_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     ComfyUI's decoder begins with a clamp that diffusers' does outside its list of layers, hence the numbers are one
     higher.
     """
-    renamed = {"vae_scale": torch.tensor(SD15_SCALE), "vae_shift": torch.tensor(0.0)}
+    comfyui_state = {"vae_scale": torch.tensor(SD15_SCALE), "vae_shift": torch.tensor(0.0)}
     for name, tensor in state.items():
         if match := re.fullmatch(r"encoder\.layers\.(.*)", name):
-            renamed[f"taesd_encoder.{match[1]}"] = tensor
+            comfyui_state[f"taesd_encoder.{match[1]}"] = tensor
         elif match := re.fullmatch(r"decoder\.layers\.(\d+)(\..*)", name):
-            renamed[f"taesd_decoder.{int(match[1]) + 1}{match[2]}"] = tensor
-    return renamed
+            comfyui_state[f"taesd_decoder.{int(match[1]) + 1}{match[2]}"] = tensor
+    return comfyui_state

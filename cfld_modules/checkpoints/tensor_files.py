@@ -76,8 +76,8 @@ def read_metadata(file: Path) -> dict[str, str]:
     Raises:
         CheckpointError: as of `read_tensors`.
     """
-    with _opened_safetensors(file) as opened:
-        return opened.metadata() or {}
+    with _opened_safetensors(file) as safetensors:
+        return safetensors.metadata() or {}
 
 
 def write_tensors(
@@ -146,11 +146,11 @@ def not_finite(name: str, numbers: torch.Tensor, dtype: torch.dtype) -> Checkpoi
 
 
 def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
-    with _opened_safetensors(file) as opened:
-        names = opened.keys()
+    with _opened_safetensors(file) as safetensors:
+        names = safetensors.keys()
         if len(names) > MOST_TENSORS:
             raise _too_much(file)
-        return {name: opened.get_tensor(name) for name in names}
+        return {name: safetensors.get_tensor(name) for name in names}
 
 
 @contextmanager
@@ -161,8 +161,8 @@ def _opened_safetensors(file: Path) -> Iterator[safe_open]:
             header_bytes = int.from_bytes(stream.read(8), "little")
         if MOST_TABLE_BYTES < header_bytes < os.path.getsize(file):
             raise _too_much(file)
-        with safe_open(file, framework="pt") as opened:
-            yield opened
+        with safe_open(file, framework="pt") as safetensors:
+            yield safetensors
     except CheckpointError:
         raise
     except Exception as error:  # the library's own kinds depend on its version
@@ -176,9 +176,9 @@ def _read_pickle(file: Path) -> object:
         with open(file, "rb") as stream:
             legacy = stream.read(len(LEGACY)) == LEGACY
         if legacy:
-            with BoundedReads(file) as bounded:
+            with BoundedReads(file) as bounded_file:
                 for _ in range(LEGACY_PICKLES):
-                    _check_pickle(file, bounded)
+                    _check_pickle(file, bounded_file)
         else:
             _check_archive(file)
         return torch.load(file, map_location="cpu", weights_only=True, mmap=not legacy)
@@ -192,7 +192,7 @@ def _check_archive(file: Path) -> None:
     """Refuse what torch.load would read wrongly, or read at all, by the file's directory and its pickle."""
     if tarfile.is_tarfile(file):  # asked first, since the zip at its end would be found as well
         raise CheckpointError(f"'{file.name}' is a tar archive; unpack it and choose the file inside")
-    with BoundedReads(file) as bounded, zipfile.ZipFile(bounded) as archive:
+    with BoundedReads(file) as bounded_file, zipfile.ZipFile(bounded_file) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise CheckpointError(
@@ -200,10 +200,10 @@ def _check_archive(file: Path) -> None:
                 "torch.save wrote, or write it again with torch.save"
             )
         data = [member for member in members if re.fullmatch(r"[^/]+/data/\d+", member.filename)]
-        others = [member for member in members if member not in data]
-        if len(data) > MOST_TENSORS or sum(member.file_size for member in others) > MOST_TABLE_BYTES:
+        other_members = [member for member in members if member not in data]
+        if len(data) > MOST_TENSORS or sum(member.file_size for member in other_members) > MOST_TABLE_BYTES:
             raise _too_much(file)
-        pickles = [member for member in others if re.fullmatch(r"[^/]+/data\.pkl", member.filename)]
+        pickles = [member for member in other_members if re.fullmatch(r"[^/]+/data\.pkl", member.filename)]
         if len(pickles) != 1:
             raise zipfile.BadZipFile("not one data.pkl")
         _check_pickle(file, archive.read(pickles[0]))
@@ -227,8 +227,8 @@ class BoundedReads(io.FileIO):
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
-        rest = os.fstat(self.fileno()).st_size - self.tell()
-        size = min(rest, size if size is not None and size >= 0 else rest)
+        bytes_left = os.fstat(self.fileno()).st_size - self.tell()
+        size = min(bytes_left, size if size is not None and size >= 0 else bytes_left)
         if size > MOST_TABLE_BYTES:
             raise zipfile.BadZipFile("its directory is too large")
         return super().read(max(size, 0)) or b""

@@ -20,40 +20,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the data set, whose people are taken (%(default)s); a folder is taken whole",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the set; goes on if it is there")
-    drawn = parser.add_argument_group("what is made")
-    drawn.add_argument(
+    output_group = parser.add_argument_group("what is made")
+    output_group.add_argument(
         "--pictures", type=number("Count", "number of pictures"), default=8, metavar="N",
         help="of each person (%(default)s)",
     )
-    drawn.add_argument(
+    output_group.add_argument(
         "--poses", type=Path, nargs="+", metavar="JSON", help="OpenPose key points to take; else the data set's own"
     )
-    drawn.add_argument(
+    output_group.add_argument(
         "--min-distance", type=number("Share", "share"), default=0.05, metavar="D",
         help="of a pose from the source's: mean over the joints, as a share of the height (%(default)s)",
     )
-    drawn.add_argument(
+    output_group.add_argument(
         "--size", type=size_of_text, metavar="WxH", help="of the pictures (176x256; 64x128 from market1501)"
     )
-    drawn.add_argument(
+    output_group.add_argument(
         "--test-share", type=number("Share", "share"), default=0.1, metavar="S",
         help="of the people, for query and bounding_box_test (%(default)s)",
     )
-    drawn.add_argument(
+    output_group.add_argument(
         "--batch", type=number("Count", "number of pictures"), default=16,
         help="pictures at a time (%(default)s)",
     )
-    kept = parser.add_argument_group("what is kept")
-    kept.add_argument(
+    filter_group = parser.add_argument_group("what is kept")
+    filter_group.add_argument(
         "--embedder", metavar="FILE",
         help="tells whether the same person is shown: TorchScript, a model.safetensors of transformers, or "
         f"{MANNEQUINS} for these; without it everything is kept",
     )
-    kept.add_argument(
+    filter_group.add_argument(
         "--min-confidence", type=number("Share", "share"), metavar="C",
         help="that it is the same person, from 0 to 1 (0.5)"
     )
-    kept.add_argument(
+    filter_group.add_argument(
         "--retries", type=number("CountOrNone", "number of times"), metavar="K",
         help="how often a picture of somebody else is made again (3)"
     )
@@ -92,13 +92,13 @@ def run(arguments: argparse.Namespace) -> None:
         with option("--embedder", EmbedderError):
             confidence = load_embedder(Path(arguments.embedder), PartialState().device)
     width, height = arguments.size or ((64, 128) if arguments.format == "market1501" else (176, 256))
-    given = {"least_confidence": arguments.min_confidence, "retries": arguments.retries}
+    filter_settings = {"least_confidence": arguments.min_confidence, "retries": arguments.retries}
     settings = AugmentSettings(
         arguments.pictures, tuple(arguments.seeds), width, height, "pad" if arguments.format == "folder" else "stretch",
         least_distance=arguments.min_distance, test_share=arguments.test_share, batch_size=arguments.batch,
         steps=arguments.steps, guidance_type=arguments.guidance_type, scales=scales,
         made_with={name: str(getattr(arguments, name)) for name in ("base", "cfld", "scheduler", "embedder")},
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in filter_settings.items() if value is not None},
     )
     with option("--pictures, --min-distance, --poses or --out", AugmentError):
         summary = augment(pipeline, people, poses, confidence, arguments.out, settings)

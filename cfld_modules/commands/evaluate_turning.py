@@ -32,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    known = [pose for path in arguments.poses for pose in _poses_in_space(path)]
+    poses_in_space = [pose for path in arguments.poses for pose in _poses_in_space(path)]
     with training_requirements():
         from ..evaluation.lifting_errors import detected_errors, mannequin_errors
         from ..evaluation.turning import demo_turntable
     arguments.out.mkdir(parents=True, exist_ok=True)
     errors = mannequin_errors(arguments.mannequins)
-    if known:
-        errors["detected"] = detected_errors(known)
+    if poses_in_space:
+        errors["detected"] = detected_errors(poses_in_space)
     tables = [_table("view", errors)]
     if arguments.people:
         scores, sheet = demo_turntable(arguments.people)

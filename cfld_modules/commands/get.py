@@ -24,9 +24,9 @@ below. Changed by ComfyUI-CFLD: sparse weights are written out, and the file for
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what can be got to the parser of `get`."""
-    things = parser.add_subparsers(dest="thing", required=True, metavar="THING")
+    thing_parsers = parser.add_subparsers(dest="thing", required=True, metavar="THING")
     summary = "the detector of Detect Pose that needs no other package (12 MB; 36 MB are downloaded)"
-    blazepose = things.add_parser("blazepose", help=summary, description=summary)
+    blazepose = thing_parsers.add_parser("blazepose", help=summary, description=summary)
     blazepose.add_argument(
         "--models", type=Path, metavar="FOLDER",
         help="ComfyUI's folder 'models'; not needed where this pack is in ComfyUI's custom_nodes",
@@ -41,11 +41,11 @@ def run(arguments: argparse.Namespace) -> None:
     from ..checkpoints.blazepose_file import BLAZEPOSE_FILE
 
     file = models / DETECTORS_FOLDER / BLAZEPOSE_FILE
-    was_there = file.exists()
-    if not was_there:
+    existed = file.exists()
+    if not existed:
         with tempfile.TemporaryDirectory() as downloads:
             put_blazepose(_download_wheel(Path(downloads)), file)
-    sys.stdout.write(f"{file}: {'was there already' if was_there else f'{file.stat().st_size / 1e6:.0f} MB'}\n")
+    sys.stdout.write(f"{file}: {'was there already' if existed else f'{file.stat().st_size / 1e6:.0f} MB'}\n")
 
 
 def put_blazepose(wheel: Path, file: Path) -> None:
@@ -85,10 +85,10 @@ def _download_wheel(folder: Path) -> Path:
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-cache-dir",
         *WHEEL_OPTIONS.split(), "--dest", str(folder), WHEEL,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
+    pip = subprocess.run(command, capture_output=True, text=True)
     wheels = list(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        reason = " ".join(done.stderr.split())[-250:]
+    if pip.returncode or not wheels:
+        reason = " ".join(pip.stderr.split())[-250:]
         raise CommandError(
             f"blazepose: pip could not download {WHEEL}: {reason}. Try again with a connection to a package index, or "
             f"get {BLAZEPOSE_FILE} on another machine and copy it"

@@ -50,13 +50,13 @@ def given_scales(arguments: argparse.Namespace) -> dict[str, float]:
         CommandError: for a scale that the guidance type does not read.
     """
     values = {scale: getattr(arguments, f"{scale}_scale") for scale in SCALES}
-    given = {scale: value for scale, value in values.items() if value is not None}
+    chosen_scales = {scale: value for scale, value in values.items() if value is not None}
     read = SCALES_OF[arguments.guidance_type]
-    for scale in given:
+    for scale in chosen_scales:
         if scale not in read:
             options = " and ".join(f"--{name}-scale" for name in read)
             raise CommandError(f"--{scale}-scale: {arguments.guidance_type} does not read it; it reads {options}")
-    return given
+    return chosen_scales
 
 
 def size_of_text(text: str) -> tuple[int, int]:

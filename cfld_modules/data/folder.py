@@ -45,8 +45,8 @@ class FolderData:
     def pairs(self, split: Split) -> Pairs:
         """Raises DataError, also when nobody of the split has two pictures."""
         people = sorted({self._person(file) for file in self._files(*ENDINGS)})
-        held_out = set(people[::TEST_STRIDE])
-        photographs = self._photographs(lambda person: (person in held_out) == (split == "test"))
+        test_people = set(people[::TEST_STRIDE])
+        photographs = self._photographs(lambda person: (person in test_people) == (split == "test"))
         places = sorted(range(len(photographs)), key=lambda place: self._person(photographs[place].path))
         groups = groupby(places, key=lambda place: self._person(photographs[place].path))
         pairs = [pair for _, group in groups for pair in permutations(group, 2)]
@@ -68,9 +68,9 @@ class FolderData:
             raise DataError(f"'{self.root}' has no usable picture")
         return [Person(name, groups[name]) for name in sorted(groups)]
 
-    def _photographs(self, wanted: Callable[[str], bool]) -> list[PhotographFile]:
+    def _photographs(self, takes_person: Callable[[str], bool]) -> list[PhotographFile]:
         self._log_endings()
-        files = [file for file in self._files(*ENDINGS) if wanted(self._person(file))]
+        files = [file for file in self._files(*ENDINGS) if takes_person(self._person(file))]
         key_points = {file.with_suffix(""): file for file in self._files(KEY_POINTS)}
         photographs: list[PhotographFile] = []
         for file, size in zip(files, photograph_sizes(files), strict=True):

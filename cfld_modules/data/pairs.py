@@ -26,6 +26,8 @@ BadRows = Literal["skip", "error"]
 
 SURELY_PIXELS = 10
 """A coordinate beyond is no share of the canvas."""
+BEYOND = 1.06
+"""Sides of the canvas that an annotated point may be from its top left corner: detectors find nothing outside."""
 ANNOTATED_TOLERANCE = 0.03  # DeepFashion's photographs, most of 750x1101, are 1 % narrower than its key points' canvas
 
 logger = logging.getLogger("cfld")
@@ -112,29 +114,29 @@ def read_annotated_pairs(
     if not images.is_dir():
         raise DataError(f"'{images}' is no folder; the pictures belong there")
     names = set(os.listdir(images))
-    annotated: list[tuple[str, PhotographFile]] = []
+    rows_with_photographs: list[tuple[str, PhotographFile]] = []
     rows = list(_rows(annotations, ":", ("name", "keypoints_y", "keypoints_x")))
     for (where, row), pose in zip(rows, _plain_poses([row for _, row in rows], canvas), strict=True):
         with usable_row(where, bad_rows):
             name = _complete(row)["name"]
             if name not in names:
                 raise DataError(f"there is no picture '{shortened(name, LONGEST_VALUE)}' in '{images}'")
-            annotated.append((where, PhotographFile(name, images / name, pose or _pose(row, canvas))))
+            rows_with_photographs.append((where, PhotographFile(name, images / name, pose or _pose(row, canvas))))
     photographs: dict[str, PhotographFile] = {}
-    sizes = photograph_sizes(photograph.path for _, photograph in annotated)
-    for (where, photograph), size in zip(annotated, sizes, strict=True):
+    sizes = photograph_sizes(photograph.path for _, photograph in rows_with_photographs)
+    for (where, photograph), size in zip(rows_with_photographs, sizes, strict=True):
         with usable_row(where, bad_rows):
             check_aspect(photograph.key_points, *size(), ANNOTATED_TOLERANCE)
             photographs[photograph.name] = photograph
     places = {name: place for place, name in enumerate(photographs)}
-    found: list[tuple[int, int]] = []
+    pair_places: list[tuple[int, int]] = []
     for where, row in _rows(pairs, ",", ("from", "to")):
         with usable_row(where, bad_rows):
             _complete(row)
-            found.append((_place(row["from"], places), _place(row["to"], places)))
-    if not found:
+            pair_places.append((_place(row["from"], places), _place(row["to"], places)))
+    if not pair_places:
         raise DataError(f"'{pairs}' gives no pair")
-    return Pairs(list(photographs.values()), found)
+    return Pairs(list(photographs.values()), pair_places)
 
 
 def check_aspect(pose: Pose, width: int, height: int, tolerance: float) -> None:
@@ -202,8 +204,8 @@ def _rows(file: Path, delimiter: str, columns: Sequence[str]) -> Iterator[tuple[
     reader = csv.DictReader(lines, delimiter=delimiter)
     try:
         if missing := set(columns) - set(reader.fieldnames or ()):
-            found = short(reader.fieldnames)
-            raise DataError(f"'{file}', line 1: no column {', '.join(sorted(missing))}; got {found}")
+            columns_there = short(reader.fieldnames)
+            raise DataError(f"'{file}', line 1: no column {', '.join(sorted(missing))}; got {columns_there}")
         for row in reader:
             yield f"'{file}', line {reader.line_num}", row
     except csv.Error as error:
@@ -221,14 +223,14 @@ def _plain_poses(rows: Sequence[Mapping[str, str]], canvas: tuple[int, int]) -> 
 
     One by one, a hundred thousand rows take half a minute.
     """
-    plain = {index: columns for index, row in enumerate(rows) if (columns := _plain_columns(row))}
-    points = np.array(list(plain.values()), float).reshape(-1, 2, 18)[:, ::-1].transpose(0, 2, 1).copy()
+    plain_rows = {index: columns for index, row in enumerate(rows) if (columns := _plain_columns(row))}
+    points = np.array(list(plain_rows.values()), float).reshape(-1, 2, 18)[:, ::-1].transpose(0, 2, 1).copy()
     is_missing = (points == -1).any(axis=2)
     is_inside = ((points >= 0) & (points <= canvas)).all(axis=2)
     is_sure = (is_inside | is_missing).all(axis=1) & ((points > SURELY_PIXELS).any(axis=2) & ~is_missing).any(axis=1)
     points[is_missing] = np.nan
     poses: list[Pose | None] = [None] * len(rows)
-    for index, pose, sure in zip(plain, points, is_sure, strict=True):
+    for index, pose, sure in zip(plain_rows, points, is_sure, strict=True):
         if sure:
             poses[index] = Pose(pose, *canvas)
     return poses
@@ -251,6 +253,12 @@ def _pose(row: Mapping[str, str], canvas: tuple[int, int]) -> Pose:
         raise DataError(f"the key points are no JSON list: {error}") from error
     width, height = canvas
     pose, = read_pose_keypoints({**key_points, "canvas_width": width, "canvas_height": height})
+    right, bottom = np.nanmax(pose.points, axis=0)
+    if right > BEYOND * width or bottom > BEYOND * height:
+        raise DataError(
+            f"the key points reach x {right:g} and y {bottom:g} on a canvas of {width}x{height}; whoever found them "
+            "looked at a picture of another size, such as 256x256: scale all rows to that canvas"
+        )
     return pose
 
 

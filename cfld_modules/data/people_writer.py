@@ -75,20 +75,20 @@ def write_people(
     for name, value, least in (("count", count, 1), ("test_count", test_count, 1), ("pictures", pictures, 2)):
         if value < least:
             raise ValueError(f"People: {name} must be at least {least}, got {value}.")
-    own = pictures - 1
+    own_poses = pictures - 1
     test_poses = tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + TEST_POSES + 1))
     sittings = [
-        Sitting(garments, out, "train", person, (0, *range(1 + person * own, 1 + (person + 1) * own)))
+        Sitting(garments, out, "train", person, (0, *range(1 + person * own_poses, 1 + (person + 1) * own_poses)))
         for person in range(count)
     ] + [Sitting(garments, out, "test", FIRST_TEST_SEED + person, test_poses) for person in range(test_count)]
     for folder in ("train_highres", "test_highres", "test_silhouettes", "key_points"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(processes, _quiet_process) as pool:
-        sat = pool.imap(_photograph, sittings)
-        people = list(tqdm(sat, "people", len(sittings), unit="person", disable=None))
+        rows_of_sittings = pool.imap(_photograph, sittings)
+        people = list(tqdm(rows_of_sittings, "people", len(sittings), unit="person", disable=None))
     for split in ("train", "test"):
-        own_rows = [rows for sitting, rows in zip(sittings, people, strict=True) if sitting.split == split]
-        _write_tables(out, split, own_rows)
+        split_rows = [rows for sitting, rows in zip(sittings, people, strict=True) if sitting.split == split]
+        _write_tables(out, split, split_rows)
     return sum(map(len, people))
 
 
@@ -142,8 +142,8 @@ Row = tuple[str, str, str]
 def _photograph(sitting: Sitting) -> list[Row]:
     """Write the pictures, and give the rows of the annotations."""
     names = [f"person{sitting.person:07d}_pose{pose:07d}" for pose in sitting.poses]
-    noted = sitting.folder / "key_points" / f"{names[0]}.json"
-    rows = [tuple(row) for row in json.loads(noted.read_text())] if noted.exists() else []
+    rows_file = sitting.folder / "key_points" / f"{names[0]}.json"
+    rows = [tuple(row) for row in json.loads(rows_file.read_text())] if rows_file.exists() else []
     if [row[0] for row in rows] == [f"{name}.png" for name in names]:
         return rows
     rows.clear()
@@ -155,7 +155,7 @@ def _photograph(sitting: Sitting) -> list[Row]:
             mask = (photo.silhouette * 255 + 0.5).astype(np.uint8)
             Image.fromarray(mask).save(sitting.folder / "test_silhouettes" / f"{name}.png")
         rows.append((f"{name}.png", *_annotation(photo.pose)))
-    noted.write_text(json.dumps(rows))
+    rows_file.write_text(json.dumps(rows))
     return rows
 
 

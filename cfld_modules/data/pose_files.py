@@ -1,4 +1,4 @@
-"""Poses of files, to be asked for in the place of a data set's own."""
+"""Target poses read from files, used in place of the poses of a data set."""
 
 import re
 from collections.abc import Sequence
@@ -38,14 +38,14 @@ def read_pose_files(files: Sequence[Path]) -> list[PoseOfFile]:
     Raises:
         DataError: naming the file that cannot be read.
     """
-    found = []
+    poses_of_files = []
     for file in chain.from_iterable(_in_order(file) for file in files):
         try:
             poses = parse_pose_json(file.read_bytes())
         except (OSError, PoseError) as error:
             raise DataError(f"'{file}': {error}") from error
-        found += [PoseOfFile(f"{file.name}#{number}", pose) for number, pose in enumerate(poses, 1)]
-    return found
+        poses_of_files += [PoseOfFile(f"{file.name}#{number}", pose) for number, pose in enumerate(poses, 1)]
+    return poses_of_files
 
 
 def _in_order(path: Path) -> list[Path]:

@@ -52,9 +52,9 @@ def person_numbers(names: Sequence[str]) -> list[int]:
     So what is made of such a set can be laid beside it.
     """
     numbers = [int(name) if re.fullmatch(r"\d+", name) else person_of(name) for name in names]
-    own = [number for number in numbers if number is not None and number > 0]
-    if len(set(own)) == len(names):
-        return own
-    if own:
-        logger.warning("%d of %d people have a number of their own; all are numbered from 1 on", len(own), len(names))
+    known = [number for number in numbers if number is not None and number > 0]
+    if len(set(known)) == len(names):
+        return known
+    if known:
+        logger.warning("%d of %d people have a number of their own; all are numbered from 1 on", len(known), len(names))
     return list(range(1, len(names) + 1))

@@ -115,14 +115,14 @@ def augment(
         _begin(out, people, poses, settings)
     accelerator.wait_for_everyone()
     test_people = _test_people(len(people), settings.test_share)
-    mine = range(len(people))[accelerator.process_index :: accelerator.num_processes]
-    for place in tqdm(mine, desc="augment", unit="person", disable=not accelerator.is_main_process):
+    own_places = range(len(people))[accelerator.process_index :: accelerator.num_processes]
+    for place in tqdm(own_places, desc="augment", unit="person", disable=not accelerator.is_main_process):
         record = out / "people" / f"{numbers[place]:06d}.json"
         if not record.exists():
             transfers = draw_transfers(people[place], numbers[place], poses, settings)
-            results, made = make_results(pipeline, transfers, numbers[place], confidence, settings)
+            results, made_count = make_results(pipeline, transfers, numbers[place], confidence, settings)
             rows = _write_pictures(out, layout, numbers[place], results, place in test_people, settings.seeds)
-            _write_whole(record, json.dumps({"rows": rows, "made": made}))
+            _write_whole(record, json.dumps({"rows": rows, "made": made_count}))
     accelerator.wait_for_everyone()
     records = [json.loads((out / "people" / f"{number:06d}.json").read_text(encoding="utf-8")) for number in numbers]
     summary = {"layout": layout.name} | _summary(records, len(settings.seeds) * settings.pictures)
@@ -144,17 +144,19 @@ def draw_transfers(
     for sequence, seed in enumerate(settings.seeds):
         random = np.random.default_rng([seed, number])
         order = random.choice(len(poses), size=min(len(poses), POSES_LOOKED_AT), replace=False)
-        left = [poses[int(place)] for place in order]
+        unused = [poses[int(place)] for place in order]
         for frame in range(settings.pictures):
             source = person.photographs[int(random.integers(len(person.photographs)))]
-            own = source.pose()
-            far = (pose for pose in left if pose_distance(own, pose.pose(), settings.fit) >= settings.least_distance)
-            if (target := next(far, None)) is None:
+            start = source.pose()
+            distant = (
+                pose for pose in unused if pose_distance(start, pose.pose(), settings.fit) >= settings.least_distance
+            )
+            if (target := next(distant, None)) is None:
                 raise AugmentError(
                     f"of {len(poses)} poses only {frame} are {settings.least_distance} or further from those of "
                     f"'{person.name}', and {settings.pictures} are wanted; give more poses, or ask for less"
                 )
-            left.remove(target)
+            unused.remove(target)
             transfers.append(Transfer(source, target, sequence, frame))
     return transfers
 
@@ -165,24 +167,24 @@ def make_results(
 ) -> tuple[list[Result], int]:
     """The results that show the person, in the order of `transfers`, and how many were made for them."""
     results: list[Result] = []
-    left, made = list(transfers), 0
+    pending, made_count = list(transfers), 0
     for attempt in range(1, 2 + settings.retries):
-        lost = []
-        for batch, noise_seed in _batches(left, number, attempt, settings):
+        rejected = []
+        for batch, noise_seed in _batches(pending, number, attempt, settings):
             pictures = generate_pictures(
                 pipeline, [(transfer.source, transfer.target) for transfer in batch], settings.fit, settings.width,
                 settings.height, steps=settings.steps, seed=noise_seed, guidance_type=settings.guidance_type,
                 scales=settings.scales,
             )
-            made += len(batch)
+            made_count += len(batch)
             for transfer, picture in zip(batch, pictures, strict=True):
                 sure = None if confidence is None else _confidence(confidence, transfer, picture, settings)
                 if sure is None or sure >= settings.least_confidence:
                     results.append(Result(transfer, picture, attempt, sure))
                 else:
-                    lost.append(transfer)
-        left = lost
-    return sorted(results, key=lambda result: (result.transfer.sequence, result.transfer.frame)), made
+                    rejected.append(transfer)
+        pending = rejected
+    return sorted(results, key=lambda result: (result.transfer.sequence, result.transfer.frame)), made_count
 
 
 def _batches(
@@ -197,14 +199,14 @@ def _batches(
 
 def _confidence(confidence: Confidence, transfer: Transfer, picture: np.ndarray, settings: AugmentSettings) -> float:
     source = truth_picture(transfer.source, settings.fit, settings.width, settings.height)
-    poses = [frame_pose(one.pose(), settings.fit) for one in (transfer.target, transfer.source)]
+    poses = [frame_pose(photograph.pose(), settings.fit) for photograph in (transfer.target, transfer.source)]
     return confidence((picture, poses[0]), (source, poses[1]))
 
 
 def _test_people(count: int, share: float) -> range:
     """The last of them; one at least, if there are two and any is wanted."""
-    tested = max(round(count * share), 1) if share > 0 and count > 1 else 0
-    return range(count - tested, count)
+    test_count = max(round(count * share), 1) if share > 0 and count > 1 else 0
+    return range(count - test_count, count)
 
 
 def _write_pictures(
@@ -230,22 +232,22 @@ def _begin(out: Path, people: Sequence[Person], poses: Sequence[NamedPose], sett
     """The folders, and what this set is made of; an error where `out` was begun with something else."""
     names = [[photograph.name for photograph in person.photographs] for person in people]
     content = hashlib.sha256(json.dumps([names, [pose.name for pose in poses]]).encode()).hexdigest()
-    begun = json.dumps(asdict(settings) | {"people and poses": content}, indent=2)
+    settings_text = json.dumps(asdict(settings) | {"people and poses": content}, indent=2)
     file = out / "settings.json"
-    if file.exists() and file.read_text(encoding="utf-8") != begun:
+    if file.exists() and file.read_text(encoding="utf-8") != settings_text:
         raise AugmentError(f"'{out}' holds a set that was begun with other people, poses or settings")
     for folder in (*FOLDERS, "people"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    _write_whole(file, begun)
+    _write_whole(file, settings_text)
 
 
 def _summary(records: Sequence[dict[str, Any]], wanted_of_each: int) -> dict[str, Any]:
-    kept = sum(len(record["rows"]) for record in records)
-    wanted = len(records) * wanted_of_each
+    kept_count = sum(len(record["rows"]) for record in records)
+    demand = len(records) * wanted_of_each
     sure = [row["confidence"] for record in records for row in record["rows"] if row["confidence"] is not None]
     return {
-        "people": len(records), "wanted": wanted, "made": sum(record["made"] for record in records), "kept": kept,
-        "left_out": wanted - kept, "share_kept": kept / wanted,
+        "people": len(records), "wanted": demand, "made": sum(record["made"] for record in records), "kept": kept_count,
+        "left_out": demand - kept_count, "share_kept": kept_count / demand,
         "mean_confidence": float(np.mean(sure)) if sure else None,
     }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The demo model that comes along: a small CFLD with its own U-Net and autoencoder, trained on mannequins.
 
-docs/training.md says which of `configs/demo*.yaml` made it, in which order, and what it scores.
+`configs/demo/` makes it in numbered stages; docs/training.md says what it scores, docs/log.md how it came about.
 """
 
 from pathlib import Path

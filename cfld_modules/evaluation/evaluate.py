@@ -126,8 +126,8 @@ def evaluate(
     scores = _means(rows)
     if fid is not None:
         scores["fid"] = float(fid.compute())
-    used = asdict(settings) | {"judge": settings.judge is not None}  # its folder says nothing elsewhere
-    summary = {"pairs": len(rows), "scores": scores, "missing": missing, "settings": used}
+    settings_used = asdict(settings) | {"judge": settings.judge is not None}  # its folder says nothing elsewhere
+    summary = {"pairs": len(rows), "scores": scores, "missing": missing, "settings": settings_used}
     if accelerator.is_main_process:
         _write_rows(out / "pairs.csv", rows)
         (out / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
@@ -222,8 +222,8 @@ def _write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _sheet(out: Path, pairs: Pairs, numbers: Sequence[int], settings: EvaluationSettings) -> Image.Image:
     places = np.linspace(0, len(numbers), min(SHEET_PAIRS, len(numbers)), endpoint=False).astype(int)
-    shown = [numbers[place] for place in places]
-    results = [np.array(Image.open(out / "images" / f"{number:06d}.png")) for number in shown]
+    pair_numbers = [numbers[place] for place in places]
+    results = [np.array(Image.open(out / "images" / f"{number:06d}.png")) for number in pair_numbers]
     return transfer_sheet(
-        [pairs[number] for number in shown], results, pairs.fit, settings.width, settings.height
+        [pairs[number] for number in pair_numbers], results, pairs.fit, settings.width, settings.height
     )

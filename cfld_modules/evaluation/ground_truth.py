@@ -69,8 +69,8 @@ def score_against_truth(
     """
     size = truth.shape[1], truth.shape[0]
     exact = np.array(Image.open(silhouette_file(target)).resize(size, Image.Resampling.BOX)) > 127
-    shown = clothes_features(result, target.pose())
-    nearest = min(gallery, key=lambda person: clothes_distance(shown, _exact_features(_Exact(person), fit, size)))
+    features = clothes_features(result, target.pose())
+    nearest = min(gallery, key=lambda person: clothes_distance(features, _exact_features(_Exact(person), fit, size)))
     return TruthScores(
         intersection_over_union(find_silhouette(result, truth), exact),
         intersection_over_union(find_silhouette(truth, truth), exact),

@@ -1,4 +1,5 @@
-"""How sure one may be that two pictures show the same person: by a network of the user's, or by mannequins' clothes."""
+"""Identity filter: how likely two pictures show the same person, by a network of the user's or by mannequins' clothes.
+"""
 
 import json
 from collections.abc import Callable
@@ -80,9 +81,9 @@ def _load_transformers(file: Path, device: torch.device) -> Callable[[np.ndarray
 
     def embed(picture: np.ndarray) -> torch.Tensor:
         with torch.no_grad():
-            found = network(pixel_values=_prepared(picture, side, side, mean, std).to(device))
-            pooled = getattr(found, "pooler_output", None)
-            return _vector(found.last_hidden_state.mean(dim=1) if pooled is None else pooled.flatten(1))
+            output = network(pixel_values=_prepared(picture, side, side, mean, std).to(device))
+            pooled = getattr(output, "pooler_output", None)
+            return _vector(output.last_hidden_state.mean(dim=1) if pooled is None else pooled.flatten(1))
 
     return embed
 
@@ -95,7 +96,7 @@ def _prepared(
     return ((unit_tensor(resized) - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None])[None]
 
 
-def _vector(found: torch.Tensor) -> torch.Tensor:
-    if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != 1:
-        raise EmbedderError(f"it gives {getattr(found, 'shape', type(found).__name__)} for one picture")
-    return found[0].float().cpu()
+def _vector(output: torch.Tensor) -> torch.Tensor:
+    if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != 1:
+        raise EmbedderError(f"it gives {getattr(output, 'shape', type(output).__name__)} for one picture")
+    return output[0].float().cpu()

@@ -1,4 +1,4 @@
-"""A judge that is not ours: the pose that BlazePose sees in a result, against the pose that was asked for.
+"""Pose accuracy by an independent detector: the pose BlazePose sees in a result, against the pose asked for.
 
 The truth is judged as well, since no detector sees all: its scores are the best that can be had.
 """
@@ -56,8 +56,9 @@ def judge_picture(detector: Detector, picture: np.ndarray, asked: Pose) -> Judge
     if not people:
         return Judgement(False, *(0.0 if np.isfinite(length) else np.nan for length in _lengths(points)))
     torso, head = _lengths(points)
-    seen = min((person.points for person in people), key=lambda person: _distance(person, points))
-    return Judgement(True, _share(seen, points, PCK_THRESHOLD * torso), _share(seen, points, PCKH_THRESHOLD * head))
+    closest = min((person.points for person in people), key=lambda person: _distance(person, points))
+    pck, pckh = (_share(closest, points, length) for length in (PCK_THRESHOLD * torso, PCKH_THRESHOLD * head))
+    return Judgement(True, pck, pckh)
 
 
 def _lengths(points: np.ndarray) -> tuple[float, float]:
@@ -67,19 +68,19 @@ def _lengths(points: np.ndarray) -> tuple[float, float]:
 
 
 def _middle(points: np.ndarray) -> np.ndarray:
-    there = points[~np.isnan(points).any(axis=1)]
-    return there.mean(axis=0) if len(there) else np.full(2, np.nan)
+    known_points = points[~np.isnan(points).any(axis=1)]
+    return known_points.mean(axis=0) if len(known_points) else np.full(2, np.nan)
 
 
-def _share(seen: np.ndarray, points: np.ndarray, threshold: float) -> float:
+def _share(detected: np.ndarray, points: np.ndarray, threshold: float) -> float:
     """Of the points there are, how many are seen within the threshold."""
     if not np.isfinite(threshold):
         return np.nan
-    asked = ~np.isnan(points).any(axis=1)
-    return float((np.linalg.norm(seen - points, axis=1)[asked] < threshold).mean())
+    is_asked_for = ~np.isnan(points).any(axis=1)
+    return float((np.linalg.norm(detected - points, axis=1)[is_asked_for] < threshold).mean())
 
 
-def _distance(seen: np.ndarray, points: np.ndarray) -> float:
+def _distance(detected: np.ndarray, points: np.ndarray) -> float:
     """Mean of the points that both have; infinite where there is none."""
-    distances = np.linalg.norm(seen - points, axis=1)
+    distances = np.linalg.norm(detected - points, axis=1)
     return float(np.nanmean(distances)) if np.isfinite(distances).any() else np.inf

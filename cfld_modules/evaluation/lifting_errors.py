@@ -1,4 +1,4 @@
-"""How far the lifter's joints are from where they are: on unseen mannequins, and against key points in metres."""
+"""Errors of the pose lifter in space: on mannequins it was not trained on, and on key points given in metres."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,11 +40,11 @@ def mannequin_errors(count: int) -> dict[str, LiftingErrors]:
         identity, yaw = sample_identity(seed), 360 * number / count
         pose = replace(sample_pose(seed), yaw=yaw)
         space = key_points(identity, articulate(pose, identity.proportions))
-        seen = draw_mannequin(identity, pose, 88, 128).pose
+        drawn_pose = draw_mannequin(identity, pose, 88, 128).pose
         view = VIEWS[45 * round(abs((yaw + 180) % 360 - 180) / 45)]
-        by_view[view].append(_errors(replace(seen, keypoints_3d=space), identity.proportions.stature))
-    everybody = [person for people in by_view.values() for person in people]
-    return {view: _mean(people) for view, people in (by_view | {"all": everybody}).items()}
+        by_view[view].append(_errors(replace(drawn_pose, keypoints_3d=space), identity.proportions.stature))
+    all_errors = [person for people in by_view.values() for person in people]
+    return {view: _mean(people) for view, people in (by_view | {"all": all_errors}).items()}
 
 
 def detected_errors(poses: Sequence[Pose]) -> LiftingErrors:
@@ -61,9 +61,9 @@ def _errors(pose: Pose, height: float) -> _Errors:
         return np.empty(0), np.empty(0), np.empty(0)
     first, second = np.flatnonzero(~np.isnan(space).any(axis=1))[:2]
     pixels = height * np.linalg.norm(truth[first] - truth[second]) / np.linalg.norm(space[first] - space[second])
-    off = (lift(replace(pose, keypoints_3d=None)).points - truth) / pixels
+    offsets = (lift(replace(pose, keypoints_3d=None)).points - truth) / pixels
     visible = pose.visible
-    return np.abs(off[visible, 2]), np.abs(truth[visible, 2]) / pixels, np.linalg.norm(off[~visible], axis=1)
+    return np.abs(offsets[visible, 2]), np.abs(truth[visible, 2]) / pixels, np.linalg.norm(offsets[~visible], axis=1)
 
 
 def _mean(people: Sequence[_Errors]) -> LiftingErrors:
@@ -72,5 +72,5 @@ def _mean(people: Sequence[_Errors]) -> LiftingErrors:
 
 
 def _percent(shares: np.ndarray) -> float:
-    known = shares[~np.isnan(shares)]
-    return 100 * float(known.mean()) if len(known) else np.nan
+    known_shares = shares[~np.isnan(shares)]
+    return 100 * float(known_shares.mean()) if len(known_shares) else np.nan

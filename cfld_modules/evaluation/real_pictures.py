@@ -1,4 +1,4 @@
-"""What the Fréchet distance takes as real: features of all training pictures, kept from one run to the next."""
+"""Inception features of all training pictures, the Fréchet distance's reference; computed once and cached in a file."""
 
 import hashlib
 from collections.abc import Sequence
@@ -42,18 +42,18 @@ def add_real_pictures(
     file = folder / f"fid-real-{digest}.safetensors"
     accelerator.wait_for_everyone()
     if not file.is_file():
-        own = photographs[accelerator.process_index :: accelerator.num_processes]
+        share = photographs[accelerator.process_index :: accelerator.num_processes]
         read = partial(_picture, fit=fit, size=size)
-        for first in tqdm(range(0, len(own), batch), desc="real pictures", disable=not accelerator.is_main_process):
-            pictures = list(run(read, own[first : first + batch]))
+        for first in tqdm(range(0, len(share), batch), desc="real pictures", disable=not accelerator.is_main_process):
+            pictures = list(run(read, share[first : first + batch]))
             fid.update(unit_tensors(pictures).to(accelerator.device), real=True)
         sums = {name: accelerator.reduce(getattr(fid, name), "sum").cpu() for name in SUMS}
         if accelerator.is_main_process:
             write_tensors(file, sums)
     elif accelerator.is_main_process:  # torchmetrics adds up what all processes have
-        with safe_open(file, framework="pt") as kept:
+        with safe_open(file, framework="pt") as saved_sums:
             for name in SUMS:
-                setattr(fid, name, kept.get_tensor(name).to(accelerator.device))
+                setattr(fid, name, saved_sums.get_tensor(name).to(accelerator.device))
     accelerator.wait_for_everyone()
 
 

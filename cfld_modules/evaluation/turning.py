@@ -1,4 +1,4 @@
-"""The demo model's turntable: people of whom one picture was given, seen from eight sides, and what is there."""
+"""Turntable scores of the demo model: eight views of a person made from one picture, against the true views."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -55,16 +55,17 @@ def demo_turntable(people: int) -> tuple[dict[int, TurntableScores], Image.Image
     for person in range(people):
         photograph = replace(held_out_photograph(person, person), view="front")
         views = _true_views(photograph)
-        turned = turntable(views[0].pose, 0, 0, VIEWS)
+        turned_poses = turntable(views[0].pose, 0, 0, VIEWS)
         results, exact_results = (
-            _generate(pipeline, views[0], poses) for poses in (turned, [view.pose for view in views])
+            _generate(pipeline, views[0], poses) for poses in (turned_poses, [view.pose for view in views])
         )
         truths = [_small(view.image) for view in views]
         scores.append([
-            _scores(*one, truths[0]) for one in zip(views, truths, turned, results, exact_results, strict=True)
+            _scores(*row, truths[0])
+            for row in zip(views, truths, turned_poses, results, exact_results, strict=True)
         ])
         if sheet is None:
-            sheet = _sheet(turned, results, truths)
+            sheet = _sheet(turned_poses, results, truths)
     assert sheet is not None
     by_view = zip(*scores, strict=True)
     return {360 * number // VIEWS: _mean(view) for number, view in enumerate(by_view)}, sheet
@@ -91,11 +92,11 @@ def _generate(pipeline: CFLDPipeline, source: Mannequin, poses: Sequence[Pose]) 
 
 
 def _scores(
-    view: Mannequin, truth: np.ndarray, turned: Pose, result: np.ndarray, exact_result: np.ndarray,
+    view: Mannequin, truth: np.ndarray, turned_pose: Pose, result: np.ndarray, exact_result: np.ndarray,
     photograph: np.ndarray,
 ) -> TurntableScores:
     silhouette = np.array(Image.fromarray(view.silhouette).resize((WIDTH, HEIGHT)))
-    distances = np.linalg.norm(turned.points - view.pose.points, axis=1) / DRAWN_HEIGHT
+    distances = np.linalg.norm(turned_pose.points - view.pose.points, axis=1) / DRAWN_HEIGHT
     return TurntableScores(
         ssim(result, truth), ssim(exact_result, truth), ssim(photograph, truth),
         intersection_over_union(find_silhouette(result, truth), silhouette),
@@ -105,14 +106,14 @@ def _scores(
 
 
 def _mean(scores: Sequence[TurntableScores]) -> TurntableScores:
-    return TurntableScores(*np.mean([list(vars(one).values()) for one in scores], axis=0).tolist())
+    return TurntableScores(*np.mean([list(vars(score).values()) for score in scores], axis=0).tolist())
 
 
 def _small(picture: np.ndarray) -> np.ndarray:
     return np.array(Image.fromarray(picture).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
 
 
-def _sheet(turned: Sequence[Pose], results: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Image.Image:
-    drawings = [draw_pose(pose, WIDTH, HEIGHT) for pose in turned]
+def _sheet(turned_poses: Sequence[Pose], results: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Image.Image:
+    drawings = [draw_pose(pose, WIDTH, HEIGHT) for pose in turned_poses]
     titles = [f"{360 * number // VIEWS}" for number in range(VIEWS)]
     return contact_sheet([drawings, results, truths], titles)

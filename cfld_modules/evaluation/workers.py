@@ -1,4 +1,4 @@
-"""Processes that take work off the one with the network."""
+"""Worker processes for what needs no network, beside the process that runs it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor

@@ -1,4 +1,4 @@
-"""Parameters before training."""
+"""Initial values of the networks' parameters, before training."""
 
 import torch
 from torch import nn

@@ -200,5 +200,5 @@ def drop_branches(branch: torch.Tensor, share: float) -> torch.Tensor:
     """Stochastic depth (arXiv 1603.09382): zeros for that share of the batch's rows; the others are scaled up."""
     if not share:
         return branch
-    kept = torch.rand(len(branch), 1, 1, device=branch.device) >= share
-    return branch * kept / (1 - share)
+    is_kept = torch.rand(len(branch), 1, 1, device=branch.device) >= share
+    return branch * is_kept / (1 - share)

@@ -96,12 +96,12 @@ class BodyModel:
             turns: bones' rotations (3, 3) from the rest pose to the pose, in space; other bones move as their parents.
         """
         moves = np.tile(np.eye(4), (len(self.parents), 1, 1))
-        named = {self.bones[name]: turn for name, turn in turns.items()}
+        turns_by_bone = {self.bones[name]: turn for name, turn in turns.items()}
         for bone, parent in enumerate(self.parents):
-            above = moves[parent] if parent >= 0 else np.eye(4)
+            parent_move = moves[parent] if parent >= 0 else np.eye(4)
             head = shape.bones[bone, :3, 3]
-            moves[bone, :3, :3] = named.get(bone, above[:3, :3])
-            moves[bone, :3, 3] = above[:3, :3] @ head + above[:3, 3] - moves[bone, :3, :3] @ head
+            moves[bone, :3, :3] = turns_by_bone.get(bone, parent_move[:3, :3])
+            moves[bone, :3, 3] = parent_move[:3, :3] @ head + parent_move[:3, 3] - moves[bone, :3, :3] @ head
         return moves
 
 

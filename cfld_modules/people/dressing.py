@@ -44,13 +44,13 @@ def dress(identity: Identity, shape: Shape, wardrobe: Wardrobe) -> list[Surface]
     trousers, legs = clothes[-1]
     socks = max(trousers.hem, legs.places()[legs.faces, 2].min(), legs.limits[0]) > BARE_SHIN
     shoes = wardrobe.shoes(identity.shoes, socks)
-    covered = [garment.hidden[_places(garment.hidden)[:, 2] > cloth.hem + 0.01] for cloth, garment in clothes]
+    covered_vertices = [garment.hidden[_places(garment.hidden)[:, 2] > cloth.hem + 0.01] for cloth, garment in clothes]
     lashes, brows = wardrobe.lashes_and_brows(identity.brows)
     brow_color = tuple(0.55 * hair + 0.45 * skin for hair, skin in zip(identity.hair_color, identity.skin, strict=True))
     hairs = [(wardrobe.hair(identity.hair), identity.hair_color), (lashes, LASHES), (brows, brow_color)]
     leather = {"material": LEATHER, "first": identity.shoe_color, "second": identity.sole_color}
     return [
-        _body(identity, shape, np.concatenate([*covered, shoes.hidden])),
+        _body(identity, shape, np.concatenate([*covered_vertices, shoes.hidden])),
         *(_eye(identity, shape, side) for side in "lr"),
         *(_surface(hair, shape, {"material": HAIR, "first": color}) for hair, color in hairs if hair),
         _surface(shoes, shape, leather),
@@ -74,19 +74,19 @@ def _surface(garment: Garment, shape: Shape, uniforms: dict[str, Any], mask: np.
     return Surface(points, garment.bone_weights(), triangles, places, limits | uniforms)
 
 
-def _body(identity: Identity, shape: Shape, covered: np.ndarray) -> Surface:
+def _body(identity: Identity, shape: Shape, covered_vertices: np.ndarray) -> Surface:
     model = body_model()
     groups, coordinates = model.mesh
     quads, corners = groups["body"]
     hidden = np.zeros(len(shape.vertices), bool)
-    hidden[covered] = True
-    shown = quads[~hidden[quads].all(1)]
+    hidden[covered_vertices] = True
+    visible_quads = quads[~hidden[quads].all(1)]
     lips = np.array(Image.open(model.data / "textures" / "mpfb_lips.jpg").convert("L"), np.float32) / 255
     pixels = np.clip((coordinates[corners.ravel()] * lips.shape[::-1]).astype(int), 0, np.array(lips.shape[::-1]) - 1)
     mask = np.zeros(len(shape.vertices))
     mask[quads.ravel()] = lips[::-1][pixels[:, 1], pixels[:, 0]]
     uniforms = {"material": SKIN, "first": identity.skin, "second": identity.lips}
-    return _surface(body_part(shown), shape, uniforms, mask[np.unique(shown)])
+    return _surface(body_part(visible_quads), shape, uniforms, mask[np.unique(visible_quads)])
 
 
 def _eye(identity: Identity, shape: Shape, side: str) -> Surface:

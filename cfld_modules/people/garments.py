@@ -124,25 +124,25 @@ def smooth(garment: Garment) -> Garment:
     """One step of Catmull and Clark's subdivision of a mesh of quads."""
     faces, count = garment.faces, garment.anchors.shape[0]
     sides = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2), axis=1)
-    edges, edge_of_side, uses = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
-    ones, quarter = np.ones(faces.size), np.repeat(np.arange(len(faces)), 4)
-    face_points = csr_matrix((ones / 4, (quarter, faces.ravel())), shape=(len(faces), count))
-    both = np.repeat(np.arange(len(edges)), 2)
-    middles = csr_matrix((np.full(edges.size, 0.5), (both, edges.ravel())), shape=(len(edges), count))
-    beside = csr_matrix((ones, (edge_of_side, quarter)), shape=(len(edges), len(faces)))
-    inner = diags((uses > 1).astype(float))
-    edge_points = middles + inner @ (0.25 * (beside @ face_points) - 0.5 * middles)
+    edges, edge_of_side, faces_of_edge = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
+    ones, face_of_corner = np.ones(faces.size), np.repeat(np.arange(len(faces)), 4)
+    face_points = csr_matrix((ones / 4, (face_of_corner, faces.ravel())), shape=(len(faces), count))
+    edge_of_end = np.repeat(np.arange(len(edges)), 2)
+    middles = csr_matrix((np.full(edges.size, 0.5), (edge_of_end, edges.ravel())), shape=(len(edges), count))
+    edge_faces = csr_matrix((ones, (edge_of_side, face_of_corner)), shape=(len(edges), len(faces)))
+    inner = diags((faces_of_edge > 1).astype(float))
+    edge_points = middles + inner @ (0.25 * (edge_faces @ face_points) - 0.5 * middles)
     valence = np.maximum(np.bincount(faces.ravel(), minlength=count), 1.0)
     border = np.zeros(count, bool)
-    border[edges[uses == 1]] = True
-    at_face = diags(1 / valence) @ csr_matrix((ones, (faces.ravel(), quarter)), shape=(count, len(faces)))
-    outer = csr_matrix(middles.multiply(2)).T @ diags((uses == 1).astype(float))
+    border[edges[faces_of_edge == 1]] = True
+    at_face = diags(1 / valence) @ csr_matrix((ones, (faces.ravel(), face_of_corner)), shape=(count, len(faces)))
+    outer = csr_matrix(middles.multiply(2)).T @ diags((faces_of_edge == 1).astype(float))
     ends = csr_matrix(middles.multiply(2)).T
     at_edge = diags(1 / np.maximum(np.asarray(ends.sum(1)).ravel(), 1)) @ ends
     eye = diags(np.ones(count))
-    inside = diags(1 / valence) @ (at_face @ face_points + 2 * (at_edge @ middles) + diags(valence - 3) @ eye)
-    along = 0.5 * eye + 0.25 * (outer @ middles)
-    vertices = diags((~border).astype(float)) @ inside + diags(border.astype(float)) @ along
+    inner_vertices = diags(1 / valence) @ (at_face @ face_points + 2 * (at_edge @ middles) + diags(valence - 3) @ eye)
+    border_vertices = 0.5 * eye + 0.25 * (outer @ middles)
+    vertices = diags((~border).astype(float)) @ inner_vertices + diags(border.astype(float)) @ border_vertices
     finer = csr_matrix(vstack([vertices, face_points, edge_points]))
     sides_of = edge_of_side.reshape(-1, 4) + count + len(faces)
     centre = np.repeat(count + np.arange(len(faces)), 4).reshape(-1, 4)
@@ -150,10 +150,10 @@ def smooth(garment: Garment) -> Garment:
     return replace(garment, anchors=csr_matrix(finer @ garment.anchors), offsets=finer @ garment.offsets, faces=quads)
 
 
-def _part(garment: Garment, kept: np.ndarray) -> Garment:
-    number = np.cumsum(kept) - 1
-    faces = number[garment.faces[kept[garment.faces[:, 0]]]]
-    return Garment(garment.anchors[kept], garment.offsets[kept], garment.scales, faces, garment.hidden)
+def _part(garment: Garment, is_kept: np.ndarray) -> Garment:
+    number = np.cumsum(is_kept) - 1
+    faces = number[garment.faces[is_kept[garment.faces[:, 0]]]]
+    return Garment(garment.anchors[is_kept], garment.offsets[is_kept], garment.scales, faces, garment.hidden)
 
 
 def _read_mhclo(text: str) -> tuple:
@@ -175,5 +175,5 @@ def _read_mhclo(text: str) -> tuple:
             ends = [[int(end) for end in part.split("-")] for part in ranges]
             hidden += [number for part in ends for number in range(part[0], part[-1] + 1)]
     table = np.array(rows, float)
-    ordered = tuple(scales[axis] for axis in range(3))
-    return table[:, :3].astype(int), table[:, 3:6], table[:, 6:], ordered, np.unique(np.array(hidden, int))
+    axis_scales = tuple(scales[axis] for axis in range(3))
+    return table[:, :3].astype(int), table[:, 3:6], table[:, 6:], axis_scales, np.unique(np.array(hidden, int))

@@ -66,31 +66,31 @@ def sample_identity(seed: int) -> Identity:
     """The person of this number: grown up, a woman or a man."""
     dice = np.random.default_rng([1000, seed])
     between = dice.uniform
-    woman = dice.uniform() < 0.5
+    is_woman = dice.uniform() < 0.5
     tone = between()
     ancestry = dice.dirichlet((0.5, 0.5, 0.5)) if tone < 0.6 else np.array([0.8, 0.1, 0.1])
     phenotypes = {
-        "gender": between(0.85, 1.0) if woman else between(0.0, 0.15), "age": between(0.48, 0.8),
+        "gender": between(0.85, 1.0) if is_woman else between(0.0, 0.15), "age": between(0.48, 0.8),
         "muscle": between(0.35, 0.7), "weight": between(0.3, 0.75), "height": between(0.35, 0.65),
         "proportions": between(0.5, 0.9), "african": ancestry[0], "asian": ancestry[1], "caucasian": ancestry[2],
     }
     at = tone * (len(SKIN) - 1.001)
     skin = SKIN[int(at)] * (1 - at % 1) + SKIN[int(at) + 1] * (at % 1)
-    lips = skin * np.array([0.86, 0.62, 0.62]) if woman else skin * np.array([0.86, 0.7, 0.68])
+    lips = skin * np.array([0.86, 0.62, 0.62]) if is_woman else skin * np.array([0.86, 0.7, 0.68])
     hair_color = HAIR[dice.integers(len(HAIR)) if tone < 0.5 else dice.integers(3)]
-    top, bottom = _clothes(dice, woman)
+    top, bottom = _clothes(dice, is_woman)
     shoe = float(between(0.05, 0.3))
     return Identity(
         phenotypes, _color(skin), _color(lips), _color(np.array(IRIS[dice.integers(4) if tone < 0.5 else 0]) / 255),
-        str(dice.choice(HAIR_OF_WOMEN if woman else HAIR_OF_MEN)), _color(np.array(hair_color) / 255),
+        str(dice.choice(HAIR_OF_WOMEN if is_woman else HAIR_OF_MEN)), _color(np.array(hair_color) / 255),
         f"eyebrow{dice.integers(1, 13):03d}", str(dice.choice(SHOES)),
         (0.9, 0.9, 0.9) if dice.uniform() < 0.25 else (shoe, shoe * 0.9, shoe * 0.85),
         (0.85, 0.85, 0.84) if dice.uniform() < 0.4 else (0.08, 0.07, 0.07), (top, bottom),
     )
 
 
-def _clothes(dice: np.random.Generator, woman: bool) -> tuple[Cloth, Cloth]:
-    tops = TOPS_OF_WOMEN if woman else TOPS_OF_MEN
+def _clothes(dice: np.random.Generator, is_woman: bool) -> tuple[Cloth, Cloth]:
+    tops = TOPS_OF_WOMEN if is_woman else TOPS_OF_MEN
     kind = int(dice.choice(list(TOP_KINDS), p=list(TOP_KINDS.values())))
     first, second = _dye(dice), _dye(dice)
     while np.abs(np.subtract(first, second)).max() < 0.25:
@@ -99,8 +99,8 @@ def _clothes(dice: np.random.Generator, woman: bool) -> tuple[Cloth, Cloth]:
         tops[dice.integers(len(tops))], "top", kind, first, second, scale=float(dice.uniform(0.035, 0.1)),
         print_form=int(dice.integers(4)), print_height=float(dice.uniform(1.16, 1.28)),
     )
-    skirt = woman and dice.uniform() < 0.45
-    choices = SKIRTS if skirt else TROUSERS_OF_WOMEN if woman else TROUSERS_OF_MEN
+    skirt = is_woman and dice.uniform() < 0.45
+    choices = SKIRTS if skirt else TROUSERS_OF_WOMEN if is_woman else TROUSERS_OF_MEN
     suit = choices[dice.integers(len(choices))]
     if skirt and dice.uniform() < 0.35:  # with the top of the same cloth it is a dress
         kind = top.kind if top.kind < PRINT else PLAIN

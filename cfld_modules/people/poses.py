@@ -1,4 +1,4 @@
-"""How a person stands: joint angles with their priors, and what they make of a body's bones."""
+"""Poses of the rendered people: joint angles drawn from priors, and how they turn the body's bones."""
 
 from dataclasses import dataclass
 

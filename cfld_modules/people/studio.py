@@ -91,23 +91,23 @@ class Studio:
         body = move_points(self._shape.vertices, model.bone_weights, moves)
         joints = model.key_points(body)
         points = [move_points(surface.points, surface.bone_weights, moves) for surface, _ in self._shown]
-        everything = np.concatenate(points)
-        floor = everything[:, 2].min()
-        aim, tall = self._framing(everything, floor)
+        all_points = np.concatenate(points)
+        floor = all_points[:, 2].min()
+        aim, tall = self._framing(all_points, floor)
         for (surface, actor), moved in zip(self._shown, points, strict=True):
             _move(actor, surface, moved)
         pixels, depth = self._render(aim, tall)
-        covered = np.isfinite(depth)
-        large = pixels.astype(np.float32) * covered[..., None]
-        share = self._reduced(covered.astype(np.float32))
-        feet = everything[everything[:, 2] < floor + 0.25]
+        silhouette_pixels = np.isfinite(depth)
+        large = pixels.astype(np.float32) * silhouette_pixels[..., None]
+        share = self._reduced(silhouette_pixels.astype(np.float32))
+        feet = all_points[all_points[:, 2] < floor + 0.25]
         wall = self._wall(feet, floor, aim, tall)
         image = self._reduced(large) + (1 - share[..., None]) * wall
         key_points = self._project(joints, aim, tall)
-        seen = self._seen(joints, key_points, depth, aim)
-        named = np.where(seen[:, None], key_points, np.nan)
+        is_seen = self._seen(joints, key_points, depth, aim)
+        visible_points = np.where(is_seen[:, None], key_points, np.nan)
         return Photo(
-            np.clip(image + 0.5, 0, 255).astype(np.uint8), Pose(named, self.width, self.height),
+            np.clip(image + 0.5, 0, 255).astype(np.uint8), Pose(visible_points, self.width, self.height),
             depth[:: self.oversampling, :: self.oversampling], share,
         )
 

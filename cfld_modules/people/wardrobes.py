@@ -83,16 +83,16 @@ class HelperWardrobe:
 @cache
 def _cut(group: str, limits: tuple[float, float, float]) -> Garment:
     """The part of a helper mesh within limits, and what lies close below it."""
-    whole = smooth(body_part(body_model().mesh[0][group][0]))
-    places, body = whole.places(), body_model().average.vertices[:BODY_END] - (0, 0, body_model().soles)
+    mesh = smooth(body_part(body_model().mesh[0][group][0]))
+    places, body = mesh.places(), body_model().average.vertices[:BODY_END] - (0, 0, body_model().soles)
 
     def within(points: np.ndarray) -> np.ndarray:
         return (points[:, 2] > limits[0]) & (points[:, 2] < limits[1]) & (np.abs(points[:, 0]) < limits[2])
 
     close = cKDTree(places).query(body)[0] < COVERED
-    kept = within(places)[whole.faces].any(1)
+    is_kept = within(places)[mesh.faces].any(1)
     return Garment(
-        whole.anchors, whole.offsets, whole.scales, whole.faces[kept], np.flatnonzero(close & within(body)), limits
+        mesh.anchors, mesh.offsets, mesh.scales, mesh.faces[is_kept], np.flatnonzero(close & within(body)), limits
     )
 
 
@@ -112,12 +112,12 @@ def _scalp() -> Garment:
     head = model.average.vertices - (0, 0, model.soles)
     centre = head[quads].mean(1)
     ears = head[np.unique(quads[centre[:, 2] > EARS]), 1].mean()
-    behind = centre[:, 1] > ears + 0.005
-    hairy = (np.abs(centre[:, 0]) < 0.09) & ((behind & (centre[:, 2] > NAPE)) | (centre[:, 2] > HAIRLINE))
+    is_behind = centre[:, 1] > ears + 0.005
+    hairy = (np.abs(centre[:, 0]) < 0.09) & ((is_behind & (centre[:, 2] > NAPE)) | (centre[:, 2] > HAIRLINE))
     scalp = smooth(body_part(quads[hairy]))
-    away = scalp.places() - (0, ears, EARS)
-    away *= SHORT_HAIR / np.linalg.norm(away, axis=1, keepdims=True)
+    outward = scalp.places() - (0, ears, EARS)
+    outward *= SHORT_HAIR / np.linalg.norm(outward, axis=1, keepdims=True)
     first, second = scalp.scales[0][:2]
     spans = np.abs(model.average.vertices[first] - model.average.vertices[second])
     scales = tuple((first, second, float(span)) for span in spans)
-    return Garment(scalp.anchors, away, scales, scalp.faces, scalp.hidden)
+    return Garment(scalp.anchors, outward, scales, scalp.faces, scalp.hidden)

@@ -118,7 +118,7 @@ class CFLDPipeline(DiffusionPipeline):
         batch, dtype = latents.shape[0], self.unet.dtype
         grids = [_halved(latents.shape[-2:], level) for level in range(3)]
         rows = [ROWS[name] for name in weights]
-        prompt, learnt = appearance.prompt, self.cfld.learnable_vector.expand(batch, -1, -1)
+        prompt, unconditional = appearance.prompt, self.cfld.learnable_vector.expand(batch, -1, -1)
         residuals = {}
         for block, tokens in appearance.residuals.items():
             tokens = resample_tokens(tokens, grids[3 - block // 3])
@@ -126,7 +126,7 @@ class CFLDPipeline(DiffusionPipeline):
         maps = [resample_map(features, grid) for features, grid in zip(pose, grids, strict=True)]
         epsilon = self.unet(
             torch.cat([latents] * len(rows)).to(dtype), timestep,
-            torch.cat([prompt if row.prompt else learnt for row in rows]).to(dtype),
+            torch.cat([prompt if row.prompt else unconditional for row in rows]).to(dtype),
             down_intrablock_additional_residuals=[
                 torch.cat([features * row.pose for row in rows]).to(dtype) for features in maps
             ],

@@ -39,9 +39,9 @@ def patch_unet(unet: UNet2DConditionModel, key_values: Mapping[str, torch.Tensor
     Raises:
         CheckpointError: when the U-Net's widths are not the checkpoint's.
     """
-    own = dict(unet.named_parameters())
+    parameters = dict(unet.named_parameters())
     for name, matrix in key_values.items():
-        parameter = own.get(name)
+        parameter = parameters.get(name)
         if parameter is None:
             raise CheckpointError(f"the base model has no '{name}'; give Stable Diffusion 1.5, which CFLD builds on")
         if parameter.shape != matrix.shape:

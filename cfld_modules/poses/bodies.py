@@ -1,4 +1,4 @@
-"""One person as written -> points, and which of them are there.
+"""Reads one person of a key-point file: the points, and which of them are missing.
 
 Points come as numbers x, y, score one after another, as a list for each point, as objects with `x` and `y`, or as
 columns. Where they have names they are read by these; else the order is the bones' to tell (`layouts`).
@@ -119,9 +119,9 @@ def check_number(values: Collection, most: int, what: str, where: str) -> None:
 def numbers(values: object, counts: tuple[int, ...], where: str) -> np.ndarray:
     """A list of as many numbers as one of `counts` -> (count,) float64; null becomes NaN."""
     if not isinstance(values, list | tuple) or len(values) not in counts:
-        wanted = " or ".join(map(str, counts))
-        got = f"{len(values)} of them" if isinstance(values, list | tuple) else short(values)
-        raise PoseError(f"Key points, {where}: must be a list of {wanted} numbers, got {got}.")
+        allowed_counts = " or ".join(map(str, counts))
+        actual = f"{len(values)} of them" if isinstance(values, list | tuple) else short(values)
+        raise PoseError(f"Key points, {where}: must be a list of {allowed_counts} numbers, got {actual}.")
     return np.array(
         [
             np.nan if value is None else number(value, f"{where}, number {position}")
@@ -154,15 +154,15 @@ def _min_score(rows: np.ndarray, names: Layout | None, person: Mapping, tool: st
 
 def _missing(rows: np.ndarray, min_score: float, where: str) -> np.ndarray:
     """(n, 3) x, y, score, NaN for null -> (n,) bool."""
-    scores, there = rows[:, 2], ~np.isnan(rows).any(axis=1)
-    nowhere = (rows[:, :2] == 0).all(axis=1) | (rows[:, :2] == -1).all(axis=1)
-    placed = scores[there & ~nowhere & (scores != -1)]
-    if len(placed) and (placed < -MOST_NEGATIVE_SCORE * np.abs(placed).max()).mean() >= MIN_NEGATIVES:
+    scores, is_given = rows[:, 2], ~np.isnan(rows).any(axis=1)
+    is_at_no_place = (rows[:, :2] == 0).all(axis=1) | (rows[:, :2] == -1).all(axis=1)
+    positive = scores[is_given & ~is_at_no_place & (scores != -1)]
+    if len(positive) and (positive < -MOST_NEGATIVE_SCORE * np.abs(positive).max()).mean() >= MIN_NEGATIVES:
         logging.getLogger("cfld").warning(
             f"Key points, {where}: several third numbers are negative, so they are no confidence; all points are taken"
         )
-        return ~there | nowhere
-    missing = ~there | (scores <= 0)
+        return ~is_given | is_at_no_place
+    missing = ~is_given | (scores <= 0)
     if not np.isin(scores[~np.isnan(scores)], (0, 1, 2)).all():
         missing |= (scores < min_score) | (rows[:, :2] == -1).all(axis=1)
     return missing

@@ -1,4 +1,4 @@
-"""Key points in any dialect as the pose editor reads them: the page knows this one form and asks the server for it.
+"""Canonical key points: the one form the page reads, which the server makes of any dialect.
 
 A canonical text is a JSON list of frames with `canvas_width`, `canvas_height` and `people`. A person has
 `pose_keypoints_2d`, 54 numbers in pixels, confidence 1, or 0, 0, 0 where missing; where they are known
@@ -66,15 +66,15 @@ def _beside(person: Person) -> Pose:
 def _entry(person: Person, pose: Pose) -> dict:
     written = person.body.written
     (frame,) = write_pose_keypoints([pose])
-    (ours,) = frame["people"]
-    entry = {key: ours[key] for key in (BODY_KEY, KEYPOINTS_3D, "person_id") if key in ours}
+    (canonical_person,) = frame["people"]
+    entry = {key: canonical_person[key] for key in (BODY_KEY, KEYPOINTS_3D, "person_id") if key in canonical_person}
     if BODY_KEY not in written:
         return entry  # what else another form than OpenPose's holds is its own
-    more = {
+    extra_keys = {
         key: _in_pixels(value, pose) if str(key).endswith("keypoints_2d") else value
         for key, value in written.items() if key not in (*entry, KEYPOINTS_3D, CHOSEN_KEY)
     }
-    return entry | {key: value for key, value in more.items() if _is_json(value)}
+    return entry | {key: value for key, value in extra_keys.items() if _is_json(value)}
 
 
 def _in_pixels(numbers: object, pose: Pose) -> list[float] | None:

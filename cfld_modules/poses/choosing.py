@@ -28,17 +28,17 @@ def choose_through_time(frames: Sequence[Sequence[Pose]], rule: Rule, number: in
     place, also when others become larger or pass by. Only where frames have nothing to do with each other, as pictures
     of different people, the rule means somebody anew. With the rule `id` it is always the one with that `person_id`.
     """
-    chosen: list[int | None] = []
+    indices: list[int | None] = []
     last: Sequence[Pose] = ()
     person: Pose | None = None
     for people in frames:
         index = None if person is None or rule == "id" else _find(person, last, people)
         if index is None and not (rule != "id" and person is not None and _has_left(person, people)):
             index = choose_person(people, rule, number)
-        chosen.append(index)
+        indices.append(index)
         if index is not None:
             person, last = people[index], people
-    return chosen
+    return indices
 
 
 def choose_person(people: Sequence[Pose], rule: Rule, number: int = 1) -> int | None:
@@ -49,20 +49,20 @@ def choose_person(people: Sequence[Pose], rule: Rule, number: int = 1) -> int | 
     counts from left to right, from 1, since the order of a detector cannot be seen. `largest` is the one with the
     largest box, as everywhere where one person is wanted. `id` is the one whose `person_id` is `number`.
     """
-    there = [index for index, pose in enumerate(people) if pose.visible.any()]
-    from_left = sorted(there, key=lambda index: middle(people[index])[0])
+    visible_people = [index for index, pose in enumerate(people) if pose.visible.any()]
+    left_to_right = sorted(visible_people, key=lambda index: middle(people[index])[0])
     match rule:
         case "largest":
-            return max(there, key=lambda index: box_area(people[index]), default=None)
+            return max(visible_people, key=lambda index: box_area(people[index]), default=None)
         case "central":
-            return min(there, key=lambda index: _distance_from_centre(people[index]), default=None)
+            return min(visible_people, key=lambda index: _distance_from_centre(people[index]), default=None)
         case "id":
-            return next((index for index in there if people[index].person_id == number), None)
+            return next((index for index in visible_people if people[index].person_id == number), None)
         case "rightmost":
-            number = len(from_left)
+            number = len(left_to_right)
         case "leftmost":
             number = 1
-    return from_left[number - 1] if 1 <= number <= len(from_left) else None
+    return left_to_right[number - 1] if 1 <= number <= len(left_to_right) else None
 
 
 def box_area(pose: Pose) -> float:
@@ -74,21 +74,21 @@ def box_area(pose: Pose) -> float:
     return float(np.prod(np.maximum(np.ptp(points, axis=0), 1.0)))  # at least a pixel wide: they may lie on one line
 
 
-def _find(person: Pose, before: Sequence[Pose], people: Sequence[Pose]) -> int | None:
+def _find(person: Pose, last_people: Sequence[Pose], people: Sequence[Pose]) -> int | None:
     """Where a person of the frame before is in this one: by number, else whoever is nearest and nobody else's."""
     by_id = [index for index, other in enumerate(people) if other.person_id == person.person_id and other.visible.any()]
     if person.person_id is not None and len(by_id) == 1:
         return by_id[0]
-    new = [index for index, other in enumerate(people) if other.visible.any()]
-    new = _nearest(person, new, [people[index] for index in new])
-    old = [pose for pose in before if pose is not person and pose.visible.any()]
-    old = [person, *_nearest(person, old, old)]
-    distances = np.array([_distances(pose, [people[index] for index in new]) for pose in old])
+    candidates = [index for index, other in enumerate(people) if other.visible.any()]
+    candidates = _nearest(person, candidates, [people[index] for index in candidates])
+    known_people = [pose for pose in last_people if pose is not person and pose.visible.any()]
+    known_people = [person, *_nearest(person, known_people, known_people)]
+    distances = np.array([_distances(pose, [people[index] for index in candidates]) for pose in known_people])
     least = distances.min(initial=np.inf)
     while np.isfinite(distances).any():
         row, column = np.unravel_index(distances.argmin(), distances.shape)
         if row == 0:
-            return new[column] if distances[row, column] < SAME_PLACE or least < SAME_SCENE else None
+            return candidates[column] if distances[row, column] < SAME_PLACE or least < SAME_SCENE else None
         distances[row], distances[:, column] = np.inf, np.inf  # these two are one
     return None
 
@@ -112,10 +112,10 @@ def _distances(pose: Pose, others: Sequence[Pose]) -> np.ndarray:
         return np.empty(0)
     points = np.stack([pose.points, *(other.points for other in others)])
     sides = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).max(axis=1).clip(1.0)
-    apart = np.linalg.norm(points[1:] - points[0], axis=2)  # NaN where missing
-    both = ~np.isnan(apart)
-    means = np.nansum(apart, axis=1) / np.maximum(both.sum(axis=1), 1) / np.maximum(sides[1:], sides[0])
-    return np.where(both.any(axis=1), means, np.inf)
+    joint_distances = np.linalg.norm(points[1:] - points[0], axis=2)  # NaN where missing
+    in_both = ~np.isnan(joint_distances)
+    means = np.nansum(joint_distances, axis=1) / np.maximum(in_both.sum(axis=1), 1) / np.maximum(sides[1:], sides[0])
+    return np.where(in_both.any(axis=1), means, np.inf)
 
 
 def middle(pose: Pose) -> np.ndarray:

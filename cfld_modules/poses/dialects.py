@@ -1,4 +1,4 @@
-"""Key points as people's tools write them -> frames of people. A dialect is one small function; see `_DIALECTS`.
+"""Dialects: the forms in which tools write key points as JSON, each read by one small function (`_DIALECTS`).
 
 ====================================  ==================================================================================
 controlnet_aux DWPose, OpenPose       pixels or 0-1 of the canvas, confidence 1 or 0, body array null without a body
@@ -208,32 +208,32 @@ def _read_coco(file: dict, context: Context, where: str) -> Iterator[Frame]:
         raise PoseError(f"Key points, {where}: nobody is in it; none of its annotations has a person's key points.")
     places = {image: place for place, image in enumerate(images)}
     for image in sorted(pictures, key=lambda image: places.get(image, len(places))):
-        here, where = context.within(images.get(image, {})), f"image {short(image)}"
+        image_context, where = context.within(images.get(image, {})), f"image {short(image)}"
         bodies = [
-            read_body(person, f"{where}, person {number}", names or here.names, here.tool)
+            read_body(person, f"{where}, person {number}", names or image_context.names, image_context.tool)
             for number, (person, names) in enumerate(pictures[image], 1)
         ]
-        yield Frame(where, canvas_of(here, where), [body for body in bodies if body is not None])
+        yield Frame(where, canvas_of(image_context, where), [body for body in bodies if body is not None])
 
 
 def _categories(file: dict, where: str) -> dict[str, Layout | tuple[()]]:
     """The points' names by category, empty where they are not told; categories that are no people are left out."""
     categories = objects(file, "categories", where)
-    named: dict[str, Layout | tuple[()]] = {}
+    layouts: dict[str, Layout | tuple[()]] = {}
     for category in categories:
         names, number = category.get("keypoints"), identity(category.get("id"))
         if not isinstance(names, list):
             if str(category.get("name")).lower() in ("person", "people", "human", "pedestrian") or len(categories) == 1:
-                named[number] = ()
+                layouts[number] = ()
         elif layout := layout_of_names(names):
-            named[number] = layout
+            layouts[number] = layout
         elif names and all(re.fullmatch(r"\d+", str(name)) for name in names):
-            named[number] = ()
-    if categories and not named:
+            layouts[number] = ()
+    if categories and not layouts:
         raise PoseError(
             f"Key points, {where}: no category is a person's; 'categories' must name the points: nose, left_eye, ..."
         )
-    return named
+    return layouts
 
 
 def _read_label_studio(annotations: list[dict], context: Context, where: str) -> Iterator[Frame]:

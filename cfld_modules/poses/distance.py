@@ -1,4 +1,4 @@
-"""How different two poses are."""
+"""Distance between two poses, wherever they stand and however large they are."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ def pose_distance(first: Pose, second: Pose, fit: Fit) -> float:
     0 where they have too few joints in common to compare.
     """
     points = [frame.points / frame.height for frame in (frame_pose(first, fit), frame_pose(second, fit))]
-    both = ~np.isnan(points[0] + points[1]).any(axis=1)
-    if both.sum() < LEAST_IN_COMMON:
+    in_both = ~np.isnan(points[0] + points[1]).any(axis=1)
+    if in_both.sum() < LEAST_IN_COMMON:
         return 0.0
-    shifts = points[0][both] - points[1][both]
+    shifts = points[0][in_both] - points[1][in_both]
     return float(np.linalg.norm(shifts - shifts.mean(axis=0), axis=1).mean())

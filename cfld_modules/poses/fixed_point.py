@@ -1,4 +1,4 @@
-"""Lines and convex polygons in fixed point, many at once: what they cover of a canvas, however far they reach.
+"""Rasterises lines and convex polygons in fixed point, many at once, wherever they lie.
 
 Nothing is allocated or repeated in proportion to coordinates, only to the canvas. Fixed-point numbers have 16 binary
 places, in int64; points are (x, y). Rounding is OpenCV 5's.

@@ -83,10 +83,10 @@ def make_frame(people: object, context: Context, where: str) -> Frame:
 def _names_in(value: Mapping) -> Layout | None:
     """The order that a file tells: `meta_info` of MMPose, `skeleton` of easy_ViTPose, `keypoint_names`."""
     meta = value["meta_info"] if isinstance(value.get("meta_info"), dict) else value
-    named = next((meta[key] for key in ("keypoint_id2name", "keypoint_names", "skeleton") if meta.get(key)), None)
-    if isinstance(named, dict):
-        named = [named[key] for key in sorted(named, key=numbers_first)]
-    if isinstance(named, list) and (layout := layout_of_names(named)):
+    joint_names = next((meta[key] for key in ("keypoint_id2name", "keypoint_names", "skeleton") if meta.get(key)), None)
+    if isinstance(joint_names, dict):
+        joint_names = [joint_names[key] for key in sorted(joint_names, key=numbers_first)]
+    if isinstance(joint_names, list) and (layout := layout_of_names(joint_names)):
         return layout
     data_set = meta.get("dataset_name")
     return DATA_SETS.get(re.sub("[^a-z0-9]", "", data_set.lower())) if isinstance(data_set, str) else None

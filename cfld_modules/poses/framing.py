@@ -78,22 +78,22 @@ def person_box(person: Pose) -> Box:
     visible = person.points[person.visible]
     if len(visible) < 2:
         raise PoseError("the person has fewer than two visible key points; wire in a skeleton of the person to crop to")
-    bounded = visible.clip(0, (person.width, person.height))
-    inside = int((visible == bounded).all(axis=1).sum())
-    if 2 * inside < len(visible):
+    clipped = visible.clip(0, (person.width, person.height))
+    inside_count = int((visible == clipped).all(axis=1).sum())
+    if 2 * inside_count < len(visible):
         raise PoseError(
-            f"only {inside} of the person's {len(visible)} key points lie in the picture of {person.width}x"
+            f"only {inside_count} of the person's {len(visible)} key points lie in the picture of {person.width}x"
             f"{person.height}; give the key points that were found in this picture"
         )
-    (left, top), (right, bottom) = bounded.min(axis=0), bounded.max(axis=0)
+    (left, top), (right, bottom) = clipped.min(axis=0), clipped.max(axis=0)
     height = max(
         (bottom - top) / (1 - MARGIN_TOP - MARGIN_BOTTOM), (right - left) / (1 - 2 * MARGIN_SIDE) / FRAME_ASPECT, 1.0
     )
     box_height = max(round(height), 2)
     box_width = max(round(height * FRAME_ASPECT), 1)
     # Arms stretched wide make the box taller than the person: share out the rest as the margins are.
-    spare = height - (bottom - top)
-    box_top = round(top - spare * MARGIN_TOP / (MARGIN_TOP + MARGIN_BOTTOM))
+    free_height = height - (bottom - top)
+    box_top = round(top - free_height * MARGIN_TOP / (MARGIN_TOP + MARGIN_BOTTOM))
     box_left = round((left + right - box_width) / 2)
     return Box(box_left, box_top, box_left + box_width, box_top + box_height)
 
@@ -138,8 +138,8 @@ def squashed_pixels(read: ReadPixels, height: int, width: int, box: Box, size: i
     whole pixels, which changes a result by half a step of 255 at most in the mean. So it costs what the picture has,
     and no more memory than a band of it, however far the box reaches beyond.
     """
-    reduced, remaining = _reduced(read, height, width, box, size)
-    squashed = Image.fromarray(reduced).resize((size, size), Image.Resampling.BICUBIC, remaining)
+    reduced_pixels, remaining_box = _reduced(read, height, width, box, size)
+    squashed = Image.fromarray(reduced_pixels).resize((size, size), Image.Resampling.BICUBIC, remaining_box)
     return np.ascontiguousarray(np.asarray(squashed).transpose(2, 0, 1))
 
 
@@ -162,14 +162,14 @@ def _reduced(
     left, right, beyond_columns = _blocks(box.left, box.right, width, across)
     top, bottom, beyond_rows = _blocks(box.top, box.bottom, height, down)
     band = down * max(1, BAND_PIXELS // (down * (right - left)))
-    reduced = [
+    reduced_pixels = [
         np.asarray(Image.fromarray(
             _read_with_border(read, height, width, start, min(start + band, bottom), left, right)
         ).reduce((across, down)))
         for start in range(top, bottom, band)
     ]
-    padded = np.pad(np.concatenate(reduced), (beyond_rows, beyond_columns, (0, 0)), mode="edge")
-    return padded, (0, 0, box.width / across, box.height / down)
+    padded_pixels = np.pad(np.concatenate(reduced_pixels), (beyond_rows, beyond_columns, (0, 0)), mode="edge")
+    return padded_pixels, (0, 0, box.width / across, box.height / down)
 
 
 def _blocks(start: int, end: int, length: int, block: int) -> tuple[int, int, tuple[int, int]]:
@@ -187,12 +187,18 @@ def _read_with_border(
     read: ReadPixels, height: int, width: int, top: int, bottom: int, left: int, right: int
 ) -> np.ndarray:
     """A part of the picture that may reach beyond it, where it repeats its border pixels."""
-    inner_top, inner_left = min(max(top, 0), height - 1), min(max(left, 0), width - 1)
-    inner_bottom, inner_right = max(min(bottom, height), inner_top + 1), max(min(right, width), inner_left + 1)
-    pixels = read(slice(inner_top, inner_bottom), slice(inner_left, inner_right))
-    if (inner_top, inner_bottom, inner_left, inner_right) == (top, bottom, left, right):
+    rows, above, below = _within(top, bottom, height)
+    columns, before, after = _within(left, right, width)
+    pixels = read(rows, columns)
+    if not any((above, below, before, after)):
         return pixels
-    rows, columns = (np.arange(start, end) for start, end in ((top, bottom), (left, right)))
-    rows = (rows - inner_top).clip(0, len(pixels) - 1)
-    columns = (columns - inner_left).clip(0, pixels.shape[1] - 1)
-    return pixels[rows[:, None], columns]
+    return np.pad(pixels, ((above, below), (before, after), (0, 0)), mode="edge")
+
+
+def _within(start: int, end: int, length: int) -> tuple[slice, int, int]:
+    """What a range has of a side, at least the pixel next to it, and how many are missing before and after that."""
+    inner_start = min(max(start, 0), length - 1)
+    inner_end = max(min(end, length), inner_start + 1)
+    missing = (end - start) - (inner_end - inner_start)
+    before = min(max(inner_start - start, 0), missing)
+    return slice(inner_start, inner_end), before, missing - before

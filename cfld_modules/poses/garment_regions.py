@@ -69,8 +69,8 @@ def region_mask(pose: Pose, region: Region, width: int, height: int, grow: int =
     if grow:
         inside = mask >= 0.5
         beyond_edge = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
-        grown = np.clip(grow + 0.5 - beyond_edge, 0, 1).astype(np.float32)
-        mask = np.maximum(mask, grown) if grow > 0 else np.minimum(mask, grown)
+        grown_mask = np.clip(grow + 0.5 - beyond_edge, 0, 1).astype(np.float32)
+        mask = np.maximum(mask, grown_mask) if grow > 0 else np.minimum(mask, grown_mask)
     return ndimage.gaussian_filter(mask, feather, mode="nearest") if feather else mask
 
 
@@ -119,7 +119,7 @@ def _mark(drawing: np.ndarray, points: np.ndarray, around: float) -> None:
     outside = ~np.asarray(hull)
     if outside.all():
         return
-    near = ndimage.distance_transform_edt(outside) <= around
+    is_near = ndimage.distance_transform_edt(outside) <= around
     (left, top), (right, bottom) = low.clip(0), high.clip(None, canvas)
-    near = near[top - low[1] : bottom - low[1], left - low[0] : right - low[0]]
-    drawing[top:bottom, left:right] |= near
+    is_near = is_near[top - low[1] : bottom - low[1], left - low[0] : right - low[0]]
+    drawing[top:bottom, left:right] |= is_near

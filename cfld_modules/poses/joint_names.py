@@ -1,4 +1,4 @@
-"""What tools and data sets call a body's points: `left_shoulder`, `LShoulder`, `shoulderLeft`, `LEFT_SHOULDER`."""
+"""Joint names as tools and data sets spell them: `left_shoulder`, `LShoulder`, `shoulderLeft`, `LEFT_SHOULDER`."""
 
 import re
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ def layout_of_names(names: Sequence[object]) -> Layout | None:
     """The order that a list of names gives; None where too few of them are a body's, as of a face or an animal."""
     joints = [joint_of(name) for name in names]
     sides = {word for joint in joints for word in joint.split()}
-    for name, instead in _INSTEAD.items():
-        if instead not in sides:
-            joints = [joint.replace(name, instead) for joint in joints]
+    for name, replacement in _INSTEAD.items():
+        if replacement not in sides:
+            joints = [joint.replace(name, replacement) for joint in joints]
     return tuple(joints) if len(set(joints) - {""}) >= MIN_NAMES else None
 
 
@@ -39,10 +39,10 @@ def joint_of(name: object) -> str:
         return ""
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\b[LR])(?=[A-Z][a-z])", " ", name).lower())
     sides = [_SIDES[word] for word in words if word in _SIDES]
-    rest = " ".join(word for word in words if word not in _SIDES)
+    name_of_joint = " ".join(word for word in words if word not in _SIDES)
     if not sides:
-        glued = re.fullmatch("([lr])(.+)", rest)
-        if glued and glued[2] in _PAIRED:
-            return f"{_SIDES[glued[1]]} {_PAIRED[glued[2]]}"
-        return _SINGLE.get(rest, "")
-    return f"{sides[0]} {_PAIRED[rest]}" if len(sides) == 1 and rest in _PAIRED else ""
+        side_and_joint = re.fullmatch("([lr])(.+)", name_of_joint)
+        if side_and_joint and side_and_joint[2] in _PAIRED:
+            return f"{_SIDES[side_and_joint[1]]} {_PAIRED[side_and_joint[2]]}"
+        return _SINGLE.get(name_of_joint, "")
+    return f"{sides[0]} {_PAIRED[name_of_joint]}" if len(sides) == 1 and name_of_joint in _PAIRED else ""

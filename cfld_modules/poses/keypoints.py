@@ -93,5 +93,5 @@ def _write_person(pose: Pose) -> dict:
 
 def _rows(points: np.ndarray) -> list[float]:
     """(n, d) -> d coordinates and a confidence a point, one after another; zeros where missing."""
-    there = ~np.isnan(points).any(axis=1, keepdims=True)
-    return np.hstack([np.where(there, points, 0.0), there]).ravel().tolist()
+    is_there = ~np.isnan(points).any(axis=1, keepdims=True)
+    return np.hstack([np.where(is_there, points, 0.0), is_there]).ravel().tolist()

@@ -45,13 +45,13 @@ def parse_keypoints_3d(values: object, count: int, where: str) -> np.ndarray | N
 
 def check_axes(pose: Pose, where: str) -> None:
     """Raises PoseError where the third dimension does not lie over the points in the picture."""
-    space, both = _in_both(pose)
-    if both.sum() < MIN_POINTS:
+    space, in_both = _in_both(pose)
+    if in_both.sum() < MIN_POINTS:
         return
-    flat, seen = _centred(space[both, :2]), _centred(pose.points[both])
+    flat, picture_points = _centred(space[in_both, :2]), _centred(pose.points[in_both])
     extents = np.linalg.norm(flat, axis=0) > MIN_EXTENT * np.linalg.norm(flat)
-    sides = [_likeness(flat[:, axis], seen[:, axis]) for axis in np.flatnonzero(extents)]
-    if _likeness(flat, seen) < MIN_LIKENESS or min(sides) <= -MIN_LIKENESS:
+    sides = [_likeness(flat[:, axis], picture_points[:, axis]) for axis in np.flatnonzero(extents)]
+    if _likeness(flat, picture_points) < MIN_LIKENESS or min(sides) <= -MIN_LIKENESS:
         raise PoseError(
             f"Key points, {where}, {KEYPOINTS_3D}: does not lie over pose_keypoints_2d. x must run to the right of the "
             "picture, y down, and z away from the viewer. Take it out of the file to have the depth estimated."
@@ -60,12 +60,12 @@ def check_axes(pose: Pose, where: str) -> None:
 
 def laid_over_picture(pose: Pose) -> np.ndarray | None:
     """`keypoints_3d` in pixels (18, 3), laid over the visible points, z 0 in their mean; None where these are few."""
-    space, both = _in_both(pose)
-    if both.sum() < MIN_POINTS:
+    space, in_both = _in_both(pose)
+    if in_both.sum() < MIN_POINTS:
         return None
-    middle = pose.points[both].mean(axis=0)
-    offsets = space - space[both].mean(axis=0)
-    scale = np.linalg.norm(pose.points[both] - middle) / np.linalg.norm(offsets[both, :2])
+    middle = pose.points[in_both].mean(axis=0)
+    offsets = space - space[in_both].mean(axis=0)
+    scale = np.linalg.norm(pose.points[in_both] - middle) / np.linalg.norm(offsets[in_both, :2])
     return offsets * scale + (*middle, 0.0)
 
 
@@ -76,13 +76,13 @@ def in_metres(points: np.ndarray, reference: np.ndarray | None) -> np.ndarray | 
     """
     if reference is None:
         return None
-    both = ~np.isnan(points + reference).any(axis=1)
-    if both.sum() < MIN_POINTS:
+    in_both = ~np.isnan(points + reference).any(axis=1)
+    if in_both.sum() < MIN_POINTS:
         return None
-    size, wanted = (np.linalg.norm(_centred(space[both])) for space in (points, reference))
+    size, reference_size = (np.linalg.norm(_centred(space[in_both])) for space in (points, reference))
     hips = points[[8, 11]].mean(axis=0)
-    origin = points[both].mean(axis=0) if np.isnan(hips).any() else hips
-    return (points - origin) * (wanted / size)
+    origin = points[in_both].mean(axis=0) if np.isnan(hips).any() else hips
+    return (points - origin) * (reference_size / size)
 
 
 def _in_both(pose: Pose) -> tuple[np.ndarray, np.ndarray]:

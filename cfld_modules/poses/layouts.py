@@ -1,4 +1,4 @@
-"""In which order the tools list a body's points, and which order a list is in that does not say.
+"""Layouts: the orders in which tools list a body's points, and how to tell the order of a list that has no names.
 
 A list that is not named is in one of the orders that tools of so many points use. The bones tell which: in statures of
 the person they are as long as an adult's or, foreshortened, shorter; in the wrong order some go from the head to the
@@ -171,10 +171,10 @@ def _believable(bones: int, candidates: int) -> float:
 
 def _margin(is_usual: bool, other: np.ndarray, reading: np.ndarray) -> float:
     """By how much a reading must fit better than another, summed over the bones."""
-    differing = int((~np.isclose(other, reading, equal_nan=True)).any(axis=1).sum())
-    if differing == 0:
+    different_points = int((~np.isclose(other, reading, equal_nan=True)).any(axis=1).sum())
+    if different_points == 0:
         return -1.0
-    return MARGIN_OF_FEW if is_usual and differing <= FEW else MARGIN
+    return MARGIN_OF_FEW if is_usual and different_points <= FEW else MARGIN
 
 
 def to_coco18(points: np.ndarray, layout: Layout) -> np.ndarray:
@@ -213,8 +213,8 @@ def _misfit(points: np.ndarray, layout: Layout) -> tuple[float, int]:
     statures = statures[statures > 0]
     if 2 * (lengths > 0).sum() < len(bones):
         return MOST_OF_A_BONE, len(bones)
-    off = (lengths / statures[:, None] - adult) / np.sqrt(adult)  # the short bones tell as much as the long ones
-    costs = np.minimum(np.where(off > 0, TOO_LONG * off, -TOO_SHORT * off), MOST_OF_A_BONE)
+    deviations = (lengths / statures[:, None] - adult) / np.sqrt(adult)  # the short bones tell as much as the long ones
+    costs = np.minimum(np.where(deviations > 0, TOO_LONG * deviations, -TOO_SHORT * deviations), MOST_OF_A_BONE)
     return float(costs.mean(axis=1).min()), len(bones)
 
 

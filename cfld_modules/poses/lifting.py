@@ -50,18 +50,18 @@ class Lifter(nn.Module):
         x, y of a point that is there are its own. z is 0 in the mean of these points. At least one must be there.
         """
         missing = points.isnan().any(dim=-1, keepdim=True)
-        there = (~missing).to(points.dtype)
-        count = there.sum(dim=1, keepdim=True)
-        centre = (points.nan_to_num() * there).sum(dim=1, keepdim=True) / count
-        offsets = (points - centre).nan_to_num() * there
+        is_there = (~missing).to(points.dtype)
+        count = is_there.sum(dim=1, keepdim=True)
+        centre = (points.nan_to_num() * is_there).sum(dim=1, keepdim=True) / count
+        offsets = (points - centre).nan_to_num() * is_there
         size = (offsets.square().sum(dim=(1, 2), keepdim=True) / count).sqrt().clamp(min=1e-6)
-        hidden = self.first(torch.cat([offsets / size, there], dim=-1).flatten(1)).relu()
+        hidden = self.first(torch.cat([offsets / size, is_there], dim=-1).flatten(1)).relu()
         for block in self.blocks:
             hidden = hidden + block(hidden)
         lifted = self.last(hidden).unflatten(1, (JOINTS, 3)) * size
         x_y = torch.where(missing, centre + lifted[..., :2], points)
         z = lifted[..., 2:]
-        return torch.cat([x_y, z - (z * there).sum(dim=1, keepdim=True) / count], dim=-1)
+        return torch.cat([x_y, z - (z * is_there).sum(dim=1, keepdim=True) / count], dim=-1)
 
 
 @cache
@@ -94,10 +94,10 @@ def lift(pose: Pose) -> SpatialPose:
     picture (both ankles of a portrait) stays unknown. `keypoints_3d` of the pose is believed where it is there.
     """
     points = load_lifter()(torch.from_numpy(pose.points).float()[None])[0].double().numpy()
-    placed = laid_over_picture(pose)
-    if placed is not None:
-        depth = points[~np.isnan(placed).any(axis=1) & pose.visible, 2].mean()
-        points = np.where(np.isnan(placed).any(axis=1)[:, None], points, placed + (0, 0, depth))
+    known_space = laid_over_picture(pose)
+    if known_space is not None:
+        depth = points[~np.isnan(known_space).any(axis=1) & pose.visible, 2].mean()
+        points = np.where(np.isnan(known_space).any(axis=1)[:, None], points, known_space + (0, 0, depth))
     visible = pose.visible
     points[visible, :2] = pose.points[visible]
     points[~_known(pose, points)] = np.nan
@@ -112,8 +112,8 @@ def lift_visible(pose: Pose) -> SpatialPose:
 
 def _known(pose: Pose, points: np.ndarray) -> np.ndarray:
     visible = pose.visible
-    known = visible | visible[list(MIRROR)]
-    known[_NECK] |= visible[_SHOULDERS].any()
+    is_known = visible | visible[list(MIRROR)]
+    is_known[_NECK] |= visible[_SHOULDERS].any()
     in_picture = (points[_NOSE, :2] >= 0).all() and (points[_NOSE, :2] <= (pose.width, pose.height)).all()
-    known[_FACE] = visible[_FACE].any() or (visible[_NECK] and in_picture)
-    return known
+    is_known[_FACE] = visible[_FACE].any() or (visible[_NECK] and in_picture)
+    return is_known

@@ -1,4 +1,4 @@
-"""Placing: a person where a mask says, and the frame around them that CFLD paints."""
+"""Placing: fits a person into a mask's box, and finds the frame around them that CFLD paints."""
 
 from collections.abc import Sequence
 from dataclasses import replace

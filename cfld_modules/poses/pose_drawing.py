@@ -42,15 +42,17 @@ def _draw_hand(drawing: Image.Image, hand: np.ndarray) -> None:
     """Fingers in the colours of the rainbow, joints blue. hand: (21, 3), x, y in pixels and the score."""
     unit = min(drawing.size) / 512
     draw = ImageDraw.Draw(drawing)
-    there = {joint: tuple(np.clip(point[:2], -FARTHEST, FARTHEST)) for joint, point in enumerate(hand) if point[2] > 0}
+    visible = {
+        joint: tuple(np.clip(point[:2], -FARTHEST, FARTHEST)) for joint, point in enumerate(hand) if point[2] > 0
+    }
     bones = [bone for finger in FINGERS for bone in zip(finger, finger[1:], strict=False)]
     for number, (start, end) in enumerate(bones):
-        if start in there and end in there:
+        if start in visible and end in visible:
             red, green, blue = colorsys.hsv_to_rgb(number / len(bones), 1, 1)
             colour = (round(255 * red), round(255 * green), round(255 * blue))
-            draw.line([there[start], there[end]], fill=colour, width=max(1, round(2 * unit)))
+            draw.line([visible[start], visible[end]], fill=colour, width=max(1, round(2 * unit)))
     radius = max(1, round(3 * unit))
-    for x, y in there.values():
+    for x, y in visible.values():
         draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=_HAND_JOINT_COLOUR)
 
 

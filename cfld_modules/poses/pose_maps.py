@@ -30,8 +30,8 @@ _SHAPE_COLOURS = np.concatenate([LIMB_COLOURS.repeat(3, axis=0), JOINT_COLOURS])
 
 def joint_pixels(pose: Pose, width: int, height: int) -> np.ndarray:
     """Where each joint falls in a picture of `width` x `height`: int64 (18, 2), x and y, truncated, or `MISSING`."""
-    scaled = np.clip(pose.points * (width, height) / (pose.width, pose.height), -FARTHEST, FARTHEST)
-    return np.where(pose.visible[:, None], scaled, MISSING).astype(int)
+    scaled_points = np.clip(pose.points * (width, height) / (pose.width, pose.height), -FARTHEST, FARTHEST)
+    return np.where(pose.visible[:, None], scaled_points, MISSING).astype(int)
 
 
 def visible_limbs(joints: np.ndarray) -> np.ndarray:
@@ -56,8 +56,8 @@ def gaussian_maps(joints: np.ndarray, maps: np.ndarray) -> None:
         top, left = max(y - reach, 0), max(x - reach, 0)
         bottom, right = min(y + reach + 1, height), min(x + reach + 1, width)
         if top < bottom and left < right:
-            stamped = stamp[top - y + reach : bottom - y + reach, left - x + reach : right - x + reach]
-            plane[top:bottom, left:right] = stamped
+            stamp_part = stamp[top - y + reach : bottom - y + reach, left - x + reach : right - x + reach]
+            plane[top:bottom, left:right] = stamp_part
 
 
 @lru_cache

@@ -43,8 +43,8 @@ def line_pixels(lines: np.ndarray, shapes: np.ndarray, thickness: int, width: in
     across = np.rint(along[:, ::-1] * (1, -1) * half[:, None]).astype(int)
     corners = lines[:, [0, 0, 1, 1]] * ONE + np.stack([across, -across, -across, across], axis=1)
     is_long = lengths > 0
-    caps = disc_pixels(lines.reshape(-1, 2), (shapes[:, None] + (1, 2)).ravel(), thickness // 2, width, height)
-    return [*_polygon_pixels(corners[is_long], shapes[is_long], width, height), *caps]
+    cap_pixels = disc_pixels(lines.reshape(-1, 2), (shapes[:, None] + (1, 2)).ravel(), thickness // 2, width, height)
+    return [*_polygon_pixels(corners[is_long], shapes[is_long], width, height), *cap_pixels]
 
 
 def disc_pixels(centres: np.ndarray, shapes: np.ndarray, radius: int, width: int, height: int) -> list[np.ndarray]:

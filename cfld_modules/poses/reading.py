@@ -1,4 +1,4 @@
-"""Key points in whatever dialect -> poses: `read_pose_keypoints` for values, `parse_pose_json` for text and files.
+"""Reads key points in any dialect into poses: `read_pose_keypoints` from values, `parse_pose_json` from text.
 
 The dialects are in `dialects`, a person's points in `bodies`, their order in `layouts`, their unit in `units`. What is
 decided here, where they leave it open:
@@ -107,13 +107,13 @@ def read_chosen(
     frames = _read(value, canvas, is_ours)
     for frame, people in frames:
         if not any(person.flat.visible.any() for person in people):
-            found = f"of {len(people)} found in it, nobody has a single sure point" if people else "nobody is in it"
+            problem = f"of {len(people)} found in it, nobody has a single sure point" if people else "nobody is in it"
             raise PoseError(
-                f"Key points, {frame.where}: {found}. If a detector made it, look at the detector's own picture: "
+                f"Key points, {frame.where}: {problem}. If a detector made it, look at the detector's own picture: "
                 "it may need another model or a picture in which the person is larger; else leave this frame out."
             )
-    followed = choose_through_time([[person.flat for person in people] for _, people in frames], "largest")
-    return [(people, _taken(frame, people, index)) for (frame, people), index in zip(frames, followed, strict=True)]
+    indices = choose_through_time([[person.flat for person in people] for _, people in frames], "largest")
+    return [(people, _taken(frame, people, index)) for (frame, people), index in zip(frames, indices, strict=True)]
 
 
 def read_people(value: object, canvas: tuple[int, int] | None = None) -> list[list[Person]]:
@@ -178,14 +178,15 @@ def _read(
         check_number(frames, MOST_FRAMES, "frames", "all together")
     if not frames:
         raise PoseError(f"Key points hold no frame: the list is empty. {EXPECTED}")
-    own = [[_layout(body, is_ours) for body in frame.people] for frame in frames]
-    of_all = _layouts_of_all(zip(chain.from_iterable(frame.people for frame in frames), chain(*own), strict=True))
+    layouts = [[_layout(body, is_ours) for body in frame.people] for frame in frames]
+    bodies = chain.from_iterable(frame.people for frame in frames)
+    file_layouts = _layouts_of_all(zip(bodies, chain(*layouts), strict=True))
     return [
         (frame, [
-            _person(body, layout or of_all.get(len(body.points)), frame.canvas)
+            _person(body, layout or file_layouts.get(len(body.points)), frame.canvas)
             for body, layout in zip(frame.people, row, strict=True)
         ])
-        for frame, row in zip(frames, own, strict=True)
+        for frame, row in zip(frames, layouts, strict=True)
     ]  # fmt: skip
 
 
@@ -214,11 +215,11 @@ def _is_canonical(written: Mapping) -> bool:
 
 def _layouts_of_all(bodies: Iterable[tuple[Body, Layout | None]]) -> dict[int, Layout]:
     """By number of points, the order of the bodies that tell theirs: a tool writes everybody in the same one."""
-    told: dict[int, set[Layout]] = {}
+    layouts_by_count: dict[int, set[Layout]] = {}
     for body, layout in bodies:
         if layout and np.isfinite(body.points).all(axis=1).sum() >= MIN_POINTS:
-            told.setdefault(len(body.points), set()).add(layout)
-    return {count: layouts.pop() for count, layouts in told.items() if len(layouts) == 1}
+            layouts_by_count.setdefault(len(body.points), set()).add(layout)
+    return {count: layouts.pop() for count, layouts in layouts_by_count.items() if len(layouts) == 1}
 
 
 def _person(body: Body, layout: Layout | None, canvas: tuple[int, int]) -> Person:
@@ -228,14 +229,14 @@ def _person(body: Body, layout: Layout | None, canvas: tuple[int, int]) -> Perso
     return Person(Pose(points, *canvas, person_id=body.person_id), body, guess if is_known else None)
 
 
-def _taken(frame: Frame, people: list[Person], followed: int | None) -> Person:
+def _taken(frame: Frame, people: list[Person], index: int | None) -> Person:
     """Who is marked as chosen, else whom `choose_through_time` followed here; who has left is followed by another."""
-    marked = (p for p in people if p.body.written.get(CHOSEN_KEY) is True and p.flat.visible.any())
-    if person := next(marked, None):
+    marked_people = (p for p in people if p.body.written.get(CHOSEN_KEY) is True and p.flat.visible.any())
+    if person := next(marked_people, None):
         return person
-    if followed is None:
+    if index is None:
         logging.getLogger("cfld").warning(
             f"Key points, {frame.where}: the person of the frames before is not among its numbers; the largest is taken"
         )
-        followed = choose_person([person.flat for person in people], "largest")
-    return people[followed or 0]
+        index = choose_person([person.flat for person in people], "largest")
+    return people[index or 0]

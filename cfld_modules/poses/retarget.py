@@ -47,19 +47,19 @@ def retarget(pose: AnyPose, reference: AnyPose) -> AnyPose:
     least one point, as `read_pose_keypoints` guarantees.
     """
     scale = _overall_scale(pose.points, reference.points) or reference.height / pose.height
-    points, wanted = pose.points * scale, reference.points
-    _set_length(points, _NECK, _HIPS, [*_LEGS[0], *_LEGS[1]], _length(wanted, _NECK, _HIPS))
-    _set_width(points, _ARMS, _centre(points, _SHOULDERS) if np.isnan(points[_NECK]).any() else points[_NECK], wanted)
-    _set_width(points, _LEGS, _centre(points, _HIPS), wanted)
+    points, target = pose.points * scale, reference.points
+    _set_length(points, _NECK, _HIPS, [*_LEGS[0], *_LEGS[1]], _length(target, _NECK, _HIPS))
+    _set_width(points, _ARMS, _centre(points, _SHOULDERS) if np.isnan(points[_NECK]).any() else points[_NECK], target)
+    _set_width(points, _LEGS, _centre(points, _HIPS), target)
     for chain in _ARMS + _LEGS:
         for end in (1, 2):
             parent, joint = chain[end - 1], chain[end]
-            length = _length(wanted, parent, [joint])
+            length = _length(target, parent, [joint])
             if np.isnan(length):
-                length = _length(wanted, MIRROR[parent], [MIRROR[joint]])
+                length = _length(target, MIRROR[parent], [MIRROR[joint]])
             _set_length(points, parent, [joint], chain[end:], length)
-    _set_head_size(points, wanted)
-    return type(pose)(_moved(points, _to_place(points, wanted)), reference.width, reference.height)
+    _set_head_size(points, target)
+    return type(pose)(_moved(points, _to_place(points, target)), reference.width, reference.height)
 
 
 def retarget_motion(poses: Sequence[AnyPose], reference: AnyPose) -> list[AnyPose]:
@@ -69,27 +69,27 @@ def retarget_motion(poses: Sequence[AnyPose], reference: AnyPose) -> list[AnyPos
     from left to right, the floor (where no ankle is visible, the torso) up and down, in proportion to the median of
     the frames' overall scales.
     """
-    still = [retarget(pose, reference) for pose in poses]
+    unmoved = [retarget(pose, reference) for pose in poses]
     scales = [scale for pose in poses if (scale := _overall_scale(pose.points, reference.points))]
     scale = float(np.median(scales)) if scales else reference.height / poses[0].height
-    first, still_first = poses[0].points, still[0].points
+    first, still_first = poses[0].points, unmoved[0].points
 
     def shift(pose: AnyPose, result: AnyPose) -> np.ndarray:
         return scale * _to_place(first, pose.points) - _to_place(still_first, result.points)
 
     return [
         replace(result, points=_moved(result.points, shift(pose, result)))
-        for pose, result in zip(poses, still, strict=True)
+        for pose, result in zip(poses, unmoved, strict=True)
     ]
 
 
-def _overall_scale(points: np.ndarray, wanted: np.ndarray) -> float | None:
+def _overall_scale(points: np.ndarray, target: np.ndarray) -> float | None:
     """Median of wanted / present length over arms, legs, torso and neck to nose; None if no bone is in both."""
     bones = [(chain[end - 1], [chain[end]]) for chain in _ARMS + _LEGS for end in (1, 2)]
     bones += [(_NECK, _HIPS), (_NECK, [_NOSE])]
-    present, desired = (np.array([_length(skeleton, *bone) for bone in bones]) for skeleton in (points, wanted))
-    both = (present > 0) & (desired > 0)  # False where NaN
-    return float(np.median(desired[both] / present[both])) if both.any() else None
+    lengths, goals = (np.array([_length(skeleton, *bone) for bone in bones]) for skeleton in (points, target))
+    in_both = (lengths > 0) & (goals > 0)  # False where NaN
+    return float(np.median(goals[in_both] / lengths[in_both])) if in_both.any() else None
 
 
 def _set_length(points: np.ndarray, start: int, ends: list[int], moved: list[int] | tuple[int, ...], to: float) -> None:
@@ -100,29 +100,29 @@ def _set_length(points: np.ndarray, start: int, ends: list[int], moved: list[int
         _move(points, moved, vector * (to / length - 1))
 
 
-def _set_width(points: np.ndarray, chains: tuple, centre: np.ndarray, wanted: np.ndarray) -> None:
+def _set_width(points: np.ndarray, chains: tuple, centre: np.ndarray, target: np.ndarray) -> None:
     """Moves two arms or legs apart about `centre`, so that their first joints are as far apart as in `wanted`."""
     first, second = (chain[0] for chain in chains)
-    width, wanted_width = _length(points, first, [second]), _length(wanted, first, [second])
+    width, wanted_width = _length(points, first, [second]), _length(target, first, [second])
     if width > ROUNDING:
         factor = np.clip(wanted_width / width, 1 / MAX_BUILD_RATIO, MAX_BUILD_RATIO)
         for chain in chains:
             _move(points, chain, (points[chain[0]] - centre) * (factor - 1))
 
 
-def _set_head_size(points: np.ndarray, wanted: np.ndarray) -> None:
-    present, desired = (np.linalg.norm(skeleton[_HEAD] - skeleton[_NECK], axis=1) for skeleton in (points, wanted))
-    both = ~np.isnan(present + desired)
-    if present[both].sum() > 0:
-        points[_HEAD] += (points[_HEAD] - points[_NECK]) * (desired[both].sum() / present[both].sum() - 1)
+def _set_head_size(points: np.ndarray, target: np.ndarray) -> None:
+    lengths, goals = (np.linalg.norm(skeleton[_HEAD] - skeleton[_NECK], axis=1) for skeleton in (points, target))
+    in_both = ~np.isnan(lengths + goals)
+    if lengths[in_both].sum() > 0:
+        points[_HEAD] += (points[_HEAD] - points[_NECK]) * (goals[in_both].sum() / lengths[in_both].sum() - 1)
 
 
-def _to_place(points: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _to_place(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     """(x, y) from where the person is to where the reference stands."""
-    both = [joint for joint in range(18) if not np.isnan(points[joint] + wanted[joint]).any()]
-    anchor = [joint for joint in both if joint in _TORSO] or both or list(range(18))
-    x, y = (_centre(wanted, anchor) - _centre(points, anchor))[:2]
-    floor, wanted_floor = _floor(points), _floor(wanted)
+    in_both = [joint for joint in range(18) if not np.isnan(points[joint] + target[joint]).any()]
+    anchor = [joint for joint in in_both if joint in _TORSO] or in_both or list(range(18))
+    x, y = (_centre(target, anchor) - _centre(points, anchor))[:2]
+    floor, wanted_floor = _floor(points), _floor(target)
     return np.array([x, y if np.isnan(floor + wanted_floor) else wanted_floor - floor])
 
 
@@ -138,8 +138,8 @@ def _length(points: np.ndarray, start: int, ends: list[int]) -> float:
 
 def _centre(points: np.ndarray, joints: list[int]) -> np.ndarray:
     """Mean of those of the joints that are there, NaN if none is."""
-    there = points[joints][~np.isnan(points[joints]).any(axis=1)]
-    return there.mean(axis=0) if len(there) else np.full(points.shape[1], np.nan)
+    known_points = points[joints][~np.isnan(points[joints]).any(axis=1)]
+    return known_points.mean(axis=0) if len(known_points) else np.full(points.shape[1], np.nan)
 
 
 def _moved(points: np.ndarray, shift: np.ndarray) -> np.ndarray:

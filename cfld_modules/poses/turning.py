@@ -27,12 +27,12 @@ def turn(space: SpatialPose, angle: float, tilt: float) -> Pose:
     where it is; else the mid hip, or the middle of the joints, does. What a detector would not see is missing, see
     `visibility`.
     """
-    known = ~np.isnan(space.points).any(axis=1)
-    axis = space.points[known].mean(axis=0)
-    turned = (space.points - axis) @ _about_vertical(angle) @ _towards_viewer(tilt)
-    shift = _foothold(space.points) - _foothold(turned)
-    points = turned[:, :2] + (axis[0], shift)
-    points[hidden_joints(turned)] = np.nan
+    is_known = ~np.isnan(space.points).any(axis=1)
+    axis = space.points[is_known].mean(axis=0)
+    turned_points = (space.points - axis) @ _about_vertical(angle) @ _towards_viewer(tilt)
+    shift = _foothold(space.points) - _foothold(turned_points)
+    points = turned_points[:, :2] + (axis[0], shift)
+    points[hidden_joints(turned_points)] = np.nan
     return Pose(points, space.width, space.height)
 
 

@@ -1,4 +1,4 @@
-"""The unit and the axes of a person's points: what they are decided by, and what is wrong with some.
+"""Units and axes of key points: pixels or normalised, y downwards; other units and axes are refused with the reason.
 
 * Units are decided for each body alone: 0-1 if no coordinate exceeds `NORMALISED_REACH` in absolute value, pixels
   otherwise. Points outside the canvas are normal in both units, and a skeleton in pixels that fits into so few pixels
@@ -60,8 +60,8 @@ def _check_percent(pose: Pose, where: str) -> None:
     extent = np.ptp(points, axis=0).max()
     if points.min() < 0 or points.max() > PERCENT or extent < MIN_EXTENT_OF_PERCENT * PERCENT:
         return
-    scaled = pose.points * (pose.width / PERCENT, pose.height / PERCENT)
-    if fits(scaled):
+    scaled_points = pose.points * (pose.width / PERCENT, pose.height / PERCENT)
+    if fits(scaled_points):
         raise PoseError(
             f"Key points, {where}: no coordinate is above {PERCENT} on a canvas of {pose.width}x{pose.height}, so they "
             "seem to be in percent, or the person is as small as that and in the corner. Give pixels, or shares from "
@@ -82,14 +82,14 @@ def _check_axes(pose: Pose, where: str) -> None:
             f"Key points, {where}: left and right of the face are the wrong way round and the person {what}. Give "
             "x, y with x to the right of the picture and y down."
         )
-    doubt = (
+    reason = (
         "the person lies. If not so in the picture, y stands before x in the file" if lies
         else "the person stands on the head. If not so in the picture, y runs upwards in the file" if is_upside_down
         else "left and right of the face are the wrong way round; is the file of a mirrored picture?" if is_mirrored
         else ""
     )
-    if doubt:
-        logging.getLogger("cfld").warning(f"Key points, {where}: {doubt}")
+    if reason:
+        logging.getLogger("cfld").warning(f"Key points, {where}: {reason}")
 
 
 def _up(points: np.ndarray) -> np.ndarray:
@@ -102,19 +102,19 @@ def _is_mirrored(points: np.ndarray, up: np.ndarray) -> bool:
     turns = [vector[0] * across[1] - vector[1] * across[0] for vector in (head, up)]
     sizes = [np.linalg.norm(vector) * np.linalg.norm(across) for vector in (head, up)]
     # From the front the eyes are to the left and right of the line from the neck to the nose, the nose between them.
-    between = (points[_LEFT_EYE] - points[_NOSE]) @ (points[_RIGHT_EYE] - points[_NOSE])
-    is_seen = np.linalg.norm(across) > 0.1 * np.linalg.norm(head) and not np.isnan(between)
+    eyes_over_nose = (points[_LEFT_EYE] - points[_NOSE]) @ (points[_RIGHT_EYE] - points[_NOSE])
+    is_seen = np.linalg.norm(across) > 0.1 * np.linalg.norm(head) and not np.isnan(eyes_over_nose)
     return is_seen and all(turn < -MIN_SLOPE * size for turn, size in zip(turns, sizes, strict=True))
 
 
 def _check_place(pose: Pose, where: str) -> None:
-    inside = np.all((pose.points >= 0) & (pose.points <= (pose.width, pose.height)), axis=1)
+    is_inside = np.all((pose.points >= 0) & (pose.points <= (pose.width, pose.height)), axis=1)
     head = pose.visible[_HEAD_AND_SHOULDERS]
-    is_close_up = 2 * head.sum() >= len(head) and not (head & ~inside[_HEAD_AND_SHOULDERS]).any()
-    if 2 * inside.sum() < pose.visible.sum() and not is_close_up:
+    is_close_up = 2 * head.sum() >= len(head) and not (head & ~is_inside[_HEAD_AND_SHOULDERS]).any()
+    if 2 * is_inside.sum() < pose.visible.sum() and not is_close_up:
         (left, top), (right, bottom) = np.nanmin(pose.points, axis=0), np.nanmax(pose.points, axis=0)
         raise PoseError(
-            f"Key points, {where}: {(pose.visible & ~inside).sum()} of the person's {pose.visible.sum()} points lie "
+            f"Key points, {where}: {(pose.visible & ~is_inside).sum()} of the person's {pose.visible.sum()} points lie "
             f"outside the canvas of {pose.width}x{pose.height} (x {left:g} to {right:g}, y {top:g} to {bottom:g}). "
             "canvas_width and canvas_height must be the size in pixels of the picture the pose was taken from; "
             "thousandths have to be made pixels."

@@ -1,5 +1,4 @@
-"""Which joints of a person in space a detector would not see: those of the face that are turned away, arms behind the
-trunk.
+"""Self-occlusion: which joints of a person in space a detector would not see, turned away or behind the trunk.
 
 Nothing else is hidden: detectors find a leg behind a leg, and the far shoulder and hip, by what they are joined to. The
 limits are those that agree best with what mannequins' own bodies hide: in 96 % of noses, eyes and ears (but for ears

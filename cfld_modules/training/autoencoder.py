@@ -171,8 +171,8 @@ class AutoencoderTask:
         """Held-out pictures beside what comes back of them, and their mean absolute error."""
         pictures = self.held_out.to(self.model.autoencoder.device)
         scores = {"held-out reconstruction": self.model({"picture": pictures})["reconstruction"].item()}
-        returned = self.model.autoencoder.decode(self.model.autoencoder.encode(pictures).latents).sample
-        rows = [[_uint8(picture), _uint8(back)] for picture, back in zip(pictures, returned, strict=True)]
+        pictures_back = self.model.autoencoder.decode(self.model.autoencoder.encode(pictures).latents).sample
+        rows = [[_uint8(picture), _uint8(back)] for picture, back in zip(pictures, pictures_back, strict=True)]
         return contact_sheet(rows, ("picture", "decoded")), scores
 
     def export(self) -> None:

@@ -1,4 +1,5 @@
-"""Latents as a denoiser leaves them, for a decoder to learn from: outlines a little off, patterns a little dull."""
+"""Training data of a decoder: latents with a denoiser's typical errors, outlines a little off, patterns a little dull.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,20 +61,20 @@ def denoised_latents(
         return load_file(file)
     accelerator.wait_for_everyone()
     pipeline = load_pipeline(denoising.base, denoising.cfld, "ddim").to(accelerator.device)
-    expected = 2 * pipeline.cfld.config.source.image_size
-    if size != expected:
-        raise SettingsError(f"denoised.cfld: is for pictures of {expected} pixels, but size is {size}")
+    expected_size = 2 * pipeline.cfld.config.source.image_size
+    if size != expected_size:
+        raise SettingsError(f"denoised.cfld: is for pictures of {expected_size} pixels, but size is {size}")
     if not _same_encoder(pipeline.vae, autoencoder):
         raise SettingsError(f"denoised.base: '{denoising.base}' has another encoder than decoder_of")
     numbers = np.random.default_rng(seed).permutation(len(pairs))[: denoising.pairs]
     batches = [numbers[first : first + BATCH] for first in range(0, len(numbers), BATCH)]
     share = np.array_split(np.arange(len(batches)), accelerator.num_processes)[accelerator.process_index]
-    own = []
+    latents_of_process = []
     for batch in tqdm(share, desc="denoised latents", unit="batch", disable=not accelerator.is_main_process):
         generator = torch.Generator().manual_seed(seed + int(batch))
         photographs = [pairs[int(number)] for number in batches[batch]]
-        own.append(denoise_targets(pipeline, photographs, pairs.fit, denoising.steps, generator).cpu())
-    result = {"pairs": torch.from_numpy(numbers), "latents": torch.cat(gather_object(own))}
+        latents_of_process.append(denoise_targets(pipeline, photographs, pairs.fit, denoising.steps, generator).cpu())
+    result = {"pairs": torch.from_numpy(numbers), "latents": torch.cat(gather_object(latents_of_process))}
     if accelerator.is_main_process:
         write_tensors(file, result)
     accelerator.wait_for_everyone()
@@ -108,8 +109,8 @@ def denoise_targets(
 def _same_encoder(vae: Vae, autoencoder: AutoencoderTiny) -> bool:
     """Up to float16, in which models are exported."""
     return isinstance(vae, AutoencoderTiny) and all(
-        theirs.shape == ours.shape and torch.allclose(theirs.cpu(), ours.cpu(), rtol=1e-3, atol=1e-5)
-        for theirs, ours in zip(vae.encoder.parameters(), autoencoder.encoder.parameters(), strict=True)
+        source.shape == target.shape and torch.allclose(source.cpu(), target.cpu(), rtol=1e-3, atol=1e-5)
+        for source, target in zip(vae.encoder.parameters(), autoencoder.encoder.parameters(), strict=True)
     )
 
 

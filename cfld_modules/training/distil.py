@@ -1,4 +1,4 @@
-"""`distil`: a LoRA with which one row and a few steps come to what a teacher's guidance and many steps do."""
+"""`distil`: trains a LoRA for a few steps of one U-Net row in place of a teacher's guidance and many steps."""
 
 from dataclasses import dataclass
 from pathlib import Path

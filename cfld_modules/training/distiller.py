@@ -1,4 +1,4 @@
-"""What a student's LoRA is trained by: its one row shall give at once what the teacher's guided rows come to."""
+"""Distillation loss: the student's one row is to predict at once what the teacher's guided rows lead to."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -56,21 +56,21 @@ class Distiller(nn.Module):
         with torch.no_grad():
             condition = self.cfld.encode_source(batch["source"]), self.cfld.encode_pose(batch["pose_maps"])
             latents, timestep = self._on_its_way(batch["noise"], *condition)
-            wanted = self._wanted(latents, timestep, *condition)
-        found, _ = self._prediction(STUDENT_ROWS, latents, timestep, *condition)
-        return {"loss": ((found - wanted).square() + HUBER**2).sqrt().mean() - HUBER}
+            target = self._wanted(latents, timestep, *condition)
+        prediction, _ = self._prediction(STUDENT_ROWS, latents, timestep, *condition)
+        return {"loss": ((prediction - target).square() + HUBER**2).sqrt().mean() - HUBER}
 
     def _on_its_way(
         self, latents: torch.Tensor, appearance: Appearance, pose: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor, int]:
         """The student's latents at one of its steps, and the timestep of that."""
         ways = [evenly_spaced(steps) for steps in self.step_counts]
-        drawn = _drawn(sorted({timestep for way in ways for timestep in way}))
-        way = _drawn([way[: way.index(drawn) + 1] for way in ways if drawn in way])
-        renoised = _drawn([True, False])
+        timestep = _drawn(sorted({timestep for way in ways for timestep in way}))
+        way = _drawn([way[: way.index(timestep) + 1] for way in ways if timestep in way])
+        is_renoised = _drawn([True, False])
         for timestep, following in pairwise(way):
             result, epsilon = self._prediction(STUDENT_ROWS, latents, timestep, appearance, pose)
-            epsilon = torch.randn_like(epsilon) if renoised else epsilon
+            epsilon = torch.randn_like(epsilon) if is_renoised else epsilon
             latents = self.signal[following] * result + self.noise[following] * epsilon
         return latents, way[-1]
 

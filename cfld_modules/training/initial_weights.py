@@ -91,12 +91,12 @@ def load_backbone(backbone: SourceEncoder, file: Path) -> None:
         state = {name.removeprefix("backbone."): tensor for name, tensor in networks.items()}
     else:
         state = read_tensors(file)
-    own = backbone.state_dict()
-    if missing := own.keys() - state.keys():
+    own_state = backbone.state_dict()
+    if missing := own_state.keys() - state.keys():
         raise CheckpointError(f"'{file}' is no Swin of these sizes: it has no tensor '{min(missing)}'")
-    fitted = {name: _resized_table(state[name], tensor) for name, tensor in own.items()}
+    fitted_state = {name: _resized_table(state[name], tensor) for name, tensor in own_state.items()}
     try:
-        backbone.load_state_dict(fitted, strict=False)
+        backbone.load_state_dict(fitted_state, strict=False)
     except RuntimeError as error:
         raise CheckpointError(f"'{file}' is no Swin of these sizes: {error}") from error
 
@@ -138,10 +138,10 @@ def _check_readable(cfld: CFLD) -> None:
             )
 
 
-def _resized_table(tensor: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+def _resized_table(tensor: torch.Tensor, own_table: torch.Tensor) -> torch.Tensor:
     """A table of relative positions (n^2, heads), resized to as many as `own` has; any other tensor as it is."""
-    if tensor.shape == own.shape or tensor.ndim != 2 or tensor.shape[1] != own.shape[1]:
+    if tensor.shape == own_table.shape or tensor.ndim != 2 or tensor.shape[1] != own_table.shape[1]:
         return tensor
-    before, after = (round(table.shape[0] ** 0.5) for table in (tensor, own))
+    before, after = (round(table.shape[0] ** 0.5) for table in (tensor, own_table))
     picture = tensor.T.reshape(1, -1, before, before)
     return functional.interpolate(picture, size=(after, after), mode="bicubic").flatten(2)[0].T

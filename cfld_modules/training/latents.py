@@ -51,20 +51,20 @@ def cached_posteriors(file: Path, accelerator: Accelerator, vae: Vae, pairs: Pai
     """Posteriors (N, C, size/8, size/8) of all N photographs, read from `file` if it was made of these photographs by
     this encoder, and else made, shared among all processes, and written there.
     """
-    made_of = _fingerprint(vae, pairs, size)
+    fingerprint = _fingerprint(vae, pairs, size)
     if file.is_file():
         with safe_open(file, framework="pt") as stored:
-            if (stored.metadata() or {}).get("made_of") == made_of:
+            if (stored.metadata() or {}).get("made_of") == fingerprint:
                 return stored.get_tensor("posteriors")
     accelerator.wait_for_everyone()
     shares = np.array_split(np.arange(len(pairs.photographs)), accelerator.num_processes)
     share = [pairs.photographs[number] for number in shares[accelerator.process_index]]
     with accelerator.autocast():
-        own = encode_photographs(vae, share, pairs.fit, size, quiet=not accelerator.is_main_process)
-    posteriors = torch.cat(gather_object([own]))
+        own_latents = encode_photographs(vae, share, pairs.fit, size, quiet=not accelerator.is_main_process)
+    posteriors = torch.cat(gather_object([own_latents]))
     if accelerator.is_main_process:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(file, {"posteriors": posteriors}, {"made_of": made_of})
+        write_tensors(file, {"posteriors": posteriors}, {"made_of": fingerprint})
     accelerator.wait_for_everyone()
     return posteriors
 

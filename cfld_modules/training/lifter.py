@@ -62,10 +62,10 @@ class LiftingError(nn.Module):
         """`loss` for `points` (..., 18, 2) and the truth `space` (..., 18, 3); see `LifterSamples`."""
         points, space = batch["points"].flatten(0, -3), batch["space"].flatten(0, -3)
         lifted = self.lifter(points)
-        there = ~points.isnan().any(dim=-1, keepdim=True)
-        mean_depth = (space[..., 2:] * there).sum(dim=1, keepdim=True) / there.sum(dim=1, keepdim=True)
+        is_there = ~points.isnan().any(dim=-1, keepdim=True)
+        mean_depth = (space[..., 2:] * is_there).sum(dim=1, keepdim=True) / is_there.sum(dim=1, keepdim=True)
         depth_error = (lifted[..., 2:] - (space[..., 2:] - mean_depth)).abs()
-        place_error = (lifted[..., :2] - space[..., :2]).abs() * ~there
+        place_error = (lifted[..., :2] - space[..., :2]).abs() * ~is_there
         return {"loss": depth_error.mean() + place_error.sum(dim=-1).mean()}
 
 
@@ -86,8 +86,8 @@ class LifterTask:
         score = self.model({"points": points, "space": space})["loss"].item()
         lifted = self.model.lifter(points[:SHEET_POSES])
         rows = [
-            [_drawing(seen), _drawing(guess[:, [2, 1]]), _drawing(truth[:, [2, 1]])]
-            for seen, guess, truth in zip(*(array.cpu().numpy() for array in (points, lifted, space)), strict=False)
+            [_drawing(pose), _drawing(guess[:, [2, 1]]), _drawing(truth[:, [2, 1]])]
+            for pose, guess, truth in zip(*(array.cpu().numpy() for array in (points, lifted, space)), strict=False)
         ]
         return contact_sheet(rows, ("pose", "lifted, from aside", "truth")), {"held-out error": score}
 

@@ -56,15 +56,15 @@ def _varied(pose: MannequinPose, random: np.random.Generator) -> MannequinPose:
         ("arm", ARM_PRIORS, ANY_ARM, ArmAngles), ("leg", LEG_PRIORS, ANY_LEG, LegAngles),
     ):
         for side in ("right", "left"):
-            chance = random.random()
-            if chance < 0.35:
+            draw = random.random()
+            if draw < 0.35:
                 middles, spreads = np.transpose(priors[random.choice(list(priors))])
                 changes[f"{side}_{name}"] = angles(*random.normal(middles, spreads))
-            elif chance < 0.75:
+            elif draw < 0.75:
                 changes[f"{side}_{name}"] = angles(*random.uniform(*np.transpose(widest)))
         if random.random() < 0.3:  # squatting, kneeling, arms in parallel
-            both = changes.get(f"right_{name}", getattr(pose, f"right_{name}"))
-            changes |= {f"right_{name}": both, f"left_{name}": both}
+            both_sides = changes.get(f"right_{name}", getattr(pose, f"right_{name}"))
+            changes |= {f"right_{name}": both_sides, f"left_{name}": both_sides}
     if random.random() < 0.4:
         changes |= {"lean": random.uniform(-25, 95), "sway": random.normal(0, 15), "twist": random.normal(0, 25)}
     if random.random() < 0.4:
@@ -99,15 +99,15 @@ def other_proportions(space: np.ndarray, random: np.random.Generator) -> np.ndar
     factors = (factors + factors[:, MIRROR]) / 2 * np.exp(random.normal(0, 0.02, factors.shape))
     factors[:, HEAD] = factors[:, :1]
     factors[:, [8, 11]] = factors[:, 8:9]
-    changed = space.copy()
+    new_space = space.copy()
     for parent, joint in LIMBS:
-        changed[:, joint] = changed[:, parent] + (space[:, joint] - space[:, parent]) * factors[:, [joint]]
-    return changed
+        new_space[:, joint] = new_space[:, parent] + (space[:, joint] - space[:, parent]) * factors[:, [joint]]
+    return new_space
 
 
 def bend_knees_sideways(space: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Shins turned about the thighs, which mannequins' are not: crossed legs, sitting cross-legged."""
-    changed = space.copy()
+    new_space = space.copy()
     for hip, knee, ankle in ((8, 9, 10), (11, 12, 13)):
         wide = random.random(len(space)) < 0.25
         angles = np.radians(np.where(wide, random.uniform(-80, 80, len(space)), random.normal(0, 15, len(space))))
@@ -115,16 +115,16 @@ def bend_knees_sideways(space: np.ndarray, random: np.random.Generator) -> np.nd
         axis = thigh / np.linalg.norm(thigh, axis=1, keepdims=True)
         cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
         along = axis * (axis * shin).sum(axis=1, keepdims=True)
-        changed[:, ankle] = changed[:, knee] + along + (shin - along) * cos + np.cross(axis, shin) * sin
-    return changed
+        new_space[:, ankle] = new_space[:, knee] + along + (shin - along) * cos + np.cross(axis, shin) * sin
+    return new_space
 
 
 def turn_at_random(space: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Seen from any side, by a camera about level; a few lie, or are seen from far above or below."""
     count = len(space)
     yaw = random.uniform(0, 2 * np.pi, count)
-    anyhow = random.random(count) < 0.08
-    pitch = np.where(anyhow, random.uniform(-0.9, 0.9, count), random.normal(0.05, 0.12, count))
+    is_any_pitch = random.random(count) < 0.08
+    pitch = np.where(is_any_pitch, random.uniform(-0.9, 0.9, count), random.normal(0.05, 0.12, count))
     roll = np.where(random.random(count) < 0.04, random.uniform(-1.6, 1.6, count), random.normal(0, 0.06, count))
     return space @ _rotation(yaw, 0, 2) @ _rotation(pitch, 1, 2) @ _rotation(roll, 0, 1)
 
@@ -149,8 +149,8 @@ def missing_joints(space: np.ndarray, points: np.ndarray, random: np.random.Gene
     """(B, 18) bool: hidden ones, those the picture's edge cuts off, and those that detectors lose anyway."""
     count = len(space)
     missing = hidden_joints(space) & (random.random((count, 18)) < random.choice([0.5, 0.9, 1.0], (count, 1)))
-    lost = np.where(random.random((count, 1)) < 0.5, 0, random.uniform(0, 0.2, (count, 1)))
-    missing |= random.random((count, 18)) < lost
+    loss_share = np.where(random.random((count, 1)) < 0.5, 0, random.uniform(0, 0.2, (count, 1)))
+    missing |= random.random((count, 18)) < loss_share
     for joints in LIMB_ENDS:
         missing[:, joints] |= random.random((count, 1)) < 0.02
     # A portrait ends at a height between chest and shin; or the head is cut off, or a side.

@@ -139,8 +139,8 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
     state = RunState(trained, optimizer.optimizer, Progress(), ema, accelerator.scaler)
     progress = state.progress
     checkpoints = RunCheckpoints(output / "checkpoints", settings.keep_checkpoints)
-    if begun := checkpoints.load_latest(state):
-        logger.info("training goes on from %s", begun)
+    if checkpoint := checkpoints.load_latest(state):
+        logger.info("training goes on from %s", checkpoint)
     if ema:
         ema.to(accelerator.device)
     accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": progress.step + 1}})
@@ -166,8 +166,8 @@ def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path,
                 checkpoints.save(accelerator, state)
     if accelerator.is_main_process:
         with _evaluation(accelerator, task.model, trained, ema):
-            if broken := [name for name, parameter in trained.items() if not parameter.isfinite().all()]:
-                raise DivergedError(f"the weights '{broken[0]}' are not finite; {REMEDY}")
+            if infinite_names := [name for name, parameter in trained.items() if not parameter.isfinite().all()]:
+                raise DivergedError(f"the weights '{infinite_names[0]}' are not finite; {REMEDY}")
             _export(task, output)
     accelerator.wait_for_everyone()
     accelerator.end_training()

@@ -82,23 +82,25 @@ def keep_settings(settings: Any, output: Path) -> None:
             its settings cannot be read.
     """
     file = output / "config.yaml"
-    now = plain_settings(settings)
+    settings_now = plain_settings(settings)
     if file.exists():
         try:
-            before = dict(_flat(plain_settings(read_settings(file, type(settings))), ""))
+            settings_before = dict(_flat(plain_settings(read_settings(file, type(settings))), ""))
         except SettingsError as error:
             raise SettingsError(
                 f"{error}. It should hold the settings that the run in '{output}' was begun with: put them there, or "
                 "give another output"
             ) from error
-        changed = [name for name, value in _flat(now, "") if before.get(name) != value and name not in FREE]
-        if changed:
+        differences = [
+            name for name, value in _flat(settings_now, "") if settings_before.get(name) != value and name not in FREE
+        ]
+        if differences:
             raise SettingsError(
-                f"'{output}' is a run with another {', '.join(changed)}; give another output, or put that back"
+                f"'{output}' is a run with another {', '.join(differences)}; give another output, or put that back"
             )
     output.mkdir(parents=True, exist_ok=True)
     with written_whole(file) as stream:
-        stream.write(yaml.safe_dump(now, sort_keys=False, allow_unicode=True).encode())
+        stream.write(yaml.safe_dump(settings_now, sort_keys=False, allow_unicode=True).encode())
 
 
 def _flat(settings: Mapping, prefix: str) -> Iterator[tuple[str, object]]:

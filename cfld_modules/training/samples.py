@@ -40,8 +40,8 @@ class RowShares:
     def __post_init__(self) -> None:
         shares = asdict(self)
         if min(shares.values()) < 0 or sum(shares.values()) > 1:
-            given = ", ".join(f"{name}: {share:g}" for name, share in shares.items())
-            raise SettingsError(f"augmentation.rows: shares are 0 or more, and at most 1 together, got {given}")
+            listed_shares = ", ".join(f"{name}: {share:g}" for name, share in shares.items())
+            raise SettingsError(f"augmentation.rows: shares are 0 or more, and at most 1 together, got {listed_shares}")
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ class PairSamples(Dataset):
         index = self._pair(number)
         source, target = self.pairs[index]
         picture = source.picture()
-        shown = square_pixels(picture, self.pairs.fit, self.size)
+        shown_picture = square_pixels(picture, self.pairs.fit, self.size)
         draw_timesteps = uniform_timesteps if self.augmentation.timesteps == "uniform" else cubic_timesteps
         latent_shape = (2, LATENT_CHANNELS, self.size // 4, self.size // 4)
         sample = {
-            "source": shown.flip(-1) if random.random() < self.augmentation.flip else shown,
+            "source": shown_picture.flip(-1) if random.random() < self.augmentation.flip else shown_picture,
             "timesteps": torch.from_numpy(draw_timesteps(random.random(2))),
             "given": torch.tensor([astuple(self.augmentation.row(uniform)) for uniform in random.random(2)]),
             "noise": torch.from_numpy(random.standard_normal(latent_shape, np.float32)),

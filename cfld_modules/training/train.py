@@ -106,9 +106,9 @@ class DenoisingTask:
             shutil.rmtree(unfinished, ignore_errors=True)
             for part, module in (("unet", model.unet), ("vae", model.vae)):
                 # Not a copy: its configuration would name the folder that it was loaded from.
-                exported = type(module).from_config({k: v for k, v in module.config.items() if not k.startswith("_")})
-                exported.load_state_dict(module.state_dict())
-                save_network(exported, unfinished / part, dtype)
+                export = type(module).from_config({k: v for k, v in module.config.items() if not k.startswith("_")})
+                export.load_state_dict(module.state_dict())
+                save_network(export, unfinished / part, dtype)
             replace_folder(unfinished, base)
 
     def _held_out_loss(self) -> float:

@@ -87,12 +87,12 @@ class AppearanceQueries:
         start, end = (call.patcher.model.model_sampling.percent_to_sigma(percent) for percent in self.percents)
         if not end <= call.sigma <= start:
             return None
-        count, most = len(self.appearance.prompt), max(call.people)
+        count, highest = len(self.appearance.prompt), max(call.people)
         if count == 1:
             return [min(person, 1) for person in call.people]  # one appearance serves all
-        if most > count:
+        if highest > count:
             raise ValueError(
-                f"HGA Apply: input 'appearance' has {count} source people, and the conditioning {most}; connect the "
+                f"HGA Apply: input 'appearance' has {count} source people, and the conditioning {highest}; connect the "
                 "appearance of the same PRD Prompt Encoder, or of one person for all"
             )
         return call.people

@@ -1,4 +1,4 @@
-"""A base model in a diffusers folder of SD 1.5's layout, as the host's MODEL and VAE."""
+"""Loads a base model from a diffusers folder of SD 1.5's layout as the host's MODEL and VAE."""
 
 import json
 from pathlib import Path

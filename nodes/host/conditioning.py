@@ -1,4 +1,4 @@
-"""Which row of a batch gets what.
+"""CFLD's conditioning entries: which person and which pose each row of a batch gets.
 
 It travels with the conditioning, as two entries of `model_conds` that the sampler batches like any other:
 `APPEARANCE_ROW` and `POSE_ROW`, integers a row, 0 for none and k + 1 for the k-th person or pose. A conditioning that
@@ -20,7 +20,7 @@ Percents = tuple[float, float]
 Entry = dict[str, Any]  # one conditioning as the host's sampler has it
 
 
-def prompt_conditioning(prompt: torch.Tensor, learnt: torch.Tensor) -> tuple[list, list]:
+def prompt_conditioning(prompt: torch.Tensor, unconditional: torch.Tensor) -> tuple[list, list]:
     """(positive, negative) from the prompt (M, tokens, width) of M people and the learnt vector (1, tokens, width)."""
     people = torch.arange(1, len(prompt) + 1)
     pooled = torch.zeros_like(prompt[:, 0])  # neither CFLD nor Stable Diffusion 1.5 has any; other packs ask for it
@@ -28,7 +28,8 @@ def prompt_conditioning(prompt: torch.Tensor, learnt: torch.Tensor) -> tuple[lis
     def conditioning(context: torch.Tensor, rows: torch.Tensor) -> list:
         return [[context, {"pooled_output": pooled, "model_conds": {APPEARANCE_ROW: comfy.conds.CONDRegular(rows)}}]]
 
-    return conditioning(prompt, people), conditioning(learnt.expand(len(prompt), -1, -1), torch.zeros_like(people))
+    unconditional = unconditional.expand(len(prompt), -1, -1)
+    return conditioning(prompt, people), conditioning(unconditional, torch.zeros_like(people))
 
 
 def source_count(conditioning: list) -> int:
@@ -46,11 +47,11 @@ def has_pose(entry: Entry) -> bool:
 
 def without_rows(entry: Entry, *keys: str) -> Entry:
     """The entry with nobody (0) for those of `keys` that it has; the keys stay, so that it is batched as before."""
-    nobody = {
+    no_rows = {
         key: comfy.conds.CONDRegular(torch.zeros_like(entry["model_conds"][key].cond))
         for key in keys if key in entry["model_conds"]
     }
-    return entry | {"model_conds": entry["model_conds"] | nobody}
+    return entry | {"model_conds": entry["model_conds"] | no_rows}
 
 
 def without_figure_at_a_zero_prompt(entry: Entry) -> Entry:

@@ -1,4 +1,4 @@
-"""Guidance: the host's own of two true rows, plus terms.
+"""Guidance types in the host: its own classifier-free guidance of two rows, plus weighted terms of further rows.
 
 Every function of other packs before, in and after classifier-free guidance thus sees two predictions that are what
 they seem. The rows that the terms need join the same U-Net call; the terms are added before any other function that
@@ -117,8 +117,8 @@ class _Step:
     def __init__(self, guidance: CFGAndTerms, guider: Any, model_options: dict) -> None:
         self.guidance, self.guider, self.model_options = guidance, guider, model_options
         self.calculate = model_options.get("sampler_calc_cond_batch_function", _calculate)
-        learnt = guider.model_patcher.get_attachment(UNCONDITIONAL_PROMPT)
-        self.rows = _Rows(guider.conds["positive"], guider.conds["negative"], learnt)
+        unconditional = guider.model_patcher.get_attachment(UNCONDITIONAL_PROMPT)
+        self.rows = _Rows(guider.conds["positive"], guider.conds["negative"], unconditional)
         self.predictions: dict[str, torch.Tensor] = {}
 
     def options(self) -> dict:
@@ -141,11 +141,11 @@ class _Step:
     def predict(self, arguments: dict) -> list[torch.Tensor]:
         """In place of the host's calculation of [positive, negative or None]: the rows, and those of the terms."""
         two = [self.guidance.cond, self.guidance.uncond if arguments["conds"][1] is not None else None]
-        of_terms = [
+        term_rows = [
             name for term in self._terms(self.guider.cfg) for name in self.rows.of_term(term) if name not in two
         ]
         self.predictions = {}
-        self._predict([*two, *dict.fromkeys(of_terms)], arguments)
+        self._predict([*two, *dict.fromkeys(term_rows)], arguments)
         missing = torch.zeros_like(arguments["input"])  # as the host has it
         return [self._whole(name, arguments) if name else missing for name in two]
 
@@ -202,8 +202,8 @@ class _Step:
             return self._whole(term.plus, arguments) - self._whole(term.minus, arguments)
         x, sigma = arguments["input"], arguments["sigma"]
         weights = {name: self.rows.weight(entries, x, sigma) for name, (entries, _) in self.rows.own_negatives.items()}
-        own = sum(weights[name] * self.predictions[name] for name in weights) / sum(weights.values()).clamp(min=1e-37)
-        return self.rows.share(term.plus, x, sigma) * (self.predictions[term.plus] - own)
+        minus = sum(weights[name] * self.predictions[name] for name in weights) / sum(weights.values()).clamp(min=1e-37)
+        return self.rows.share(term.plus, x, sigma) * (self.predictions[term.plus] - minus)
 
 
 def _calculate(arguments: dict) -> Sequence[torch.Tensor]:
@@ -231,19 +231,20 @@ class _Rows:
             with the positive's entries that it is the negative of. Empty where the negative is the same for all.
     """
 
-    def __init__(self, positive: list[Entry], negative: list[Entry], learnt: torch.Tensor) -> None:
+    def __init__(self, positive: list[Entry], negative: list[Entry], unconditional: torch.Tensor) -> None:
         self.positive = positive
         self.negative = [_with_controls_for_both(entry, positive) for entry in negative]
         prompts = [entry["model_conds"]["c_crossattn"].cond for entry in self.negative if is_cfld(entry)]
-        self.unconditional = prompts[0] if prompts else learnt
+        self.unconditional = prompts[0] if prompts else unconditional
         self.own_negatives: dict[str, tuple[list[Entry], list[Entry]]] = {}
         if any("area" in entry for entry in self.taking_part("down")):
             by_area: dict[Any, list[Entry]] = {}
             for entry in self.taking_part("down"):
                 by_area.setdefault(_area(entry), []).append(entry)
             for number, (area, entries) in enumerate(by_area.items()):
-                own = [entry for entry in self.negative if _area(entry) == area]  # the host has made one where none was
-                self.own_negatives[f"uc of area {number}"] = entries, own or self.negative
+                # The host has made one where none was.
+                negatives = [entry for entry in self.negative if _area(entry) == area] or self.negative
+                self.own_negatives[f"uc of area {number}"] = entries, negatives
 
     def of_term(self, term: Term) -> list[str]:
         """The rows that a term needs."""
@@ -274,7 +275,7 @@ class _Rows:
 
     def weight(self, entries: list[Entry], x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         """How much the positive's `entries` count at each place (B, C, H, W), by the host's own weights."""
-        own, total = torch.zeros_like(x), torch.zeros_like(x)
+        wanted_weight, total = torch.zeros_like(x), torch.zeros_like(x)
         for entry in sorted(self.positive, key=lambda entry: "default" in entry):  # defaults fill what is left
             weights = weights_of(entry, x, timestep)
             if weights is None:
@@ -282,14 +283,14 @@ class _Rows:
             if "default" in entry:
                 weights = (1 - total).relu()
             total += weights
-            if any(entry is one for one in entries):
-                own += weights
-        return own
+            if any(entry is other for other in entries):
+                wanted_weight += weights
+        return wanted_weight
 
     def share(self, name: str, x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         """How much of each place (B, C, H, W) belongs to the entries taking part."""
-        own, total = (self.weight(entries, x, timestep) for entries in (self.taking_part(name), self.positive))
-        return own / total.clamp(min=1e-37)
+        part, total = (self.weight(entries, x, timestep) for entries in (self.taking_part(name), self.positive))
+        return part / total.clamp(min=1e-37)
 
 
 def _area(entry: Entry) -> tuple | None:
@@ -298,11 +299,11 @@ def _area(entry: Entry) -> tuple | None:
 
 def weights_of(entry: Entry, x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor | None:
     """How much an entry counts at each place (B, C, H, W), by its area and mask; None outside of its range of steps."""
-    weighted = comfy.samplers.get_area_and_mult(entry, x, timestep)
-    if weighted is None:
+    area_weight = comfy.samplers.get_area_and_mult(entry, x, timestep)
+    if area_weight is None:
         return None
     weights = torch.zeros_like(x)
-    _at(weights, weighted.area).add_(weighted.mult)
+    _at(weights, area_weight.area).add_(area_weight.mult)
     return weights
 
 
@@ -316,8 +317,8 @@ def _at(tensor: torch.Tensor, area: Sequence[int] | None) -> torch.Tensor:
 def _variant(entry: Entry, name: str, unconditional: torch.Tensor) -> Entry:
     """A CFLD entry as one of `guidance.ROWS`: with its own area, mask, range, controls and hooks."""
     row = ROWS[name]
-    nobody = [key for key, given in ((APPEARANCE_ROW, row.appearance), (POSE_ROW, row.pose)) if not given]
-    variant = without_rows(entry, *nobody)
+    without = [key for key, has in ((APPEARANCE_ROW, row.appearance), (POSE_ROW, row.pose)) if not has]
+    variant = without_rows(entry, *without)
     if not row.prompt:
         own = entry["model_conds"]["c_crossattn"]
         prompt = comfy.conds.CONDCrossAttn(unconditional.to(own.cond.device, own.cond.dtype))

@@ -32,10 +32,10 @@ def check_base_model(model: comfy.model_patcher.ModelPatcher, cfld: LoadedCFLD) 
     Raises:
         ValueError: when the model has not the layers that the checkpoint was trained for, or another checkpoint's.
     """
-    applied = model.get_attachment(KEY)
-    if applied is not None and applied != cfld.name:
+    cfld_name = model.get_attachment(KEY)
+    if cfld_name is not None and cfld_name != cfld.name:
         raise ValueError(
-            f"HGA Apply: input 'model' already carries the CFLD checkpoint '{applied}', and 'cfld' is '{cfld.name}'; "
+            f"HGA Apply: input 'model' already carries the CFLD checkpoint '{cfld_name}', and 'cfld' is '{cfld.name}'; "
             "use one checkpoint for all HGA Apply nodes of a model"
         )
     for (block, part), matrix in _trained(cfld).items():
@@ -93,8 +93,8 @@ class KeyValueDifferences:
         return products[key]
 
     def _products_of(self, context: torch.Tensor) -> dict:
-        for known, products in self.products:
-            if (known.shape, known.dtype) == (context.shape, context.dtype) and torch.equal(known, context):
+        for known_key, products in self.products:
+            if (known_key.shape, known_key.dtype) == (context.shape, context.dtype) and torch.equal(known_key, context):
                 return products
         self.products = [*self.products[1 - CONTEXTS :], (context, {})]
         return self.products[-1][1]
@@ -126,8 +126,8 @@ def _reference(patcher: comfy.model_patcher.ModelPatcher, name: str) -> torch.Te
         weight = comfy.model_management.cast_to_device(weight, torch.device("cpu"), torch.float32, copy=True)
     else:
         weight = _dequantised(comfy.utils.get_attr(patcher.model, name.removesuffix(".weight")), weight)
-    replacing = [patch for patch in patcher.patches.get(name, []) if not _only_adds(patch)]
-    return comfy.lora.calculate_weight(replacing, weight, name)
+    replacing_patches = [patch for patch in patcher.patches.get(name, []) if not _only_adds(patch)]
+    return comfy.lora.calculate_weight(replacing_patches, weight, name)
 
 
 def _dequantised(layer: torch.nn.Module, weight: torch.Tensor) -> torch.Tensor:

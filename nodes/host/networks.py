@@ -1,4 +1,4 @@
-"""The pack's own networks in the host's care."""
+"""CFLD's networks as a model the host loads and offloads, and the type that is on a CFLD wire."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,10 +31,10 @@ class LoadedCFLD:
 
 def in_host_care(networks: torch.nn.Module) -> comfy.model_patcher.ModelPatcher:
     """Networks on the host's device, offloaded when it says so."""
-    holder = torch.nn.Module()  # the host writes attributes such as `device` on what it is given
-    holder.networks = networks
+    module = torch.nn.Module()  # the host writes attributes such as `device` on what it is given
+    module.networks = networks
     return comfy.model_patcher.ModelPatcher(
-        holder, comfy.model_management.get_torch_device(), comfy.model_management.text_encoder_offload_device()
+        module, comfy.model_management.get_torch_device(), comfy.model_management.text_encoder_offload_device()
     )
 
 

@@ -39,17 +39,17 @@ def each_warning_once() -> Iterator[None]:
 
 def warn(message: str) -> None:
     """For code that another node runs, a sampler: as text on that node, one below the other, and in the log."""
-    given = _given.get()
-    if given is None:
-        given = {}
-    if message in given:
+    messages = _given.get()
+    if messages is None:
+        messages = {}
+    if message in messages:
         return
-    given[message] = None
+    messages[message] = None
     logger.warning(message)
     server = getattr(PromptServer, "instance", None)
     node = getattr(server, "last_node_id", None)
     if node is not None:
-        server.send_progress_text("\n".join(given), node, server.client_id)
+        server.send_progress_text("\n".join(messages), node, server.client_id)
 
 
 def running_graph() -> tuple[dict[str, Any], str] | None:

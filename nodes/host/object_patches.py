@@ -1,4 +1,4 @@
-"""Methods of the model in the host's object patches, each around the one before it."""
+"""Patches of a model's methods by the host's object patches, each wrapped around the one before it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,10 +13,10 @@ import torch
 @contextmanager
 def as_meant(patcher: comfy.model_patcher.ModelPatcher) -> Iterator[None]:
     """The model's layers without what a loaded clone of it has injected, which is gone when that clone is unloaded."""
-    with ExitStack() as ejected:
+    with ExitStack() as ejections:
         for loaded in comfy.model_management.current_loaded_models:
             if loaded.model is not None and loaded.model.is_clone(patcher):
-                ejected.enter_context(loaded.model.use_ejected())
+                ejections.enter_context(loaded.model.use_ejected())
         yield
 
 

@@ -23,12 +23,12 @@ def pose_conditioning(
     poses = torch.arange(1, len(features[0]) + 1)
     # A ControlNet that says so would be given to the negative rows, but only if they had no control of their own.
     first = positive[0][1]
-    for_both = first.get("control") if first.get("control_apply_to_uncond") else None
+    shared_control = first.get("control") if first.get("control_apply_to_uncond") else None
 
     def carry(name: str, conditioning: list, rows: torch.Tensor) -> list:
-        carried = []
+        conditionings = []
         for prompt, options in conditioning:
-            previous = options.get("control", for_both)
+            previous = options.get("control", shared_control)
             if (control := pose_control_of(previous, PoseControl)) is None:
                 if previous not in controls:
                     controls[previous] = PoseControl(features, strength, percents)
@@ -39,8 +39,8 @@ def pose_conditioning(
                     f"{node}: input '{name}' already carries another pose; connect the conditioning from before it"
                 )
             row = options.get("model_conds", {}) | {POSE_ROW: comfy.conds.CONDRegular(rows)}
-            carried.append([prompt, options | {"model_conds": row}])
-        return carried
+            conditionings.append([prompt, options | {"model_conds": row}])
+        return conditionings
 
     return carry("positive", positive, poses), carry("negative", negative, torch.zeros_like(poses))
 
@@ -72,8 +72,8 @@ class PoseControl(comfy.controlnet.T2IAdapter):
 
     def is_of(self, features: tuple[torch.Tensor, ...], strength: float, percents: Percents) -> bool:
         return (self.strength, self.timestep_percent_range) == (strength, percents) and all(
-            mine.shape == other.shape and torch.equal(mine, other)
-            for mine, other in zip(self.features, features, strict=True)
+            feature.shape == other.shape and torch.equal(feature, other)
+            for feature, other in zip(self.features, features, strict=True)
         )
 
     def scale_image_to(self, width: int, height: int) -> tuple[int, int]:

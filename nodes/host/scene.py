@@ -57,8 +57,8 @@ class SceneGuider(comfy.samplers.CFGGuider):
         denoise_mask: torch.Tensor | None = None, callback: Callable | None = None, disable_pbar: bool = False,
         seed: int | None = None,
     ) -> torch.Tensor:
-        own, latents = self.model_patcher, latent_image
-        person, scene = _loadable_together(own, self.scene_model.clone(), self.scene_conds)
+        patcher, latents = self.model_patcher, latent_image
+        person, scene = _loadable_together(patcher, self.scene_model.clone(), self.scene_conds)
         guider = self._scene_guider(scene)
         self.host_function = comfy.samplers.sampling_function
 
@@ -71,12 +71,12 @@ class SceneGuider(comfy.samplers.CFGGuider):
             )
 
         self.model_patcher, self.scene_patcher, self.fusion = person, scene, None
-        nested = _InPlaceOfASampler(sample_person)
+        inner_sampler = _InPlaceOfASampler(sample_person)
         try:
-            guider.sample(noise, latent_image, nested, sigmas, denoise_mask, None, True, seed)
+            guider.sample(noise, latent_image, inner_sampler, sigmas, denoise_mask, None, True, seed)
         finally:
             self.sides = self.scene_patcher = None
-            self.model_patcher = own  # the weights may have been a copy
+            self.model_patcher = patcher  # the weights may have been a copy
         return latents
 
     def _check_function(self, name: str, patcher: comfy.model_patcher.ModelPatcher, other: Any) -> None:
@@ -87,11 +87,11 @@ class SceneGuider(comfy.samplers.CFGGuider):
         if comfy.samplers.sampling_function is self.host_function:
             return
         packs, others = (one.wrappers.get(WrappersMP.OUTER_SAMPLE, {}).keys() for one in (patcher, other))
-        alone = packs - others - {KEY}
-        if not alone:
+        unshared_packs = packs - others - {KEY}
+        if not unshared_packs:
             return
         raise ValueError(
-            f"CFLD Scene Guider: input '{name}' alone carries {', '.join(map(str, alone))}, which "
+            f"CFLD Scene Guider: input '{name}' alone carries {', '.join(map(str, unshared_packs))}, which "
             f"samples in place of the host while it lasts ({comfy.samplers.sampling_function.__module__}), as "
             "AnimateDiff does; put it on both models, before HGA Apply, or on neither"
         )
@@ -100,8 +100,8 @@ class SceneGuider(comfy.samplers.CFGGuider):
         """Loads the scene's model together with the person's, so that neither makes the other go."""
         if not self.scene_patcher.is_clone(self.model_patcher):
             first, *others = self.conds["positive"]
-            together = [*first.get("additional_models", []), self.scene_patcher]
-            self.conds["positive"] = [first | {"additional_models": together}, *others]
+            patchers = [*first.get("additional_models", []), self.scene_patcher]
+            self.conds["positive"] = [first | {"additional_models": patchers}, *others]
         return super().outer_sample(*args, **kwargs)
 
     def outer_predict_noise(
@@ -111,11 +111,11 @@ class SceneGuider(comfy.samplers.CFGGuider):
         start, end = (self.inner_model.model_sampling.percent_to_sigma(percent) for percent in self.percents)
         options, (person, scene) = model_options or {}, self.sides
         own = self.model_options.get(AFTER_CFG, [])
-        of_the_sampler = [function for function in options.get(AFTER_CFG, []) if function not in own]
+        of_sampler = [function for function in options.get(AFTER_CFG, []) if function not in own]
         if timestep[0] <= end:
             return person.predict(x, timestep, options, seed)
         if timestep[0] > start:
-            return scene.predict(x, timestep, scene.options | _after_cfg(scene.options, options, of_the_sampler), seed)
+            return scene.predict(x, timestep, scene.options | _after_cfg(scene.options, options, of_sampler), seed)
         both_rows = {"disable_cfg1_optimization": True}
         persons = person.predict(x, timestep, options | both_rows | {AFTER_CFG: own}, seed)
         scenes = scene.predict(x, timestep, scene.options | both_rows, seed)
@@ -124,7 +124,7 @@ class SceneGuider(comfy.samplers.CFGGuider):
             *(_covered(side.guider.conds["positive"], x, timestep) for side in (person, scene))
         )
         fused = self.fusion.of(persons, scenes)
-        for function in of_the_sampler:
+        for function in of_sampler:
             fused = function(person.arguments | {
                 "denoised": fused,
                 "cond_denoised": self.fusion.of(person.arguments["cond_denoised"], scene.arguments["cond_denoised"]),
@@ -194,13 +194,13 @@ def _covered(entries: list[Entry], x: torch.Tensor, timestep: torch.Tensor) -> t
     return covered
 
 
-def _after_cfg(own: dict, given: dict, of_the_sampler: list) -> dict:
+def _after_cfg(scene_options: dict, options: dict, of_sampler: list) -> dict:
     """The model options with which a sampler's functions after guidance, those of CFG++ say, follow another guider."""
-    if not of_the_sampler:
+    if not of_sampler:
         return {}
     return {
-        AFTER_CFG: [*own.get(AFTER_CFG, []), *of_the_sampler],
-        "disable_cfg1_optimization": given.get("disable_cfg1_optimization", False),
+        AFTER_CFG: [*scene_options.get(AFTER_CFG, []), *of_sampler],
+        "disable_cfg1_optimization": options.get("disable_cfg1_optimization", False),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the layers of the U-Net need to know of the call they are in: who is in which row, where, and which rows repeat.
+"""State of one U-Net call that CFLD's layers read: who is in which row, where they are, and which rows repeat.
 
 A layer sees tokens only. The call reaches it through a context variable, which is a thread's and a call's own.
 """
@@ -51,27 +51,28 @@ class UNetCall:
     def latent_size(self) -> tuple[int, int]:
         return tuple(self.latents.shape[2:])
 
-    def once(self, asker: Any, compute: Callable[[], Answer]) -> Answer:
+    def once(self, owner: Any, compute: Callable[[], Answer]) -> Answer:
         """What an asker wants to know of the call, computed once for all layers."""
-        if asker not in self.answers:
-            self.answers[asker] = compute()
-        return self.answers[asker]
+        if owner not in self.answers:
+            self.answers[owner] = compute()
+        return self.answers[owner]
 
     def rows_like(self, contexts: torch.Tensor) -> list[int]:
         """For contexts (n, tokens, width): the call's row that has each one; -1 for none, text say."""
-        tokens, own = self.context.shape[1], self.context.flatten(1).to(contexts.device, torch.float32)
+        tokens, prompts = self.context.shape[1], self.context.flatten(1).to(contexts.device, torch.float32)
         if contexts.shape[1] < tokens or contexts.shape[2:] != self.context.shape[2:]:
             return [-1] * len(contexts)
-        given = contexts[:, :tokens].flatten(1).float()  # a shorter context is repeated to the length of a longer one
-        best, row = (functional.normalize(given) @ functional.normalize(own).T).max(dim=1)
+        # A shorter context is repeated to the length of a longer one.
+        new_contexts = contexts[:, :tokens].flatten(1).float()
+        best, row = (functional.normalize(new_contexts) @ functional.normalize(prompts).T).max(dim=1)
         return torch.where(best > SAME_CONTEXT, row, -1).tolist()
 
     def are_own_tokens(self, contexts: torch.Tensor) -> bool:
         """Whether each token of contexts (rows, n, width) is one of its own row's."""
         if len(contexts) != len(self.context) or contexts.shape[2:] != self.context.shape[2:]:
             return False
-        own = functional.normalize(self.context.to(contexts.device, torch.float32), dim=-1)
-        likeness = functional.normalize(contexts.float(), dim=-1) @ own.transpose(1, 2)
+        prompts = functional.normalize(self.context.to(contexts.device, torch.float32), dim=-1)
+        likeness = functional.normalize(contexts.float(), dim=-1) @ prompts.transpose(1, 2)
         return bool((likeness.amax(dim=-1) > SAME_CONTEXT).all())
 
 
@@ -117,12 +118,12 @@ def in_call(
 @contextmanager
 def in_part_of(call: UNetCall, latents: torch.Tensor, context: torch.Tensor) -> Iterator[None]:
     """A call whose latents another pack has cut out of a known one's, and whose rows it has not handed on."""
-    located = locate(latents, call.latents) if len(latents) == len(call.latents) else None
-    if located is None:
+    located_parts = locate(latents, call.latents) if len(latents) == len(call.latents) else None
+    if located_parts is None:
         warn_of_a_part(latents, call.latents)
         yield
         return
-    crops = [_within(part, crop) for crop, (_, part) in zip(call.crops, located, strict=True)]
+    crops = [_within(part, crop) for crop, (_, part) in zip(call.crops, located_parts, strict=True)]
     token = _call.set(UNetCall(call.patcher, call.sigma, latents, call.people, call.poses, context, crops))
     try:
         yield
@@ -134,21 +135,21 @@ def _crops(latents: torch.Tensor, coordinates: torch.Tensor | None) -> list[Crop
     """Each row's: from coordinates that were cropped with it, else from where it was cut out."""
     if coordinates is not None and coordinates.shape[2:] == tuple(SAMPLES * side for side in latents.shape[2:]):
         return row_crops(coordinates)
-    around, step = current_call(), step_latents()
+    outer_call, step = current_call(), step_latents()
     whole = [Crop(WHOLE, WHOLE)] * len(latents)
-    if around is not None:
-        from_latents, from_crops = around.latents, around.crops
+    if outer_call is not None:
+        outer_latents, outer_crops = outer_call.latents, outer_call.crops
     elif step is not None:
-        from_latents, from_crops = step, [Crop(WHOLE, WHOLE)] * len(step)
+        outer_latents, outer_crops = step, [Crop(WHOLE, WHOLE)] * len(step)
     else:
         return whole
-    if from_latents.shape[2:] == latents.shape[2:]:
-        return from_crops if len(from_crops) == len(latents) else whole
-    located = locate(latents, from_latents)
-    if located is None:
-        warn_of_a_part(latents, from_latents)
+    if outer_latents.shape[2:] == latents.shape[2:]:
+        return outer_crops if len(outer_crops) == len(latents) else whole
+    located_parts = locate(latents, outer_latents)
+    if located_parts is None:
+        warn_of_a_part(latents, outer_latents)
         return whole
-    return [_within(part, from_crops[row]) for row, part in located]
+    return [_within(part, outer_crops[row]) for row, part in located_parts]
 
 
 def _within(part: Part, crop: Crop) -> Crop:

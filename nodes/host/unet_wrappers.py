@@ -1,4 +1,4 @@
-"""Makes every U-Net call of a model known to its layers, whoever asks for it and whatever lies between."""
+"""Wrappers around the host's U-Net calls that tell CFLD's layers which call they are in, whoever samples."""
 
 from typing import Any
 
@@ -40,14 +40,15 @@ class NotedCall(PatchedMethod):
     ) -> torch.Tensor:
         transformer_options = {} if transformer_options is None else transformer_options
         name_unconditional_rows(transformer_options)
-        own = {key: conds.pop(key) for key in (APPEARANCE_ROW, POSE_ROW, CROP) if key in conds}
-        around = current_call()
-        if own.keys() <= {CROP} and (around is None or around.latent_size == tuple(x.shape[2:])):
+        cfld_conds = {key: conds.pop(key) for key in (APPEARANCE_ROW, POSE_ROW, CROP) if key in conds}
+        outer_call = current_call()
+        if cfld_conds.keys() <= {CROP} and (outer_call is None or outer_call.latent_size == tuple(x.shape[2:])):
             # Text; or another pack has dropped what `_note_step` noted.
             return self.original(x, t, c_concat, c_crossattn, control, transformer_options, **conds)
         # As the U-Net gets it, so that its layers know it again.
         context = comfy.model_management.cast_to_device(c_crossattn, x.device, self.model.get_dtype_inference())
-        with in_part_of(around, x, context) if own.keys() <= {CROP} else in_call(self.model, x, t, context, own):
+        is_part = cfld_conds.keys() <= {CROP}
+        with in_part_of(outer_call, x, context) if is_part else in_call(self.model, x, t, context, cfld_conds):
             return self.original(x, t, c_concat, context, control, transformer_options, **conds)
 
     def around(self, original: Any) -> "NotedCall":
@@ -65,13 +66,13 @@ def _place_entries(executor: Any, model: Any, conds: list, x: torch.Tensor, sigm
     """
     transformer_options = options.get("transformer_options", {})
     parts = _parts(x, transformer_options)
-    placed = [None if entries is None else [_placed(entry, x, parts) for entry in entries] for entries in conds]
+    new_conds = [None if entries is None else [_placed(entry, x, parts) for entry in entries] for entries in conds]
     kinds = transformer_options.get(KEY, ())
     if len(kinds) <= 2:
-        return executor(model, placed, x, sigma, options)
+        return executor(model, new_conds, x, sigma, options)
     order = [0, *range(2, len(kinds)), 1]
-    reordered = transformer_options | {KEY: tuple(kinds[row] for row in order)}
-    out = executor(model, [placed[row] for row in order], x, sigma, options | {"transformer_options": reordered})
+    new_options = transformer_options | {KEY: tuple(kinds[row] for row in order)}
+    out = executor(model, [new_conds[row] for row in order], x, sigma, options | {"transformer_options": new_options})
     return [out[order.index(row)] for row in range(len(order))]
 
 
@@ -87,11 +88,11 @@ def _parts(x: torch.Tensor, transformer_options: dict) -> list[Part]:
         indices = [*([anchor] if anchor is not None and anchor >= 0 else []), *window.index_list]
         if len(indices) == x.shape[2 + axis]:
             return [part_of_window(axis, indices, whole.shape[2 + axis])]
-    located = locate(x, whole)
-    if located is None:
+    located_parts = locate(x, whole)
+    if located_parts is None:
         warn_of_a_part(x, whole)
         return [WHOLE]
-    return [part for _, part in located]
+    return [part for _, part in located_parts]
 
 
 def _placed(entry: dict, x: torch.Tensor, parts: list[Part]) -> dict:
@@ -100,8 +101,8 @@ def _placed(entry: dict, x: torch.Tensor, parts: list[Part]) -> dict:
     pose = pose_control_of(entry.get("control"), PoseControl)
     cuts = [WHOLE] if pose is None else pose.parts_for(x)
     count = max(len(cuts), len(parts))
-    both = [part.of(outer) for part, outer in zip(_repeated(parts, count), _repeated(cuts, count), strict=True)]
-    return entry | {"model_conds": entry["model_conds"] | {CROP: crop_cond(both, *x.shape[2:])}}
+    in_outer = [part.of(outer) for part, outer in zip(_repeated(parts, count), _repeated(cuts, count), strict=True)]
+    return entry | {"model_conds": entry["model_conds"] | {CROP: crop_cond(in_outer, *x.shape[2:])}}
 
 
 def _repeated(parts: list[Part], count: int) -> list[Part]:
@@ -150,8 +151,8 @@ def _after_attn2_patches(
     call.repeated = None if len(query) == len(call.people) else call.rows_like(context)
     if call.repeated is None and context.shape[1] != call.context.shape[1]:
         if all(map(call.are_own_tokens, (context, value))):
-            own = call.context.to(context.device, context.dtype)
-            return query, own, own
+            prompt = call.context.to(context.device, context.dtype)
+            return query, prompt, prompt
         if -1 in call.rows_like(context):
             warn(
                 f"HGA Apply: a patch of cross-attention by another pack gives {context.shape[1]} tokens in place of "

@@ -1,4 +1,4 @@
-"""One thread for work that takes seconds, and a bounded queue before it, so that routes keep answering meanwhile."""
+"""One worker thread with a bounded queue for requests that take seconds, so that the server keeps answering."""
 
 import asyncio
 import threading

@@ -22,12 +22,14 @@ CHEAP_COUNT, OTHER_SECONDS = 100_000, 600.0
 
 @dataclass
 class Campaign:
-    """What became of a target's inputs."""
+    """What became of a target's inputs: how many, the most calls and bytes of any, and the most that a refusal took."""
 
     inputs: int = 0
     refused: int = 0
     most_calls: int = 0
     most_memory: int = 0
+    slowest_refusal: float = 0.0
+    largest_refusal: int = 0
     last: bytes = b""
 
     def try_chunk(self, target: Target, number: int) -> None:
@@ -46,12 +48,18 @@ class Campaign:
             self.refused += refused
             self.most_calls = max(self.most_calls, cost.calls)
             self.most_memory = max(self.most_memory, cost.memory)
+            if refused:
+                self.slowest_refusal = max(self.slowest_refusal, cost.seconds)
+                self.largest_refusal = max(self.largest_refusal, cost.memory)
 
         chunk()
 
     def row(self, name: str, seconds: float) -> str:
+        refusal = f"{self.slowest_refusal:.2f} s, {self.largest_refusal / 1e6:.1f} MB"
         memory = f"{self.most_memory / 1e6:.1f} MB"
-        return f"| {name} | {self.inputs} | {self.refused} | {self.most_calls} | {memory} | {seconds:.0f} s |"
+        return (
+            f"| {name} | {self.inputs} | {self.refused} | {self.most_calls} | {memory} | {refusal} | {seconds:.0f} s |"
+        )
 
 
 def run(name: str, target: Target, count: int, seconds: float, first_seed: int) -> str | None:
@@ -79,8 +87,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, help=f"inputs a target ({CHEAP_COUNT} of the cheap ones)")
     parser.add_argument("--seconds", type=float, help=f"at most ({OTHER_SECONDS:g} for those that are not)")
     arguments = parser.parse_args()
-    sys.stdout.write("| target | inputs | refused | calls, at most | memory, at most | time |\n")
-    sys.stdout.write("|---|---|---|---|---|---|\n")
+    sys.stdout.write("| target | inputs | refused | calls, at most | memory, at most | a refusal, at most | time |\n")
+    sys.stdout.write("|---|---|---|---|---|---|---|\n")
     found = []
     for name in arguments.targets:
         target = TARGETS[name]

@@ -33,7 +33,13 @@ from cfld_modules.poses.detection.graph import Graph
 from tests import golden, tiny_models
 from tests.fuzz.mutations import CHANGES, SCALARS, change_bytes
 from tests.fuzz.target import Target
-from tests.smallest_blazepose import safetensors_content, smallest_blazepose, smallest_bundle
+from tests.smallest_blazepose import (
+    bundle_content,
+    safetensors_content,
+    smallest_blazepose,
+    smallest_bundle,
+    smallest_tflite,
+)
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-checkpoints-"))
 PIECES = [b"c", b"cos\nsystem\n", b"cbuiltins\nbytearray\n", b"R", b"(", b"t", b".", b"]" * 900, b"J\xff\xff\xff\x7f",
@@ -132,6 +138,17 @@ def _load_appearance(file: Path) -> object:
     return load_appearance(file, networks())
 
 
+def _wheel() -> bytes:
+    """Networks among what else MediaPipe's wheel has, some of it stored and some of it no network of BlazePose's."""
+    modules = "mediapipe/modules"
+    return bundle_content({
+        "mediapipe/__init__.py": b"x = 1\n", "mediapipe-0.10.21.dist-info/RECORD": b"mediapipe/__init__.py,,\n",
+        f"{modules}/palm_detection/palm_detection_full.tflite": smallest_tflite("landmarks")[:900],
+        f"{modules}/pose_detection/pose_detection.tflite": smallest_tflite("detector"),
+        f"{modules}/pose_landmark/pose_landmark_detector.tflite": smallest_tflite("landmarks"),
+    })  # fmt: skip
+
+
 def _run_blazepose(file: Path) -> object:
     """What is read must run."""
     networks = {name: Graph(network) for name, network in read_blazepose(file).items()}
@@ -200,8 +217,9 @@ TARGETS = {
         _inputs(safetensors_content(smallest_blazepose()), _header_changed),
         _reader("x.safetensors", _run_blazepose), OWN, **BOUNDS,
     ),
-    "wheels": Target(
-        _inputs(smallest_bundle(), _network_changed), _reader("x.whl", _run_blazepose), OWN, **BOUNDS
+    "wheels": Target(_inputs(_wheel(), _network_changed), _reader("x.whl", _run_blazepose), OWN, **BOUNDS),
+    "bundles": Target(
+        _inputs(smallest_bundle(), _network_changed), _reader("x.task", _run_blazepose), OWN, **BOUNDS
     ),
     "loras": Target(
         _inputs(_lora(), _header_changed), _reader("x.safetensors", _fuse_lora), OWN, **BOUNDS | {"memory_a_byte": 100},

@@ -1,8 +1,12 @@
 """Data sets: tables, key points and pictures of any bytes are read, or refused as the pack's own errors."""
 
 import io
+import struct
 import tempfile
+import zlib
+from functools import cache
 from pathlib import Path
+from random import Random
 
 from hypothesis import strategies as st
 from PIL import Image
@@ -11,6 +15,8 @@ from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.folder import FolderData
 from cfld_modules.errors import DataError, PhotographError
 from cfld_modules.photographs import LARGEST_PIXELS, check_photograph, read_photograph
+from cfld_modules.poses.detection.region import shrink
+from cfld_modules.poses.framing import FITS, fit_box, squashed_pixels
 from tests.fuzz.key_points import FILES as POSE_FILES
 from tests.fuzz.mutations import CHANGES, change_bytes, changed_bytes
 from tests.fuzz.target import MOST_MEMORY, Target
@@ -60,6 +66,7 @@ def read_folder(content: bytes) -> object:
     return FolderData("folder", PEOPLE).pairs("train")
 
 
+@cache
 def _pictures() -> list[bytes]:
     colours = Image.linear_gradient("L").resize((23, 16))
     contents = []
@@ -75,10 +82,63 @@ def _pictures() -> list[bytes]:
     return contents
 
 
+_JPEG, _GIF = 1, 4
+
+
 def read_picture(content: bytes) -> object:
     PHOTOGRAPH.write_bytes(content)
     check_photograph(PHOTOGRAPH)
     return read_photograph(PHOTOGRAPH)
+
+
+SIDES = (0, 1, 2, 16, 256, 257, 4095, 4096, 8191, 20_000, 65_535, 65_536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
+
+
+def _png(width: int, height: int, bits: int, colours: int, rows: int) -> bytes:
+    """Of one colour, with so many rows in it, whatever it says it has."""
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    row = 1 + (width * bits * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours] + 7) // 8
+    pixels = zlib.compress(bytes(min(row * min(rows, height), 40_000_000)), 1)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0))
+    palette = chunk(b"PLTE", bytes(6)) if colours == 3 else b""
+    return b"\x89PNG\r\n\x1a\n" + header + palette + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def _of_extreme_shape(number: int, changes: list[int]) -> bytes:
+    """A picture that says it has sides from nothing to beyond all bounds; of some all pixels are there, of some few."""
+    random = Random(number)
+    width, height = random.choice(SIDES), random.choice(SIDES)
+    if random.random() < 0.5:
+        height = min(height, max(1, 3_000_000 // max(width, 1)))
+    match random.randrange(6):
+        case 0 | 1 | 2:
+            bits, colours = random.choice(((1, 0), (8, 0), (16, 0), (8, 2), (8, 3), (8, 6), (16, 6), (1, 3)))
+            content = _png(width, height, bits, colours, random.choice((0, 1, 9, height)))
+        case 3:
+            content = bytearray(_pictures()[_GIF])
+            content[6:10] = struct.pack("<HH", width % 2**16, height % 2**16)
+            content = bytes(content)
+        case 4:
+            content = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 0, 0, 0, 54, 40, width % 2**31, height % 2**31 - 2**30 *
+                                  random.randrange(2), 1, random.choice((1, 8, 24, 32)), 0, 0, 0, 0, 0, 0)
+            content += bytes(random.choice((0, 99, 1_000_000)))
+        case _:
+            content = _pictures()[_JPEG]
+            place = content.index(b"\xff\xc0") + 5
+            content = content[:place] + struct.pack(">HH", height % 2**16, width % 2**16) + content[place + 4 :]
+    return change_bytes(content, changes)
+
+
+def read_extreme_picture(content: bytes) -> object:
+    """As far as the networks' pixels."""
+    pixels = read_picture(content)
+    height, width = pixels.shape[:2]
+    shrink(pixels, 1 + max(height, width) // 3584)
+    return [
+        squashed_pixels(lambda *part: pixels[part], height, width, fit_box(width, height, fit), 256) for fit in FITS
+    ]
 
 
 def _pixels_said(content: bytes) -> int:
@@ -107,5 +167,9 @@ TARGETS = {
     "pictures": Target(
         changed_bytes(_pictures()), read_picture, (PhotographError,),
         most_calls=20_000, calls_a_byte=100, most_memory=MOST_MEMORY, memory_a_byte=50, size=_pixels_said,
+    ),
+    "extreme_pictures": Target(
+        st.builds(_of_extreme_shape, st.integers(0, 2**32 - 1), CHANGES), read_extreme_picture, (PhotographError,),
+        most_calls=20_000, calls_a_byte=100, most_memory=50_000_000, memory_a_byte=50, size=_pixels_said,
     ),
 }  # fmt: skip

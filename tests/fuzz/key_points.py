@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from random import Random
 
 import numpy as np
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from cfld_modules.errors import PoseError
 from cfld_modules.poses.keypoints import Pose
 from cfld_modules.poses.reading import parse_pose_json
-from tests.fuzz.mutations import changed_bytes, changed_documents
+from tests.fuzz.mutations import CHANGES, SCALARS, changed_bytes, changed_documents
 from tests.fuzz.target import Target
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "keypoint_cases.json").read_text())["cases"]
@@ -90,6 +91,35 @@ def _written(document: object, as_python: bool, encoding: str) -> bytes:
     return text.encode(encoding, errors="replace")
 
 
+def _space_changed(changes: list[int]) -> list[dict]:
+    """People whose numbers in space are replaced, cut, repeated or of another kind."""
+    frames = _in_space()
+    for change in changes:
+        random = Random(change)
+        person = random.choice(frames)["people"][0]
+        space = person["pose_keypoints_3d"]
+        if not isinstance(space, list) or not space:
+            continue
+        place = random.randrange(len(space))
+        match random.randrange(7):
+            case 0:
+                person["pose_keypoints_3d"] = random.choice((*SCALARS, {}, [], [[]], {"x": 1}, [space], space * 30_000))
+            case 1:
+                person["pose_keypoints_3d"] = [space[start : start + 4] for start in range(0, len(space), 4)]
+            case 2:
+                del space[place : place + random.choice((1, 3, 4, 72))]
+            case 3:
+                space[place:place] = space[place : place + random.choice((1, 4))] * random.randint(1, 50)
+            case 4:
+                space[place % 4 :: 4] = [random.choice(SCALARS)] * len(space[place % 4 :: 4])
+            case 5:
+                scale = random.choice((1e-300, 1e-9, -1, 1e3, 1e5, 1e300))
+                space[:] = [value * scale if isinstance(value, float) else value for value in space]
+            case _:
+                space[place] = random.choice(SCALARS)
+    return frames
+
+
 FILES = [_written(case.get("value", case.get("text")), python, encoding)
          for case, python, encoding in zip(CASES, [False, True] * len(CASES), ENCODINGS * len(CASES), strict=False)]
 FILES += [_written(document, False, "utf-8") for document in DIALECTS]
@@ -97,6 +127,10 @@ BOUNDS = dict(most_calls=4_000, calls_a_byte=30, most_memory=500_000, memory_a_b
 TARGETS = {
     "key_points": Target(
         st.builds(_written, changed_documents(DOCUMENTS, KEYS), st.just(False), st.sampled_from(ENCODINGS)),
+        parse_pose_json, (PoseError,), check=check_poses, is_cheap=True, **BOUNDS,
+    ),
+    "space": Target(
+        st.builds(_written, st.builds(_space_changed, CHANGES), st.just(False), st.just("utf-8")),
         parse_pose_json, (PoseError,), check=check_poses, is_cheap=True, **BOUNDS,
     ),
     "pose_files": Target(

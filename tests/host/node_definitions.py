@@ -1,17 +1,20 @@
-"""What locales/<language>/nodeDefs.json says of each node, from the live schemas.
+"""What follows from the nodes' schemas: the texts to translate, and README.md's table of nodes.
 
-The host merges these files into the page's translations. Run under the host's Python, this file writes the English one.
+The host merges locales/<language>/nodeDefs.json into the page's translations; English is what the schemas
+say. Run under the host's Python, this file writes README.md's table.
 """
 
 import asyncio
 import importlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import host
 
-LOCALES = host.PACK / "locales"
+LOCALES, README = host.PACK / "locales", host.PACK / "README.md"
+TABLE = re.compile(r"(?<=\n## Nodes\n\n).*?(?=\n\n)", re.DOTALL)
 
 
 def schemas() -> dict[str, Any]:
@@ -32,7 +35,7 @@ def inputs_of(schema: Any) -> Iterator[tuple[str, Any]]:
 
 
 def english() -> dict[str, Any]:
-    """The contents of locales/en/nodeDefs.json."""
+    """In the form of locales/<language>/nodeDefs.json."""
     return {
         name: {
             "display_name": schema.display_name,
@@ -49,11 +52,16 @@ def english() -> dict[str, Any]:
     }
 
 
+def readme_table() -> str:
+    """A row a node, with its description up to the first colon or the end of its first sentence."""
+    rows = [(schema.display_name, re.split(r"[.:](?: |$)", schema.description)[0]) for schema in schemas().values()]
+    return "\n".join(["| node | what it does |", "|---|---|", *(f"| **{name}** | {text} |" for name, text in rows)])
+
+
 def read(language: str) -> dict[str, Any]:
     return json.loads((LOCALES / language / "nodeDefs.json").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
     host.import_host(host.find_host())
-    text = json.dumps(english(), indent=2, ensure_ascii=False)
-    (LOCALES / "en" / "nodeDefs.json").write_text(f"{text}\n", encoding="utf-8")
+    README.write_text(TABLE.sub(readme_table(), README.read_text(encoding="utf-8"), count=1), encoding="utf-8")

@@ -1,8 +1,7 @@
 """CFLD among other nodes (see `composition`), the real ones: models, tiles and tokens; see `test_composition_packs`."""
 
-import copy
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import comfy.model_base
 import comfy.sample
@@ -159,11 +158,8 @@ def test_automatic_cfg_in_an_earlier_prompt(model, person, text, monkeypatch):
 
     What its function makes of a later prompt's cfg is its own; a KeyError was ours.
     """
-    colours = ModuleType("colorama")
-    colours.Fore = colours.Style = colours.Back = copy.copy(ModuleType("any"))
-    for part in (colours.Fore,):
-        part.__getattr__ = lambda name: ""
-    monkeypatch.setitem(sys.modules, "colorama", colours)
+    colours = SimpleNamespace(RED="", GREEN="", YELLOW="", BLUE="", MAGENTA="", CYAN="", RESET="", RESET_ALL="")
+    monkeypatch.setitem(sys.modules, "colorama", SimpleNamespace(Fore=colours, Style=colours, Back=colours))
     monkeypatch.setattr(comfy.samplers, "sampling_function", comfy.samplers.sampling_function)
     try:
         nodes = pack("ComfyUI-AutomaticCFG", "nodes")

@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+from types import SimpleNamespace
 
 import comfy.samplers
 import comfy.utils
@@ -157,22 +158,50 @@ def test_a_part_that_cannot_be_found_is_said(model, person, start, caplog):
     assert len(said) == 1 and "another node computes latents of 12x8 in a step of 24x16" in said[0]
 
 
-def test_a_detailer_and_a_stitched_crop_are_told_from_other_nodes():
-    cropping_node = tiny_host.importlib.import_module("cfld_pack.nodes.host.detailers").cropping_node
+def node(class_type, **inputs):
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def test_a_detailer_and_a_crop_are_told_from_other_nodes(monkeypatch):
+    detailers = tiny_host.importlib.import_module("cfld_pack.nodes.host.detailers")
+    others = {
+        "InpaintCropImproved": ("STITCHER", "IMAGE", "MASK"), "InpaintStitch": ("IMAGE",), "ImageCrop": ("IMAGE",)
+    }  # fmt: skip
+    for name, types in others.items():
+        monkeypatch.setitem(detailers.NODE_CLASS_MAPPINGS, name, SimpleNamespace(RETURN_TYPES=types))
+    model, vae = {"model": ["model", 0]}, {"vae": ["model", 2]}
     graph = {
-        "photo": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
-        "crop": {"class_type": "InpaintCropImproved", "inputs": {"image": ["photo", 0]}},
-        "encode": {"class_type": "VAEEncode", "inputs": {"pixels": ["crop", 1], "vae": ["model", 2]}},
-        "model": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a"}},
-        "first": {"class_type": "KSampler", "inputs": {"model": ["model", 0], "latent_image": ["encode", 0]}},
-        "second": {"class_type": "KSampler", "inputs": {"model": ["model", 0], "latent_image": ["first", 0]}},
-        "face": {"class_type": "FaceDetailer", "inputs": {"image": ["photo", 0]}},
-        "empty": {"class_type": "KSampler", "inputs": {"model": ["model", 0], "latent_image": "none"}},
+        "model": node("CheckpointLoaderSimple", ckpt_name="a"),
+        "photo": node("LoadImage", image="photo.png"),
+        "hga": node("CFLDApplyHGA", **model),
+        "figure": node("KSampler", model=["hga", 0], latent_image="none"),
+        "finished": node("VAEDecode", samples=["figure", 0], **vae),
+        # Inpaint Crop, the picture it is stitched into, and that one sampled as a whole.
+        "crop": node("InpaintCropImproved", image=["photo", 0]),
+        "encode": node("VAEEncode", pixels=["crop", 1], **vae),
+        "in a crop": node("KSampler", latent_image=["encode", 0], **model),
+        "its latents again": node("KSampler", latent_image=["in a crop", 0], **model),
+        "decode": node("VAEDecode", samples=["in a crop", 0], **vae),
+        "stitch": node("InpaintStitch", stitcher=["crop", 0], inpainted_image=["decode", 0]),
+        "encode stitched": node("VAEEncode", pixels=["stitch", 0], **vae),
+        "stitched": node("KSampler", latent_image=["encode stitched", 0], **model),
+        # Any crop: of a photo, which is the picture then, and of a picture with the figure.
+        "photo's crop": node("ImageCrop", image=["photo", 0], width=64, height=64, x=0, y=0),
+        "encode photo's": node("VAEEncode", pixels=["photo's crop", 0], **vae),
+        "a photo's crop": node("KSampler", latent_image=["encode photo's", 0], **model),
+        "finished crop": node("ImageCrop", image=["finished", 0], width=64, height=64, x=0, y=0),
+        "encode finished": node("VAEEncode", pixels=["finished crop", 0], **vae),
+        "a figure's crop": node("KSampler", latent_image=["encode finished", 0], **model),
+        "latents": node("LatentCrop", samples=["figure", 0], width=64, height=64, x=0, y=0),
+        "a crop of latents": node("KSampler", latent_image=["latents", 0], **model),
+        "face": node("FaceDetailer", image=["photo", 0]),
+        "empty": node("KSampler", latent_image="none", **model),
+    }  # fmt: skip
+    named = {name: detailers.cropping_node(graph, name) for name in graph if graph[name]["class_type"] == "KSampler"}
+    assert {name: crop for name, crop in named.items() if crop} == {
+        "in a crop": "InpaintCropImproved", "a figure's crop": "ImageCrop", "a crop of latents": "LatentCrop"
     }
-    named = {node: cropping_node(graph, node) for node in ("first", "second", "face", "empty")}
-    assert named == {"first": "InpaintCropImproved", "second": None, "face": "FaceDetailer", "empty": None}
-
-
+    assert detailers.cropping_node(graph, "face") == "FaceDetailer"
 
 
 def test_a_function_that_another_pack_left_in_a_control_is_gone_in_the_next_sampling(model, person, rows, figure):

@@ -300,6 +300,7 @@ def test_drawings_hold_little_more_than_their_result(frames, monkeypatch):
 
 
 def test_drawings_that_cannot_fit_are_refused_before_they_begin(monkeypatch):
+    """A batch that is enlarged asks for 14,643,363,840 bytes (ComfyUI_Comfyroll_CustomNodes 92)."""
     poses = tiny_host.golden.pose_keypoints("side") * 200
     monkeypatch.setattr("comfy.model_management.get_free_memory", lambda device: 1e9)
     drawn = "200 pictures of 16384x16384 need 805.3 GB of memory, and 1.0 GB are free"
@@ -323,7 +324,8 @@ WRONG_COUNTS = [NAN, 1.5, "many", None, True, 10**9, -(10**9), np.float32(2)]
 
 @pytest.mark.parametrize("value", WRONG_COUNTS, ids=repr)
 def test_a_count_by_wire_has_the_bounds_of_its_widget(encoded, value):
-    """`frames` of a thousand million took all memory."""
+    """`frames` of a thousand million took all memory; a node that is no longer whole gives None for a number
+    (ComfyUI-HunyuanVideoWrapper 452)."""
     frame, person = tiny_host.golden.pose_keypoints("side"), (encoded.positive, encoded.appearance)
     for name, call in [
         ("frames", lambda: nodes.CFLDBlendAppearance.execute(*person, *person, 0.5, value)),

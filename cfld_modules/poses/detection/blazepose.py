@@ -70,12 +70,12 @@ class BlazePose(Detector):
         height, width = picture.shape[:2]
         factor = math.ceil(max(width, height) / LARGEST_SIDE)
         image = Image.fromarray(picture) if factor == 1 else shrink(picture, factor)
-        seen: list[Landmarks] = []
+        bodies: list[Landmarks] = []
         for candidate in find_candidates(self.detector, image, check):
             landmarks = see_landmarks(self.landmarks, image, candidate.region, check)
-            if landmarks is not None and not any(landmarks.is_same_person(other) for other in seen):
-                seen.append(landmarks)
-        people = [(landmarks, landmarks.pose(factor, width, height)) for landmarks in seen]
+            if landmarks is not None and not any(landmarks.is_same_person(other) for other in bodies):
+                bodies.append(landmarks)
+        people = [(landmarks, landmarks.pose(factor, width, height)) for landmarks in bodies]
         people = [(landmarks, pose) for landmarks, pose in people if pose.visible.any()]
         masks = [(landmarks.region.scaled(factor), landmarks.mask) for landmarks, _ in people]
         return People([pose for _, pose in people], masks)
@@ -139,11 +139,11 @@ def tile_sides(width: int, height: int) -> list[float]:
 
 def keep_surest(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Of candidates whose hips are at one place the surest, the surest of all first."""
-    kept: list[Candidate] = []
+    surest: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda candidate: -candidate.score):
-        if all(np.linalg.norm(candidate.hips - other.hips) > SAME_HIPS * other.radius for other in kept):
-            kept.append(candidate)
-    return kept
+        if all(np.linalg.norm(candidate.hips - other.hips) > SAME_HIPS * other.radius for other in surest):
+            surest.append(candidate)
+    return surest
 
 
 @cache
@@ -213,12 +213,12 @@ def see_landmarks(
         points = region.to_picture(rows[:, :2] / LANDMARK_SIZE)
         if results["Identity_1"].item() < PERSON_THRESHOLD or not is_body(*points[_NEXT_REGION]):
             return None
-        seen_in, region = region, region_of(*points[_NEXT_REGION])
+        region_seen, region = region, region_of(*points[_NEXT_REGION])
     space = results["Identity_4"].reshape(39, 3).double().cpu().numpy()[:33]
-    space[:, :2] = space[:, :2] @ seen_in.axes / seen_in.side
+    space[:, :2] = space[:, :2] @ region_seen.axes / region_seen.side
     visible = rows[:33, 3] > 0  # a logit: more than one half
     mask = torch.sigmoid(results["Identity_2"][0, :, :, 0]).cpu().numpy()
-    return Landmarks(seen_in, points[:33], visible, space, mask)
+    return Landmarks(region_seen, points[:33], visible, space, mask)
 
 
 def _to_18_points(landmarks: np.ndarray) -> np.ndarray:

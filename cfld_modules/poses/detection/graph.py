@@ -78,23 +78,23 @@ class Network:
 def _padding_in_convolutions(layout: GraphLayout) -> list[Operation]:
     """A padding of height and width that is seen by nothing but one convolution is left to that."""
     operations = [operation for operation, _ in layout.steps_to(tuple(layout.outputs))]
-    uses = Counter(number for operation in operations for number in operation.inputs)
-    uses.update(layout.outputs.values())
+    use_counts = Counter(number for operation in operations for number in operation.inputs)
+    use_counts.update(layout.outputs.values())
     paddings: dict[int, tuple[int, list[int]]] = {}
-    changed: list[Operation] = []
+    new_operations: list[Operation] = []
     for operation in operations:
         first = operation.inputs[0]
         if "CONV" in operation.kind and first in paddings:
             first, sides = paddings[first]
-            padding = [own + more for own, more in zip(operation.options["padding"], sides, strict=True)]
+            padding = [inner + more for inner, more in zip(operation.options["padding"], sides, strict=True)]
             options = {**operation.options, "padding": padding}
             operation = replace(operation, inputs=[first, *operation.inputs[1:]], options=options)
-        if operation.kind == "PAD" and uses[operation.output] == 1:
+        if operation.kind == "PAD" and use_counts[operation.output] == 1:
             channels, sides = operation.options["padding"][:2], operation.options["padding"][2:6]
             if not any(channels) and len(sides) == 4 and not any(operation.options["padding"][6:]):
                 paddings[operation.output] = (first, sides)
-        changed.append(operation)  # a padding that nobody sees any more is not run
-    return changed
+        new_operations.append(operation)  # a padding that nobody sees any more is not run
+    return new_operations
 
 
 class Graph(torch.nn.Module):

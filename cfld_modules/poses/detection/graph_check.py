@@ -1,4 +1,4 @@
-"""What a graph gives and costs, by the shapes of its tensors alone: a file of one is checked before it runs."""
+"""Checks a network read from a file before it runs: its results and its cost, from the shapes of its tensors alone."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -36,9 +36,9 @@ def check_network(network: Network, picture: Shape, results: Mapping[str, Shape]
         if min(shape) < 1 or size > LARGEST_RESULT or numbers > MOST_NUMBERS or products > MOST_PRODUCTS:
             raise ValueError(f"{operation.kind} gives {shape}")
         shapes[operation.output] = shape
-    given = {name: shapes[number] for name, number in layout.outputs.items()}
-    if not results.items() <= given.items():
-        raise ValueError(f"it gives {given}")
+    output_shapes = {name: shapes[number] for name, number in layout.outputs.items()}
+    if not results.items() <= output_shapes.items():
+        raise ValueError(f"it gives {output_shapes}")
 
 
 def _is_whole(option: object) -> bool:
@@ -48,9 +48,9 @@ def _is_whole(option: object) -> bool:
 
 def _convolved(tensor: Shape, weight: Shape, bias: Shape, stride: int, padding: Sequence[int], groups: int) -> Shape:
     batch, height, width, channels = tensor
-    out, of_group, rows, columns = weight
+    out, group_width, rows, columns = weight
     left, right, top, bottom = padding
-    if of_group * groups != channels or out % groups or bias != (out,) or stride < 1 or min(padding) < 0:
+    if group_width * groups != channels or out % groups or bias != (out,) or stride < 1 or min(padding) < 0:
         raise ValueError(f"{tensor} is convolved by {weight} and {bias}")
     return batch, (height + top + bottom - rows) // stride + 1, (width + left + right - columns) // stride + 1, out
 
@@ -70,7 +70,7 @@ def _padded(tensor: Shape, padding: Sequence[int]) -> Shape:
     if len(sums) > len(tensor) or min(padding) < 0:
         raise ValueError(f"{tensor} is padded by {padding}")
     sums += [0] * (len(tensor) - len(sums))
-    return tuple(size + added for size, added in zip(tensor, sums[::-1], strict=True))
+    return tuple(size + padding_sum for size, padding_sum in zip(tensor, sums[::-1], strict=True))
 
 
 def _reshaped(tensor: Shape, shape: Sequence[int]) -> Shape:

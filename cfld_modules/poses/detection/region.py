@@ -40,16 +40,16 @@ class Region:
         A square much larger than `size` is cut as a multiple of it and averaged, so that fine patterns do not alias.
         """
         factor = min(max(1, round(self.side / size)), MOST_OVERSAMPLING)
-        many = factor * size
-        return np.array(_transformed(picture, self._to_picture_pixels(many), many, many).reduce(factor))
+        samples = factor * size
+        return np.array(_transformed(picture, self._to_picture_pixels(samples), samples, samples).reduce(factor))
 
     def paste(self, square: np.ndarray, canvas: np.ndarray) -> None:
         """Puts a map (size, size) of the square into one of the picture (H, W); of two numbers, the larger stays."""
         rows, columns = self._box(canvas.shape[1], canvas.shape[0])
         target = canvas[rows, columns]
         if target.size:
-            moved = Region(self.centre - (columns.start, rows.start), self.side, self.up)
-            matrix = np.linalg.inv(np.vstack([moved._to_picture_pixels(len(square)), [0, 0, 1]]))[:2]
+            region_in_cut = Region(self.centre - (columns.start, rows.start), self.side, self.up)
+            matrix = np.linalg.inv(np.vstack([region_in_cut._to_picture_pixels(len(square)), [0, 0, 1]]))[:2]
             pasted = _transformed(Image.fromarray(square.astype(np.float32)), matrix, *target.shape[::-1])
             np.maximum(target, np.asarray(pasted), out=target)
 

@@ -1,0 +1,178 @@
+"""Does a photo's own texture help? CFLD alone, begun from Warp Person's picture, and with its pixels pasted over.
+
+    python -m benchmarks.warping --data FOLDER --base FOLDER --cfld FILE --blazepose FOLDER --out FOLDER
+
+On a data set of `data people`; every way has as many rows a picture. Colour errors are mean absolute differences from
+the truth, of 255, within its silhouette: where the photo shows the person (covered), and elsewhere (unseen). Writes
+warping.json, warping.md and sheet.png.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cfld_modules.checkpoints.blazepose_file import load_blazepose
+from cfld_modules.data.deepfashion import DeepFashionData
+from cfld_modules.data.pairs import Pairs, PhotographFile
+from cfld_modules.evaluation.generate import truth_picture
+from cfld_modules.evaluation.ground_truth import galleries, pose_name, score_against_truth, silhouette_file
+from cfld_modules.evaluation.judge import judge_picture
+from cfld_modules.evaluation.metrics import ssim
+from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.evaluation.sheet import contact_sheet
+from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
+from cfld_modules.poses.body_parts import TRUNK, body_parts
+from cfld_modules.poses.detection.detector import Detector
+from cfld_modules.poses.framing import frame_pose
+from cfld_modules.poses.lifting import lift
+from cfld_modules.poses.warping import Warped, feathered_inwards, warp_person
+from cfld_modules.training.latents import encode_posteriors
+
+WIDTH, HEIGHT, SQUARE = 88, 128, 128
+STEPS, SEEDS, BATCH, SHEET_PAIRS = 8, (0, 1), 10, 20
+TURNS = {"0 to 45": (0, 45), "45 to 90": (45, 90), "beyond": (90, 181)}
+FEATHER = 1  # pixels of a pasted edge
+
+
+@dataclass(frozen=True)
+class Way:
+    """denoise: 1 is from pure noise; is_pasted: the photo's pixels lie over the result."""
+
+    denoise: float
+    is_pasted: bool = False
+
+
+WAYS = {
+    "CFLD": Way(1), "start at 0.85": Way(0.85), "start at 0.7": Way(0.7), "start at 0.5": Way(0.5),
+    "pasted": Way(1, True), "start at 0.7, pasted": Way(0.7, True),
+}
+
+
+def warped_pair(source: PhotographFile, target: PhotographFile) -> tuple[Warped, float]:
+    """At the model's size, and by how many degrees the trunk turns."""
+    photo = torch.from_numpy(source.picture()) / 255
+    mask = torch.from_numpy(np.array(Image.open(silhouette_file(source)))) / 255
+    pose = frame_pose(target.pose(), "pad")
+    scale = WIDTH / pose.width, HEIGHT / pose.height
+    there, here = lift(source.pose()), lift(replace(pose, points=pose.points * scale, width=WIDTH, height=HEIGHT))
+    fronts = [body_parts(space)[TRUNK].front[0] for space in (there, here)]
+    turn = abs((fronts[1] - fronts[0] + np.pi) % (2 * np.pi) - np.pi)
+    return warp_person(photo, there, here, mask), float(np.degrees(turn))
+
+
+@torch.no_grad()
+def sampled(
+    pipeline: CFLDPipeline, pairs: Sequence[tuple[PhotographFile, PhotographFile]], starts: Sequence[Warped],
+    denoise: float, seed: int,
+) -> list[np.ndarray]:
+    """RGB uint8 (HEIGHT, WIDTH, 3), one a pair; with denoise 1 from noise alone."""
+    steps = round(STEPS / denoise)
+    appearance = pipeline.encode_sources([Image.fromarray(source.picture()) for source, _ in pairs], "pad")
+    pose = pipeline.encode_poses([target.pose() for _, target in pairs], "pad")
+    size = len(pairs), 4, SQUARE // 8, SQUARE // 8
+    noise = torch.randn(size, generator=torch.Generator().manual_seed(seed))
+    latents = noise * pipeline.scheduler.init_noise_sigma
+    if steps > STEPS:
+        pictures = torch.stack([start.image for start in starts]).permute(0, 3, 1, 2) * 2 - 1
+        square = torch.nn.functional.interpolate(pictures, (SQUARE, SQUARE), mode="bicubic", antialias=True)
+        clean = encode_posteriors(pipeline.vae, square) * pipeline.vae.config.scaling_factor
+        pipeline.scheduler.set_timesteps(steps)
+        first = pipeline.scheduler.timesteps[steps - STEPS]
+        latents = pipeline.scheduler.add_noise(clean, noise, first.expand(len(pairs)))
+    latents = pipeline.denoise(latents, appearance, pose, steps=steps, first_step=steps - STEPS)
+    return list(pipeline.decode(latents, WIDTH, HEIGHT))
+
+
+def pasted(result: np.ndarray, start: Warped) -> np.ndarray:
+    weight = feathered_inwards(start.covered.float(), FEATHER).numpy()[..., None]
+    return np.rint(result + weight * (start.image.numpy() * 255 - result)).astype(np.uint8)
+
+
+def picture(photograph: PhotographFile) -> np.ndarray:
+    return truth_picture(photograph, "pad", WIDTH, HEIGHT)
+
+
+def scores(
+    result: np.ndarray, target: PhotographFile, start: Warped, people: list[PhotographFile], detector: Detector
+) -> dict[str, float]:
+    truth = picture(target)
+    exact = np.array(Image.open(silhouette_file(target)).resize((WIDTH, HEIGHT), Image.Resampling.BOX)) > 127
+    covered = start.covered.numpy() & exact
+    error = np.abs(result.astype(float) - truth).mean(axis=2)
+    against = score_against_truth(result, truth, target, people, "pad")
+    seen = judge_picture(detector, result, frame_pose(target.pose(), "pad"))
+    return {
+        "ssim": ssim(result, truth), "retrieval": against.retrieved, "found": seen.found, "pck": seen.pck,
+        "sharpness": against.sharpness, "covered error": error[covered].mean() if covered.any() else np.nan,
+        "unseen error": error[exact & ~covered].mean() if (exact & ~covered).any() else np.nan,
+    }
+
+
+def table(rows: list[Mapping[str, object]]) -> str:
+    names = [name for name in rows[0] if name not in ("way", "turn", "pair", "seed")]
+    lines = ["| turn | pairs | way | " + " | ".join(names) + " |", "|---" * (3 + len(names)) + "|"]
+    for turn, (low, high) in {"all": (0, 181), **TURNS}.items():
+        for way in WAYS:
+            own = [row for row in rows if row["way"] == way and low <= row["turn"] < high]
+            if own:
+                columns = [np.array([row[name] for row in own], float) for name in names]
+                means = [mean_known(column) for column in columns]
+                lines.append(f"| {turn} | {len({row['pair'] for row in own})} | {way} | " + " | ".join(
+                    f"{mean:.1f}" if name.endswith("error") else f"{mean:.3f}"
+                    for name, mean in zip(names, means, strict=True)
+                ) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def mean_known(column: np.ndarray) -> float:
+    known = column[~np.isnan(column)]
+    return float(known.mean()) if len(known) else np.nan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("data", "base", "cfld", "blazepose", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=200)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    pipeline = load_pipeline(options.base, options.cfld, "ddim_trailing")
+    pipeline.set_progress_bar_config(disable=True)
+    detector = load_blazepose([options.blazepose])
+    pairs: Pairs = DeepFashionData("deepfashion", options.data).pairs("test")
+    numbers = np.linspace(0, len(pairs), min(options.pairs, len(pairs)), endpoint=False).astype(int)
+    people = galleries([pairs[number][1] for number in numbers], pairs.photographs)
+    rows, tiles = [], []
+    for first in range(0, len(numbers), BATCH):
+        batch = numbers[first : first + BATCH]
+        chosen = [pairs[number] for number in batch]
+        starts, turns = zip(*(warped_pair(*pair) for pair in chosen), strict=True)
+        shown = [[picture(source), (start.image.numpy() * 255).astype(np.uint8)]
+                 for (source, _), start in zip(chosen, starts, strict=True)]
+        results = {
+            (denoise, seed): sampled(pipeline, chosen, starts, denoise, seed)
+            for denoise in {way.denoise for way in WAYS.values()} for seed in SEEDS
+        }
+        for (name, way), seed in product(WAYS.items(), SEEDS):
+            for place, ((_, target), start) in enumerate(zip(chosen, starts, strict=True)):
+                result = results[way.denoise, seed][place]
+                result = pasted(result, start) if way.is_pasted else result
+                own = scores(result, target, start, people[pose_name(target)], detector)
+                rows.append({"way": name, "turn": turns[place], "pair": int(batch[place]), "seed": seed} | own)
+                if seed == SEEDS[0]:
+                    shown[place].append(result)
+        tiles += [[*row, picture(target)] for row, (_, target) in zip(shown, chosen, strict=True)]
+        (options.out / "warping.json").write_text(json.dumps(rows, default=float))
+        (options.out / "warping.md").write_text(table(rows))
+        contact_sheet(tiles[:SHEET_PAIRS], ("source", "warped", *WAYS, "truth")).save(options.out / "sheet.png")
+
+
+if __name__ == "__main__":
+    main()
