@@ -84,7 +84,7 @@ def detect_frames(image: torch.Tensor, name: str) -> io.NodeOutput:
     detector = on_device(in_host_care(detector))
     progress = comfy.utils.ProgressBar(len(image))
     height, width = image.shape[1:3]
-    found: list[list[Pose]] = []
+    people_of_images: list[list[Pose]] = []
     masks = torch.zeros(image.shape[:3])
     choice_line, warnings = [shortened(f"{NODE}: {choice}")] if choice else [], []
     for number, (picture, mask) in enumerate(zip(image, masks, strict=True), 1):
@@ -93,16 +93,16 @@ def detect_frames(image: torch.Tensor, name: str) -> io.NodeOutput:
         )
         if not people.poses:
             warnings.append(f"{NODE}: nobody was found in image {number} of {len(image)}")
-        found.append(people.poses)
+        people_of_images.append(people.poses)
         mask.copy_(torch.from_numpy(people.mask(width, height)))
         progress.update(1)
-    drawn = [
+    pictures = [
         draw_people(people, width, height, behind=picture_array(picture))
-        for people, picture in zip(sample(found), sample(image), strict=True)
+        for people, picture in zip(sample(people_of_images), sample(image), strict=True)
     ]
-    frames = [write_frame(people, width, height) for people in found]
-    shown = preview(drawn, _how_many([len(people) for people in found]))
-    return io.NodeOutput(frames, masks, ui=shown | {"text": choice_line + warn_on_node(*warnings)["text"]})
+    frames = [write_frame(people, width, height) for people in people_of_images]
+    seen = preview(pictures, _how_many([len(people) for people in people_of_images]))
+    return io.NodeOutput(frames, masks, ui=seen | {"text": choice_line + warn_on_node(*warnings)["text"]})
 
 
 def _how_many(counts: list[int]) -> str:

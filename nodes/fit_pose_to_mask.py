@@ -60,11 +60,11 @@ class CFLDFitPoseToMask(io.ComfyNode):
         rows, columns = slice(frame.top, frame.bottom), slice(frame.left, frame.right)
         cut = image[:, rows, columns]
         behind = picture_array(cut[0])
-        drawn = [draw_people([one], frame.width, frame.height, behind=behind) for one in sample(placed_poses)]
+        pictures = [draw_people([one], frame.width, frame.height, behind=behind) for one in sample(placed_poses)]
         return io.NodeOutput(
             write_pose_keypoints(placed_poses), cut, masks[:, rows, columns], frame.left, frame.top, frame.width,
             frame.height,
-            ui=preview(drawn, f"cut: {frame.width}x{frame.height} pixels at {frame.left}, {frame.top}"),
+            ui=preview(pictures, f"cut: {frame.width}x{frame.height} pixels at {frame.left}, {frame.top}"),
         )
 
 

@@ -72,8 +72,8 @@ class CFLDPoseMask(io.ComfyNode):
         except PoseError as error:
             raise ValueError(shortened(f"{NODE}: input 'pose': {error}; choose another region or pose")) from error
         mask = torch.from_numpy(np.stack(masks))
-        drawn = [
+        pictures = [
             draw_people([one], width, height, behind=mask_picture(white))
-            for one, white in zip(sample(framed), sample(mask), strict=True)
+            for one, white in zip(sample(framed_poses), sample(mask), strict=True)
         ]
-        return io.NodeOutput(mask, ui=preview(drawn, f"{region}: {mask.mean():.0%} of the picture"))
+        return io.NodeOutput(mask, ui=preview(pictures, f"{region}: {mask.mean():.0%} of the picture"))

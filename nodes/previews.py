@@ -74,4 +74,4 @@ def _shrunk(picture: np.ndarray) -> np.ndarray:
     if scale >= 1:
         return picture
     size = [max(round(side * scale), LEAST_SIDE) for side in (width, height)]
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+    return np.array(Image.fromarray(picture).resize(size, Image.Resampling.BOX))

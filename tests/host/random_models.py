@@ -108,7 +108,7 @@ def write_upscaler(path: Path) -> None:
     save_file(_random(ESRGAN(num_filters=8, num_blocks=1), seed=5), path)
 
 
-def write_taesd(folder):
+def write_taesd(folder: Path) -> None:
     """An untrained TAESD, as its author has it: a file each for the encoder and the decoder."""
     from comfy.taesd.taesd import Decoder, Encoder
 
