@@ -31,7 +31,8 @@ WORDS = {
     "cfld_guider": "6 types", "load_person": "load", "save_person": "save", "many_poses_contact_sheet": "6 poses",
     "clothes_of_two_people": "outfits", "pose_editor": "draw", "choose_person": "detect", "retarget_pose": "retarget",
     "turntable": "8 sides", "high_resolution_second_pass": "upscale", "described_scene": "prompt",
-    "person_in_a_photo": "inpaint", "few_steps_with_taesd": "TAESD", "face_detailer": "face",
+    "person_in_a_photo": "inpaint", "texture_from_photo": "texture", "few_steps_with_taesd": "TAESD",
+    "face_detailer": "face",
 }
 SHRINK = 4  # 512 pixels to the demo model's 128
 WALL = (222, 223, 228)
@@ -201,9 +202,7 @@ def sheet_of(result: Image.Image, name: str) -> Image.Image:
 
 
 def main(words: Sequence[str]) -> None:
-    found = host.find_host()
-    if found is None:
-        sys.exit("no ComfyUI was found; set COMFYUI_PATH")
+    found = host.need_host()
     titles = [path.stem for path in sorted(WORKFLOWS.glob("*.json"))]
     titles = [title for title in titles if not words or any(word in title for word in words)]
     with tempfile.TemporaryDirectory() as folder, running_server(found, Path(folder)) as server:

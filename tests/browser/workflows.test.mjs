@@ -126,7 +126,7 @@ describe('workflows', { skip: missing || false, timeout: 1_800_000 }, () => {
                 Object.entries(prompt)
                   .filter(([id]) => !foreign.includes(id))
                   // What is in the comparing node before a run is the page's own, and another value in each.
-                  .map(([id, { class_type, inputs: { compare_view, ...inputs } }]) => [id, { class_type, inputs }])
+                  .map(([id, { class_type, inputs: { compare_view, ...inputs }, _meta }]) => [id, { class_type, inputs, _meta }])
               )
             assert.deepEqual(bare(output), bare(read(`api/${twinOf(name)}.json`)))
             // It asks the registry which packs have them.

@@ -12,7 +12,6 @@ from PIL import Image
 
 from cfld_modules.poses.reading import read_pose_keypoints
 
-
 MASK = torch.nn.functional.pad(torch.ones(1, 100, 50), (100, 150, 100, 100))
 
 
