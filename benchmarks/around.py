@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from report import against, write_report
+from report import against, benchmark_parser, write_report
 
 ROOT = Path(__file__).parents[1]
 YARDSTICK = "yardstick: a photo of 750x1101 squashed by Pillow to 512x512"
@@ -130,10 +130,8 @@ def measure(root: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="processes of each build (%(default)s)")
+    parser = benchmark_parser(__doc__, 3)
     parser.add_argument("--beside", type=Path, help="another checkout of this project")
-    parser.add_argument("--out", type=Path, default=Path("output/benchmarks"))
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)  # in a process of its own
     options = parser.parse_args()
     if options.measure:

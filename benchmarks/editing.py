@@ -14,10 +14,7 @@ PACK = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PACK), str(PACK / "tests" / "host")]
 import host  # noqa: E402
 
-found = host.find_host()
-if found is None:
-    sys.exit("no ComfyUI was found; set COMFYUI_PATH")
-host.import_host(found)
+host.import_host(host.need_host())
 
 import comfy.samplers  # noqa: E402
 import folder_paths  # noqa: E402

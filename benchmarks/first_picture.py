@@ -3,14 +3,13 @@
 Runs under the host's own Python. Writes first_picture.json and first_picture.md.
 """
 
-import argparse
 import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from report import write_report
+from report import benchmark_parser, write_report
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "host"), str(ROOT)]
@@ -38,12 +37,8 @@ def seconds_of_pictures(comfy: Path, template: str) -> tuple[float, list[float]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("output/benchmarks"))
-    options = parser.parse_args()
-    comfy = host.find_host()
-    if comfy is None:
-        sys.exit("no ComfyUI was found; set COMFYUI_PATH")
+    options = benchmark_parser(__doc__).parse_args()
+    comfy = host.need_host()
     table = []
     for template in TEMPLATES:
         started, seconds = seconds_of_pictures(comfy, template)

@@ -12,11 +12,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "host"), str(ROOT)]
 import host  # noqa: E402
 
-found = host.find_host()
-if found is None:
-    sys.exit("no ComfyUI was found; set COMFYUI_PATH")
 COMMAND = " ".join(["python", *sys.argv])  # the host's import changes it
-host.import_host(found)
+host.import_host(host.need_host())
 
 import comfy.model_base  # noqa: E402
 import comfy.model_management  # noqa: E402

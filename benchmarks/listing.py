@@ -5,7 +5,6 @@ with a wire into Load Pose beside 300 poses of the user's own. Medians. Runs und
 listing.json and listing.md.
 """
 
-import argparse
 import statistics
 import sys
 import tempfile
@@ -13,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from report import against, write_report
+from report import against, benchmark_parser, write_report
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "host"), str(ROOT)]
@@ -49,13 +48,8 @@ def queued(server: Server) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--out", type=Path, default=Path("output/benchmarks"))
-    options = parser.parse_args()
-    comfy = host.find_host()
-    if comfy is None:
-        sys.exit("no ComfyUI was found; set COMFYUI_PATH")
+    options = benchmark_parser(__doc__, 9).parse_args()
+    comfy = host.need_host()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         own = folder / "user" / "default" / "cfld" / "poses"

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import torch
-from report import write_report
+from report import benchmark_parser, write_report
 from timing import interleaved
 
 ROOT = Path(__file__).parents[1]
@@ -90,9 +90,7 @@ def seconds_to_encode(rounds: int) -> dict[int, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("output/benchmarks"))
+    parser = benchmark_parser(__doc__, 3)
     parser.add_argument("--load", type=Path, help=argparse.SUPPRESS)  # in a process of its own
     options = parser.parse_args()
     if options.load:

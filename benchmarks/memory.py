@@ -3,7 +3,6 @@
 Runs under the host's own Python, on Linux. Writes memory.json and memory.md.
 """
 
-import argparse
 import os
 import shutil
 import statistics
@@ -13,7 +12,7 @@ import time
 from pathlib import Path
 
 import torch
-from report import write_report
+from report import benchmark_parser, write_report
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "host"), str(ROOT)]
@@ -77,13 +76,8 @@ def rows(comfy: Path, folder: Path, rounds: int, threshold: int | None) -> list[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("output/benchmarks"))
-    options = parser.parse_args()
-    comfy = host.find_host()
-    if comfy is None:
-        sys.exit("no ComfyUI was found; set COMFYUI_PATH")
+    options = benchmark_parser(__doc__, 5).parse_args()
+    comfy = host.need_host()
     from loading import cfld_of_published_size, save_checkpoint, unet_of_published_size
 
     table = []

@@ -5,7 +5,6 @@ picture, Stable Diffusion's autoencoder in the end. By operations, counted on te
 parts that take turns; `--rounds 0` counts alone. Weights are random. Writes published.json and published.md.
 """
 
-import argparse
 import copy
 import statistics
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-from report import against, write_report
+from report import against, benchmark_parser, write_report
 from timing import interleaved
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -118,11 +117,9 @@ def operations(pixels: int) -> dict[str, float]:
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="0 counts operations alone (%(default)s)")
+    parser = benchmark_parser(__doc__, 3)
     parser.add_argument("--pixels", type=int, default=512, help="of a side of the picture (%(default)s)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, default=Path("output/benchmarks"))
     options = parser.parse_args()
     device, dtype = torch.device(options.device), torch.float32 if options.device == "cpu" else torch.float16
     costs = {"GFLOP": operations(options.pixels)}

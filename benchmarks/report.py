@@ -1,5 +1,6 @@
 """What all benchmarks write: JSON with the machine in words, and a Markdown table of the same figures."""
 
+import argparse
 import json
 import os
 import platform
@@ -10,6 +11,15 @@ from typing import Any
 import torch
 
 TOLERANCE = 1.2
+
+
+def benchmark_parser(doc: str | None, rounds: int | None = None) -> argparse.ArgumentParser:
+    """With --out for the report, and --rounds where there are any."""
+    parser = argparse.ArgumentParser(description=doc)
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds, help="(%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("output/benchmarks"))
+    return parser
 
 
 def machine() -> str:

@@ -4,7 +4,6 @@ Encoders must run once a person and once a pose, not once a picture or a step: w
 scaling.json and scaling.md.
 """
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from report import write_report
+from report import benchmark_parser, write_report
 from timing import interleaved
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -42,10 +41,7 @@ class Counted:
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("output/benchmarks"))
-    options = parser.parse_args()
+    options = benchmark_parser(__doc__, 3).parse_args()
     pipeline = load_demo_pipeline()
     pipeline.set_progress_bar_config(disable=True)
     people = [Image.fromarray(held_out_photograph(number, 0).picture()) for number in range(max(PICTURES))]

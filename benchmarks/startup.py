@@ -83,6 +83,7 @@ def cost_in_fork(pack: str) -> list[float]:
 
 
 def main() -> None:
+    sys.dont_write_bytecode = False  # whatever the environment says: else every round compiles
     packs = [str(Path(folder).resolve()) for folder in sys.argv[1:] or [PACK]]
     load_host()
     logging.disable(logging.INFO)

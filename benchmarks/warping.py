@@ -9,8 +9,9 @@ warping.json, warping.md and sheet.png.
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,12 @@ from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
 from cfld_modules.poses.body_parts import TRUNK, body_parts
 from cfld_modules.poses.detection.detector import Detector
 from cfld_modules.poses.framing import frame_pose
-from cfld_modules.poses.keypoints import Pose
 from cfld_modules.poses.lifting import lift
 from cfld_modules.poses.warping import Warped, feathered_inwards, warp_person
 from cfld_modules.training.latents import encode_posteriors
 
 WIDTH, HEIGHT, SQUARE = 88, 128, 128
-STEPS, SEEDS, SHEET_PAIRS = 8, (0, 1), 8
+STEPS, SEEDS, BATCH, SHEET_PAIRS = 8, (0, 1), 10, 20
 TURNS = {"0 to 45": (0, 45), "45 to 90": (45, 90), "beyond": (90, 181)}
 FEATHER = 1  # pixels of a pasted edge
 
@@ -69,33 +69,40 @@ def warped_pair(source: PhotographFile, target: PhotographFile) -> tuple[Warped,
 
 @torch.no_grad()
 def sampled(
-    pipeline: CFLDPipeline, source: PhotographFile, target: Pose, start: Warped, way: Way, seed: int
-) -> np.ndarray:
-    """RGB uint8 (HEIGHT, WIDTH, 3)."""
-    steps = round(STEPS / way.denoise)
-    appearance = pipeline.encode_sources([Image.fromarray(source.picture())], "pad")
-    pose = pipeline.encode_poses([target], "pad")
-    noise = torch.randn(1, 4, SQUARE // 8, SQUARE // 8, generator=torch.Generator().manual_seed(seed))
+    pipeline: CFLDPipeline, pairs: Sequence[tuple[PhotographFile, PhotographFile]], starts: Sequence[Warped],
+    denoise: float, seed: int,
+) -> list[np.ndarray]:
+    """RGB uint8 (HEIGHT, WIDTH, 3), one a pair; with denoise 1 from noise alone."""
+    steps = round(STEPS / denoise)
+    appearance = pipeline.encode_sources([Image.fromarray(source.picture()) for source, _ in pairs], "pad")
+    pose = pipeline.encode_poses([target.pose() for _, target in pairs], "pad")
+    size = len(pairs), 4, SQUARE // 8, SQUARE // 8
+    noise = torch.randn(size, generator=torch.Generator().manual_seed(seed))
     latents = noise * pipeline.scheduler.init_noise_sigma
     if steps > STEPS:
-        square = torch.nn.functional.interpolate(
-            start.image.permute(2, 0, 1)[None] * 2 - 1, (SQUARE, SQUARE), mode="bicubic", antialias=True
-        )
+        pictures = torch.stack([start.image for start in starts]).permute(0, 3, 1, 2) * 2 - 1
+        square = torch.nn.functional.interpolate(pictures, (SQUARE, SQUARE), mode="bicubic", antialias=True)
         clean = encode_posteriors(pipeline.vae, square) * pipeline.vae.config.scaling_factor
         pipeline.scheduler.set_timesteps(steps)
-        latents = pipeline.scheduler.add_noise(clean, noise, pipeline.scheduler.timesteps[steps - STEPS][None])
+        first = pipeline.scheduler.timesteps[steps - STEPS]
+        latents = pipeline.scheduler.add_noise(clean, noise, first.expand(len(pairs)))
     latents = pipeline.denoise(latents, appearance, pose, steps=steps, first_step=steps - STEPS)
-    result = pipeline.decode(latents, WIDTH, HEIGHT)[0]
-    if way.is_pasted:
-        weight = feathered_inwards(start.covered.float(), FEATHER).numpy()[..., None]
-        result = np.rint(result + weight * (start.image.numpy() * 255 - result)).astype(np.uint8)
-    return result
+    return list(pipeline.decode(latents, WIDTH, HEIGHT))
+
+
+def pasted(result: np.ndarray, start: Warped) -> np.ndarray:
+    weight = feathered_inwards(start.covered.float(), FEATHER).numpy()[..., None]
+    return np.rint(result + weight * (start.image.numpy() * 255 - result)).astype(np.uint8)
+
+
+def picture(photograph: PhotographFile) -> np.ndarray:
+    return truth_picture(photograph, "pad", WIDTH, HEIGHT)
 
 
 def scores(
     result: np.ndarray, target: PhotographFile, start: Warped, people: list[PhotographFile], detector: Detector
 ) -> dict[str, float]:
-    truth = truth_picture(target, "pad", WIDTH, HEIGHT)
+    truth = picture(target)
     exact = np.array(Image.open(silhouette_file(target)).resize((WIDTH, HEIGHT), Image.Resampling.BOX)) > 127
     covered = start.covered.numpy() & exact
     error = np.abs(result.astype(float) - truth).mean(axis=2)
@@ -143,21 +150,28 @@ def main() -> None:
     numbers = np.linspace(0, len(pairs), min(options.pairs, len(pairs)), endpoint=False).astype(int)
     people = galleries([pairs[number][1] for number in numbers], pairs.photographs)
     rows, tiles = [], []
-    for number in numbers:
-        source, target = pairs[number]
-        start, turn = warped_pair(source, target)
-        shown = [truth_picture(source, "pad", WIDTH, HEIGHT), (start.image.numpy() * 255).astype(np.uint8)]
-        for name, way in WAYS.items():
-            for seed in SEEDS:
-                result = sampled(pipeline, source, target.pose(), start, way, seed)
+    for first in range(0, len(numbers), BATCH):
+        batch = numbers[first : first + BATCH]
+        chosen = [pairs[number] for number in batch]
+        starts, turns = zip(*(warped_pair(*pair) for pair in chosen), strict=True)
+        shown = [[picture(source), (start.image.numpy() * 255).astype(np.uint8)]
+                 for (source, _), start in zip(chosen, starts, strict=True)]
+        results = {
+            (denoise, seed): sampled(pipeline, chosen, starts, denoise, seed)
+            for denoise in {way.denoise for way in WAYS.values()} for seed in SEEDS
+        }
+        for (name, way), seed in product(WAYS.items(), SEEDS):
+            for place, ((_, target), start) in enumerate(zip(chosen, starts, strict=True)):
+                result = results[way.denoise, seed][place]
+                result = pasted(result, start) if way.is_pasted else result
                 own = scores(result, target, start, people[pose_name(target)], detector)
-                rows.append({"way": name, "turn": turn, "pair": int(number), "seed": seed} | own)
-            shown.append(result)
-        if len(tiles) < SHEET_PAIRS * 3:
-            tiles.append([*shown, truth_picture(target, "pad", WIDTH, HEIGHT)])
+                rows.append({"way": name, "turn": turns[place], "pair": int(batch[place]), "seed": seed} | own)
+                if seed == SEEDS[0]:
+                    shown[place].append(result)
+        tiles += [[*row, picture(target)] for row, (_, target) in zip(shown, chosen, strict=True)]
         (options.out / "warping.json").write_text(json.dumps(rows, default=float))
         (options.out / "warping.md").write_text(table(rows))
-        contact_sheet(tiles, ("source", "warped", *WAYS, "truth")).save(options.out / "sheet.png")
+        contact_sheet(tiles[:SHEET_PAIRS], ("source", "warped", *WAYS, "truth")).save(options.out / "sheet.png")
 
 
 if __name__ == "__main__":

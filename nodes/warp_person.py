@@ -24,8 +24,8 @@ class CFLDWarpPerson(io.ComfyNode):
             node_id="CFLDWarpPerson",
             display_name=NODE,
             category=PEOPLE,
-            description="Moves a photo's own texture and face into the target pose: the mask says where the photo shows "
-            "them. As the start of a sampling with denoise below 1, CFLD paints the rest.",
+            description="Moves a photo's own texture and face into the target pose: the mask says where the photo "
+            "shows them. As the start of a sampling with denoise below 1, CFLD paints the rest.",
             search_aliases=[
                 "keep texture", "keep face", "warp", "img2img pose", "pattern", "print on shirt", "source pixels",
             ],

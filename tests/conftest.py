@@ -26,3 +26,21 @@ def folder(tmp_path_factory):
     write_mannequins(folder / "mannequins", count=3, test_count=1, pictures=2)
     tiny_autoencoder().save_pretrained(folder / "autoencoder")
     return folder
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """The authors' folder, of the second file only the trained tensors."""
+    from tests import golden
+
+    return golden.write_authors_pair(tmp_path / "authors", unet=golden.key_values())
+
+
+@pytest.fixture
+def converted(tmp_path):
+    """A converted checkpoint of tiny networks."""
+    from cfld_modules.checkpoints.cfld_checkpoint import save_checkpoint
+    from tests.checkpoint_files import tiny_checkpoint
+
+    save_checkpoint(tmp_path / "cfld.safetensors", tiny_checkpoint())
+    return tmp_path / "cfld.safetensors"

@@ -1,5 +1,7 @@
 """The micro configuration of training: a U-Net of width 32 on 8x8 latents."""
 
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
 from cfld_modules.settings import parse_settings
 from cfld_modules.training.train import TrainSettings
 
@@ -30,3 +32,9 @@ def configuration(folder, output, training=None, **others):
 
 def parsed(*arguments, **options):
     return parse_settings(configuration(*arguments, **options), TrainSettings)
+
+
+def losses(output):
+    """{step: loss}; of a step made twice the latter."""
+    events = EventAccumulator(str(output / "tensorboard")).Reload()
+    return {event.step: event.value for event in events.Scalars("loss")}

@@ -102,6 +102,18 @@ def test_many_poses_make_numbered_pictures_that_do_not_depend_on_their_number(
     assert abs(pictures[0] - pictures[1]).max() > 5
 
 
+def test_frames_are_one_animated_picture_of_the_results(files: Path, tmp_path: Path) -> None:
+    assert transfer(files, tmp_path / "many.png", pose=files / "3_poses.json") == 0
+    assert transfer(files, tmp_path / "clip.png", pose=files / "3_poses.json", frames=8) == 0
+    with Image.open(tmp_path / "clip.png") as clip:
+        assert clip.n_frames == 3 and clip.info["duration"] == 125
+        for number in range(3):
+            clip.seek(number)
+            alone = Image.open(tmp_path / f"many-{number:03d}.png").convert("RGB")
+            assert np.array_equal(np.asarray(clip.convert("RGB")), np.asarray(alone))
+    assert not (tmp_path / "clip-000.png").exists()
+
+
 def test_the_nth_photo_goes_with_the_nth_pose(files: Path, plain: np.ndarray, tmp_path: Path) -> None:
     Image.open(files / "astronaut.jpg").crop((0, 0, 176, 256)).save(tmp_path / "crop.png")
     sources = [files / "astronaut.jpg", tmp_path / "crop.png"]
@@ -186,6 +198,8 @@ def blame(capfd: pytest.CaptureFixture[str], code: int, *words: str) -> None:
         ({"out": "{tmp}/none/out.png"}, ["--out", "in a folder that exists"]),
         ({"out": "{tmp}"}, ["--out", "end it in .png"]),
         ({"out": "{tmp}/folder.png"}, ["--out", "cannot be written"]),
+        ({"out": "{tmp}/clip.jpg", "frames": 8}, ["--out", "cannot be an animated picture; end it in .webp"]),
+        ({"frames": 0}, ["--frames", "'0' is no number of frames a second"]),
         ({"out": "{tmp}/out.psd"}, ["--out", "end it in .png"]),
         ({"source": ["{files}/astronaut.jpg"] * 2, "pose": "{files}/3_poses.json"}, ["--source, --pose", "2 photos"]),
         ({"device": "cuda:77"}, ["--device", "'cuda:77' cannot be used", "give cpu"]),

@@ -9,67 +9,22 @@ import pytest
 from cfld_modules.errors import PoseError
 from cfld_modules.poses.keypoints import JOINT_NAMES
 from cfld_modules.poses.reading import parse_pose_json, read_people, read_pose_keypoints
-
-SIZE = {"canvas_width": 512, "canvas_height": 512}
-FIGURE = np.array([
-    (241, 77), (240, 130), (200, 130), (180, 195), (170, 255), (280, 130), (300, 195), (310, 255), (215, 265),
-    (212, 365), (210, 470), (265, 265), (268, 365), (270, 470), (232, 68), (250, 68), (222, 75), (260, 75),
-], dtype=float)  # fmt: skip
-SMALL = FIGURE * 0.45 + (20, 260)
-COCO = (
-    "nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder", "left elbow",
-    "right elbow", "left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee", "left ankle",
-    "right ankle",
-)  # fmt: skip
-
-
-def named(points: np.ndarray = FIGURE) -> dict[str, np.ndarray]:
-    """By our names, with what other tools also have."""
-    joints = dict(zip(JOINT_NAMES, points, strict=True))
-    joints["mid hip"] = (joints["right hip"] + joints["left hip"]) / 2
-    joints["spine"] = (joints["mid hip"] + joints["neck"]) / 2
-    joints["head top"] = joints["nose"] + 0.8 * (joints["nose"] - joints["neck"])
-    joints["head bottom"] = joints["neck"] + 0.3 * (joints["nose"] - joints["neck"])
-    return joints
-
-
-def rows(names: tuple[str, ...], points: np.ndarray = FIGURE, score: float = 0.9) -> list[list[float]]:
-    joints = named(points)
-    return [[*joints[name].tolist(), score] for name in names]
-
-
-def flat(rows: list) -> list:
-    return [number for row in rows for number in row]
-
-
-def pairs(rows: list) -> list:
-    return [row[:2] for row in rows]
-
-
-def frame(body: list, **more: object) -> dict:
-    return {"people": [{"pose_keypoints_2d": body, **more}], **SIZE}
-
-
-def of_mmpose(points: np.ndarray, names: tuple[str, ...] = COCO) -> dict:
-    return {"keypoints": pairs(rows(names, points)), "keypoint_scores": [0.9] * len(names), "bbox": [[1, 2, 3, 4]]}
-
-
-def assert_reads(value: object, *poses: np.ndarray) -> None:
-    """The poses, of which missing joints are NaN; the neck of COCO's is between the shoulders."""
-    for read, wanted in zip(parse_pose_json(json.dumps(value)), poses, strict=True):
-        assert (read.width, read.height) == (512, 512)
-        np.testing.assert_allclose(read.points, wanted, atol=0.51)
-
-
-def without(*names: str) -> np.ndarray:
-    points = FIGURE.copy()
-    points[[JOINT_NAMES.index(name) for name in names]] = np.nan
-    return points
-
+from tests.dialect_files import (
+    COCO,
+    FIGURE,
+    SIZE,
+    SMALL,
+    assert_reads,
+    flat,
+    frame,
+    named,
+    of_mmpose,
+    pairs,
+    rows,
+    without,
+)
 
 FACE = ("right eye", "left eye", "right ear", "left ear")
-
-# --- The order of points without names -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -91,6 +46,8 @@ def test_rtmlib_s_27_and_134_points_begin_with_openpose_s() -> None:
 MPI_INF_3DHP = (
     "head top", "neck", *JOINT_NAMES[2:14], "mid hip", "spine", "nose",
 )  # fmt: skip
+
+
 H36M = ("mid hip", *JOINT_NAMES[8:14], "spine", "neck", "nose", "head top", *JOINT_NAMES[5:8], *JOINT_NAMES[2:5])
 
 
@@ -120,8 +77,6 @@ def test_somebody_else_whose_order_is_unclear_does_not_matter() -> None:
     unclear = {"pose_keypoints_2d": flat(rows(tuple(sorted(JOINT_NAMES)), SMALL))[: 17 * 3]}
     assert_reads([{"people": [unclear, {"pose_keypoints_2d": flat(rows(COCO))}], **SIZE}], FIGURE)
 
-
-# --- The order that a file names -------------------------------------------------------------------------------------
 
 RIGHT_FIRST = tuple(name.replace("left", "L").replace("right", "left").replace("L", "right") for name in COCO)
 POSETRACK = ("nose", "head bottom", "head top", *COCO[3:])
@@ -239,72 +194,6 @@ def test_labelme_has_a_shape_a_point() -> None:
     assert_reads({"version": "5.2", "shapes": shapes, "imageWidth": 512, "imageHeight": 512}, FIGURE)
 
 
-# --- Third numbers, units, axes --------------------------------------------------------------------------------------
-
-
-def test_third_numbers_that_are_a_depth_hide_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """ZhUyU1997/open-pose-editor 38 and 103; in millimetres as facebookresearch/VideoPose3D's."""
-    for unit in (0.2, 900.0):
-        depths = np.linspace(-unit, unit, 18).tolist()
-        assert_reads([frame([[x, y, z] for (x, y), z in zip(FIGURE.tolist(), depths, strict=True)])], FIGURE)
-    assert "no confidence" in caplog.text
-
-
-def test_a_score_a_little_below_zero_is_a_score() -> None:
-    """Peaks of heatmaps: open-mmlab/mmpose's raw scores of joints that are not there."""
-    body = rows(JOINT_NAMES)
-    for score in (-0.004, -1):
-        body[4][2] = score
-        assert_reads([frame(flat(body), foot_keypoints_2d=[0.0] * 18)], without("right wrist"))
-
-
-def test_y_before_x_is_refused_with_the_reason() -> None:
-    """tensorflow/tfjs-models and TF Hub's MoveNet give [y, x, score]; JunkyByte/easy_ViTPose 22."""
-    swapped = [[y / 512, x / 512, s] for x, y, s in rows(COCO)]
-    with pytest.raises(PoseError, match="the person lies, so y seems to stand before x"):
-        read_pose_keypoints([frame(flat(swapped))])
-
-
-def test_y_upwards_is_refused_with_the_reason() -> None:
-    """Plots and 3-D tools have y upwards: Unity's and Blender's exports."""
-    with pytest.raises(PoseError, match="stands on the head, so y seems to run upwards"):
-        read_pose_keypoints([frame(flat([[x, 512 - y, s] for x, y, s in rows(JOINT_NAMES)]))])
-
-
-def test_who_really_lies_is_read_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
-    lying = np.stack([FIGURE[:, 1], 512 - FIGURE[:, 0]], axis=1)  # turned a quarter, not mirrored
-    assert_reads([frame(flat(rows(JOINT_NAMES, lying)))], lying)
-    assert "the person lies" in caplog.text
-
-
-def test_easy_vitpose_is_known_to_write_y_first() -> None:
-    """JunkyByte/easy_ViTPose, --save-json: people by track, names in `skeleton`."""
-    people = {str(track): [[y, x, s] for x, y, s in rows(COCO, points)] for track, points in ((0, FIGURE), (3, SMALL))}
-    skeleton = {str(place): name.replace(" ", "_") for place, name in enumerate(COCO)}
-    assert_reads({"keypoints": [people, {"0": people["0"]}], "skeleton": skeleton, **SIZE}, FIGURE, FIGURE)
-
-
-def test_percent_is_refused_and_label_studio_s_is_known() -> None:
-    """HumanSignal/label-studio 407 and 490: x and y in percent of original_width and original_height."""
-    percent = [[x / 5.12, y / 5.12, s] for x, y, s in rows(JOINT_NAMES)]
-    with pytest.raises(PoseError, match="seem to be in percent"):
-        read_pose_keypoints([frame(flat(percent))])
-    result = [
-        {"type": "keypointlabels", "original_width": 512, "original_height": 512,
-         "value": {"x": x / 5.12, "y": y / 5.12, "width": 0.5, "keypointlabels": [name]}}
-        for name, (x, y, _) in zip(COCO, rows(COCO), strict=True)
-    ]  # fmt: skip
-    assert_reads([{"id": 1, "data": {"img": "a.jpg"}, "annotations": [{"result": result}]}], FIGURE)
-
-
-def test_a_small_person_beside_the_corner_is_not_in_percent() -> None:
-    points = FIGURE * 0.17 + (60, 8)
-    assert_reads([frame(flat(rows(JOINT_NAMES, points)))], points)
-
-
-# --- Several people of one picture -----------------------------------------------------------------------------------
-
-
 def alphapose(image: str, points: np.ndarray, **more: object) -> dict:
     entry = {"image_id": image, "category_id": 1, "keypoints": flat(rows(COCO, points)), "score": 2.5}
     return entry | {"box": [1, 2, 3, 4], "idx": [0.0], **SIZE, **more}
@@ -378,32 +267,6 @@ def test_annotations_of_bags_and_empty_ones_are_passed_over() -> None:
         read_pose_keypoints(file)
 
 
-# --- Thresholds ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("score", "more", "is_there"),
-    [(0.35, {"version": "AlphaPose v0.3"}, False), (0.45, {"version": "AlphaPose v0.3"}, True), (0.25, {}, False),
-     (0.35, {}, True)],
-)  # fmt: skip
-def test_18_scores_without_a_zero_count_from_where_the_tool_draws(score: float, more: dict, is_there: bool) -> None:
-    """MVIG-SJTU/AlphaPose 1024, --format open, whose own limit is 0.4; Tau-J/rtmlib's `to_openpose`."""
-    body = rows(JOINT_NAMES)
-    body[4] = [0.1, 0.1, score]
-    wanted = FIGURE.copy()
-    wanted[4] = (0.1, 0.1) if is_there else np.nan
-    assert_reads([{**frame(flat(body)), **more}], wanted)
-
-
-def test_cmu_s_openpose_which_writes_zeros_counts_from_0_05() -> None:
-    body = rows(JOINT_NAMES, score=0.12)
-    body[7] = [0.0, 0.0, 0.0]
-    assert_reads([frame(flat(body))], without("left wrist"))
-
-
-# --- Tracks ----------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("key", ["person_id", "track_id", "idx"])
 def test_the_person_of_the_first_frame_is_followed_by_number(key: str) -> None:
     """kijai/ComfyUI-SCAIL-Pose 10; IDEA-Research/DWPose 77: who walks away stays the one who is taken."""
@@ -418,8 +281,6 @@ def test_the_person_of_the_first_frame_is_followed_by_number(key: str) -> None:
     assert_reads(frames, FIGURE, SMALL)
     assert [pose.person_id for pose in read_pose_keypoints(frames)] == [0, 0]
 
-
-# --- Wrapped ---------------------------------------------------------------------------------------------------------
 
 WHOLE = frame(flat(rows(JOINT_NAMES)))
 PEOPLE = {"people": WHOLE["people"]}
@@ -465,9 +326,6 @@ def test_a_picture_s_size_serves_frames_without_one() -> None:
     assert read_pose_keypoints([WHOLE], canvas=(9, 9))[0].width == 512
 
 
-# --- Core's SAM 3D Body ----------------------------------------------------------------------------------------------
-
-
 def sam_3d_body(points: np.ndarray) -> dict:
     """A person as Predict SAM3D Body of newer ComfyUI gives it: arrays of 70 points, image_size (height, width)."""
     order = (*COCO[:9], *COCO[11:])
@@ -491,5 +349,3 @@ def test_sam_3d_body_s_people_come_with_their_third_dimension() -> None:
     np.testing.assert_allclose(pose.keypoints_3d[[4, 7], 2], [0.41, 0.62], atol=1e-6)
     with pytest.raises(PoseError, match="pred_keypoints_2d .70, 2."):
         read_pose_keypoints(value | {"frames": [[{"pred_keypoints_2d": np.zeros((69, 2))}]]})
-
-

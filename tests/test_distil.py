@@ -19,8 +19,7 @@ from cfld_modules.training.loop import build_accelerator, run_training
 from cfld_modules.training.samples import read_batch
 from cfld_modules.training.teacher import Teacher, TeacherSamples
 from cfld_modules.training.train import train
-from tests.micro_run import parsed
-from tests.test_training import losses
+from tests.micro_run import losses, parsed
 from tests.tiny_models import tiny_unet, write_lora
 
 

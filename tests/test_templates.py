@@ -1,6 +1,8 @@
 """What a template says and asks for, as its file has it; how it looks is in tests/browser."""
 
+import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from cfld_modules.demo_model import LORA_FILE
 
 WORKFLOWS = sorted((Path(__file__).parents[1] / "workflows").glob("*.json"), key=lambda file: file.stem.lower())
+TWINS = sorted((Path(__file__).parents[1] / "workflows" / "api").glob("*.json"))
 TITLES = [file.stem for file in WORKFLOWS]
 
 
@@ -43,6 +46,16 @@ def test_the_note_says_what_a_user_asks_first(file: Path) -> None:
     assert "`" not in text, "back-ticks are blue on blue in Nodes 2.0"
     for words in ("**What to expect:**", "**What to change first:**", "**Time and memory:**"):
         assert words in text, words
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=[twin.stem for twin in TWINS])
+def test_the_example_client_finds_the_photo_where_there_is_one_person(twin: Path) -> None:
+    client = (twin.parent / "client.py").read_text(encoding="utf-8")
+    photo_titles = ast.literal_eval(re.search(r"PHOTO_TITLES = (.+)", client)[1])
+    nodes = json.loads(twin.read_text(encoding="utf-8")).values()
+    people = [node for node in nodes if node["class_type"] == "CFLDPromptEncoder"]
+    photos = [node for node in nodes if node["_meta"]["title"] in photo_titles]
+    assert len(photos) == (1 if len(people) == 1 else 0)
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=TITLES)

@@ -201,9 +201,7 @@ def sheet_of(result: Image.Image, name: str) -> Image.Image:
 
 
 def main(words: Sequence[str]) -> None:
-    found = host.find_host()
-    if found is None:
-        sys.exit("no ComfyUI was found; set COMFYUI_PATH")
+    found = host.need_host()
     titles = [path.stem for path in sorted(WORKFLOWS.glob("*.json"))]
     titles = [title for title in titles if not words or any(word in title for word in words)]
     with tempfile.TemporaryDirectory() as folder, running_server(found, Path(folder)) as server:

@@ -14,13 +14,15 @@ from ..pipeline.schedulers import published_scheduler
 from ..poses.framing import FITS
 from ..poses.keypoints import Pose
 from ..poses.reading import parse_pose_json
-from . import DTYPES, CommandError, option, torch_dtype
+from . import DTYPES, CommandError, number, option, torch_dtype
 from .sampling import add_lora_argument, add_sampling_arguments, given_scales, size_of_text
 
 if TYPE_CHECKING:
     from diffusers import SchedulerMixin
 
     from ..pipeline.cfld_pipeline import CFLDPipeline
+
+ANIMATED = (".webp", ".gif", ".png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="PICTURE",
         help="picture to write; of several, out.png becomes out-000.png, out-001.png, ...",
     )
+    files.add_argument(
+        "--frames", type=number("Positive", "number of frames a second"), metavar="RATE",
+        help="write all results as one animated picture (.webp, .gif, .png), so many a second; all begin with the same "
+        "noise anyway",
+    )
     frame = parser.add_argument_group("frame")
     frame.add_argument("--fit", choices=FITS, default="pad", help="how photo and pose come to 176:256 (%(default)s)")
     frame.add_argument(
@@ -60,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     photos = [photo for path in arguments.source for photo in _files_of("--source", path, ENDINGS, "a picture file")]
     pose_files = _files_of("--pose", arguments.pose, (".json",), "a JSON file with OpenPose key points")
     pairs = _pair([_read_photo(photo) for photo in photos], [pose for file in pose_files for pose in _read_poses(file)])
-    results = _result_paths(arguments.out, len(pairs))
+    results = _result_paths(arguments.out, len(pairs), arguments.frames)
     scales = given_scales(arguments)
 
     import torch
@@ -69,11 +76,21 @@ def run(arguments: argparse.Namespace) -> None:
         scheduler = published_scheduler(arguments.scheduler, arguments.steps)
     pipeline = _load_pipeline(arguments, scheduler)
     width, height = arguments.size
-    for (source, pose), result in zip(pairs, results, strict=True):
-        picture = pipeline(
+    pictures = (
+        pipeline(
             [source], [pose], fit=arguments.fit, guidance_type=arguments.guidance_type, scales=scales,
             steps=arguments.steps, generator=torch.Generator().manual_seed(arguments.seed), width=width, height=height,
         )[0]
+        for source, pose in pairs
+    )
+    if arguments.frames:
+        first, *others = pictures
+        animated = {"save_all": True, "append_images": others, "duration": round(1000 / arguments.frames), "loop": 0}
+        with option("--out", OSError):
+            first.save(results[0], **animated)
+        sys.stdout.write(f"{results[0]}\n")
+        return
+    for picture, result in zip(pictures, results, strict=True):
         with option("--out", OSError):
             picture.save(result)
         sys.stdout.write(f"{result}\n")
@@ -150,12 +167,14 @@ def _pair(sources: list[Image.Image], poses: list[Pose]) -> list[tuple[Image.Ima
     return list(zip(sources * (count // len(sources)), poses * (count // len(poses)), strict=True))
 
 
-def _result_paths(out: Path, count: int) -> list[Path]:
+def _result_paths(out: Path, count: int, rate: float | None) -> list[Path]:
     """Checked before the sampling, so that no result of minutes is lost for want of a folder."""
+    if rate and out.suffix.lower() not in ANIMATED:
+        raise CommandError(f"--out: '{out}' cannot be an animated picture; end it in {', '.join(ANIMATED)}")
     if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
         raise CommandError(f"--out: '{out}' has no ending of a picture file; end it in .png")
     if not out.parent.is_dir() or out.is_dir():
         raise CommandError(f"--out: '{out}' cannot be written; give a file in a folder that exists")
-    if count == 1:
+    if count == 1 or rate:
         return [out]
     return [out.with_name(f"{out.stem}-{number:03d}{out.suffix}") for number in range(count)]

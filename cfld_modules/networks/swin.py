@@ -177,10 +177,10 @@ def relative_position_bias(table: torch.Tensor) -> torch.Tensor:
     """
     offsets = round(table.shape[0] ** 0.5)
     window = (offsets + 1) // 2
-    # Reversed, so that keys run forward: from row window - 1 - qy on, as many rows as a window has are the offsets
-    # qy - ky of all ky; so are columns.
-    squares = rearrange(table.flip(0), "(y x) h -> h y x", y=offsets).unfold(1, window, 1).unfold(2, window, 1)
-    return rearrange(squares.flip(1, 2), "h qy qx ky kx -> h (qy qx) (ky kx)")
+    side = torch.arange(window, device=table.device)
+    offset = side[:, None] - side + window - 1
+    row = offsets * offset[:, None, :, None] + offset[None, :, None, :]  # of the table, by qy, qx, ky, kx
+    return table.T.index_select(1, row.flatten()).view(-1, window**2, window**2)
 
 
 def shift_mask(grid: int, window: int, shift: int, like: torch.Tensor) -> torch.Tensor:

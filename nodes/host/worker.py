@@ -1,4 +1,4 @@
-"""One worker thread with a bounded queue for requests that take seconds, so that the server keeps answering."""
+"""One worker thread with a bounded queue for work that takes seconds, so that the server keeps answering."""
 
 import asyncio
 import threading

@@ -124,7 +124,7 @@ describe('workflows', { skip: missing || false, timeout: 1_800_000 }, () => {
               Object.fromEntries(
                 Object.entries(prompt)
                   .filter(([id]) => !foreign.includes(id))
-                  .map(([id, { class_type, inputs }]) => [id, { class_type, inputs }])
+                  .map(([id, { class_type, inputs, _meta }]) => [id, { class_type, inputs, _meta }])
               )
             assert.deepEqual(bare(output), bare(read(`api/${twinOf(name)}.json`)))
             // It asks the registry which packs have them.

@@ -21,7 +21,8 @@ try {
     const twin = Object.fromEntries(
       Object.entries(prompt).map(([id, { class_type, inputs, _meta }]) => [id, absent.includes(id) ? former[id] : { class_type, inputs, _meta }])
     )
-    writeFileSync(file, JSON.stringify(twin, null, 2) + '\n')
+    const links = /\[\s+("\d+"),\s+(\d+)\s+\]/g // on one line each
+    writeFileSync(file, JSON.stringify(twin, null, 2).replace(links, '[$1, $2]') + '\n')
   }
 } finally {
   await browser.close()

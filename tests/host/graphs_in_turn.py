@@ -242,7 +242,7 @@ def main() -> int:
     names = [name for name in names if arguments.only is None or name in arguments.only]
     host.import_host(comfy)
     host.import_by_path("cfld_pack", host.PACK / "__init__.py")
-    from test_server import write_folder
+    from server_folder import write_folder
 
     with tempfile.TemporaryDirectory(prefix="turns-") as temporary:
         folder = Path(temporary)

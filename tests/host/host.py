@@ -16,6 +16,11 @@ def find_host() -> Path | None:
     return next((place for place in places if (place / "comfy" / "samplers.py").is_file()), None)
 
 
+def need_host() -> Path:
+    """`find_host`, for a command, which ends where there is none."""
+    return find_host() or sys.exit("no ComfyUI was found; set COMFYUI_PATH")
+
+
 def find_python(host: Path) -> Path | None:
     """The host's own Python: COMFYUI_PYTHON, else `.venv` or `venv` in its folder."""
     named = os.environ.get("COMFYUI_PYTHON")

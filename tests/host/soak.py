@@ -199,7 +199,7 @@ def main() -> int:
     host.import_host(comfy)
     host.import_by_path("cfld_pack", host.PACK / "__init__.py")
     from comfy_server import running_server
-    from test_server import set_input, workflow, write_folder
+    from server_folder import set_input, workflow, write_folder
 
     graphs = []
     for name, seeds in (("basic_transfer", 2), ("cfld_guider", 2), ("pose_editor", 2), ("lora_and_controlnet", 1)):

@@ -1,78 +1,55 @@
 """The real ComfyUI, driven as a user's script drives it: every shipped workflow, wrong input, interruption."""
 
-import importlib.util
 import itertools
 import json
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from urllib.parse import quote
 
-import host
 import numpy as np
 import pytest
-import random_models
 import soak
-import torch
-from comfy_server import PACK_NAME, TRIM, TRIM_CODE, Refused, running_server
+from comfy_server import PACK_NAME, Refused, running_server
 from PIL import Image
+from server_folder import (
+    HAS_DETECTOR,
+    PERSON_IN_A_PHOTO,
+    PHOTO,
+    SCENE,
+    WIRES,
+    WORKFLOWS,
+    nodes_of,
+    painted,
+    set_input,
+    the_node,
+    workflow,
+    write_folder,
+)
 
 from cfld_modules.guidance import GUIDANCE_TYPES
 
-WORKFLOWS = host.PACK / "workflows"
-PHOTO = host.PACK / "tests" / "data" / "astronaut.jpg"
 NAMES = sorted(path.stem for path in (WORKFLOWS / "api").glob("*.json"))
-PERSON_IN_A_PHOTO = "person_in_a_photo"
 # The nodes of other packs in workflows that are opened, and not run.
 OTHER_PACKS = {"relight_with_ic_light": {
     "BackgroundScaler", "ICLightConditioning", "LoadAndApplyICLightUnet",
 }, "animation_with_animatediff": {"ADE_AnimateDiffLoaderGen1"}}  # fmt: skip
 FRAME = (352, 512)
-SCENE = (768, 720)
 SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pass": (704, 1024),
          PERSON_IN_A_PHOTO: SCENE,
          "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4),
          "described_scene": (88, 128),
          "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
-# Inputs in pixels of the latents, besides those of a square.
-SIDE_INPUTS = ("width", "height")
-PIXELS = {"EmptyLatentImage": SIDE_INPUTS, "ConditioningSetArea": SIDE_INPUTS, "PrimitiveInt": ("value",)}
+
+
 SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
 # Pixels of the latents where the workflow has 512: the trained size of the test's CFLD; the demo model's own.
 SIDES = {"basic_transfer": 256, "demo_no_downloads": 512, "turntable": 512, "blend_two_people": 512,
          "clothes_of_two_people": 512, "load_person": 512, "texture_from_photo": 512}
-SAVED_PERSON = "person_00001_.safetensors"
-HAS_DETECTOR = importlib.util.find_spec("controlnet_aux") is not None
+
+
 seeds = itertools.count(1)
-
-
-# A pack that puts a text on wires of every kind that may lead into a combo.
-WIRES = "wires.py"
-WIRES_CODE = '''
-class Wire:
-    INPUT_TYPES = classmethod(lambda cls: {"required": {"text": ("STRING", {})}})
-    RETURN_TYPES = ("COMBO", "STRING", "*")
-    FUNCTION = "give"
-    CATEGORY = "test"
-
-    def give(self, text):
-        return (text,) * 3
-
-
-NODE_CLASS_MAPPINGS = {"Wire": Wire}
-'''
 KINDS = ("COMBO", "STRING", "any")
-
-
-class RunsWhenRead:
-    """A pickle that makes a file when it is read without care."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (Path.touch, (self.path,))
 
 
 @pytest.fixture(scope="module")
@@ -82,92 +59,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-def write_folder(folder):
-    """A base directory with every file the workflows name, and some wrong ones."""
-    models, inputs = folder / "models", folder / "input"
-    for name in ("checkpoints", "cfld/half", "cfld/code", "controlnet", "loras", "upscale_models", "annotators"):
-        (models / name).mkdir(parents=True)
-    random_models.write_base_model(models / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors")
-    random_models.write_sdxl_model(models / "checkpoints" / "sdxl.safetensors")
-    random_models.write_control_net(models / "controlnet" / "control_v11p_sd15_openpose_fp16.safetensors")
-    random_models.write_lora(models / "loras" / "style.safetensors")
-    random_models.write_upscaler(models / "upscale_models" / "RealESRGAN_x4plus.safetensors")
-    cfld = random_models.random_cfld()
-    random_models.write_cfld(models / "cfld" / "cfld.safetensors", cfld)
-    random_models.write_authors_pair(models / "cfld" / "authors", cfld)
-    (models / "cfld" / "half" / "pytorch_model.bin").symlink_to(models / "cfld" / "authors" / "pytorch_model.bin")
-    (models / "cfld" / "lora.safetensors").symlink_to(models / "loras" / "style.safetensors")
-    torch.save({"weight": RunsWhenRead(folder / "code_ran")}, models / "cfld" / "code" / "pytorch_model.bin")
-    inputs.mkdir()
-    photo = Image.open(PHOTO)
-    scene = photo.resize(SCENE)
-    scene.putalpha(Image.fromarray(np.where(painted(), 0, 255).astype(np.uint8)))
-    scene.save(inputs / "scene.png")
-    photo.save(inputs / "example.png")  # as ComfyUI brings it along
-    (folder / "custom_nodes").mkdir()
-    (folder / "custom_nodes" / WIRES).write_text(WIRES_CODE)
-    (folder / "custom_nodes" / soak.RUNS_OUT).write_text(soak.RUNS_OUT_CODE)
-    (folder / "custom_nodes" / TRIM).write_text(TRIM_CODE)
-    (models / "cfld" / "dangling.safetensors").symlink_to("gone.safetensors")
-    (models / "cfld" / "CAPITALS.SAFETENSORS").symlink_to(models / "cfld" / "cfld.safetensors")
-    (models / "cfld" / "folder.safetensors").mkdir()
-    (inputs / "folder.json").mkdir()
-    (inputs / "dangling.json").symlink_to("gone.json")
-    (folder / "secret.json").write_text("[]")
-    (inputs / "outside.json").symlink_to(folder / "secret.json")
-    (inputs / "bad_pose.json").write_text('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}')
-    (folder / "output" / "cfld_appearances").mkdir(parents=True)
-    random_models.write_demo_appearance(folder / "output" / "cfld_appearances" / SAVED_PERSON)
-    (folder / "output" / "cfld_appearances" / "damaged.safetensors").write_bytes(b"\0" * 99)
-    if HAS_DETECTOR:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a dozen of its own, about what is not used here
-            import dot_network
-        dot_network.save(models / "annotators", dot_network.dot_state())
-        people = [dot_network.STANDING + (20, 120), dot_network.STANDING * 0.8 + (450, 220)]
-        dots = dot_network.picture(people, 900, 800)[0]
-        Image.fromarray((dots.numpy() * 255).astype(np.uint8)).save(inputs / "target_pose.png")
-    else:
-        photo.save(inputs / "target_pose.png")
-
-
 @pytest.fixture(scope="module")
 def server(folder, comfy_path):
     with running_server(comfy_path, folder, WIRES, *soak.PACKS) as server:
         yield server
-
-
-def painted():
-    """Where the scene's mask is painted: (height, width) of bool."""
-    rows, columns = np.mgrid[: SCENE[1], : SCENE[0]]
-    return (rows > 260) & (rows < 640) & (columns > 280) & (columns < 480)
-
-
-def workflow(name, side=128):
-    """A shipped workflow with two steps, and latents of `side` pixels instead of 512; else as it is."""
-    prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text())
-    for node in prompt.values():
-        inputs = node["inputs"]
-        if "steps" in inputs:
-            inputs["steps"] = 2
-        is_square = "width" in inputs and inputs["width"] == inputs["height"]
-        for size in PIXELS.get(node["class_type"], SIDE_INPUTS if is_square else ()):
-            inputs[size] = inputs[size] * side // 512
-    return prompt
-
-
-def nodes_of(prompt, *classes):
-    return [node for node in prompt if prompt[node]["class_type"] in classes]
-
-
-def the_node(prompt, class_type):
-    (node,) = nodes_of(prompt, class_type)
-    return node
-
-
-def set_input(prompt, class_type, **inputs):
-    prompt[the_node(prompt, class_type)]["inputs"].update(inputs)
-    return prompt
 
 
 def pixels(path):
@@ -193,9 +88,6 @@ def appearance_names(server):
     """What Load Appearance offers."""
     inputs = server.get("/object_info/CFLDLoadAppearance")["CFLDLoadAppearance"]["input"]["required"]
     return inputs["appearance_name"][1]["options"]
-
-
-# --- Every shipped workflow -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in OTHER_PACKS])
@@ -292,9 +184,6 @@ def test_the_example_client_passes_the_error_on(server, tmp_path):
     command = [sys.executable, str(WORKFLOWS / "api" / "client.py"), str(file), "--server", server.address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0 and "Pose Editor: input 'pose_json'" in done.stderr
-
-
-# --- Wrong input ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("class_type", "inputs", "words"), [

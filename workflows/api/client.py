@@ -14,6 +14,8 @@ import uuid
 
 import websocket
 
+PHOTO_TITLES = ("Source person", "Your photo")
+
 
 def upload(server, path):
     """Puts a picture into the server's input folder; returns its name there."""
@@ -28,7 +30,7 @@ def upload(server, path):
 def change(workflow, image=None, seed=None):
     """The workflow with a photo in place of the source person, and another seed."""
     for node in workflow.values():
-        if image is not None and node["_meta"]["title"] == "Source person":
+        if image is not None and node["_meta"]["title"] in PHOTO_TITLES:
             node |= {"class_type": "LoadImage", "inputs": {"image": image}}
         for name in {"seed", "noise_seed"} & node["inputs"].keys() if seed is not None else ():
             node["inputs"][name] = seed
