@@ -23,15 +23,17 @@ from report import against, benchmark_parser, write_report
 
 ROOT = Path(__file__).parents[1]
 YARDSTICK = "yardstick: a photo of 750x1101 squashed by Pillow to 512x512"
-GOALS = {  # ms on the machine of docs/performance.md, and what is stated there, in yardsticks
+GOALS = {  # ms (or MB) on the machine of docs/performance.md, and what is stated there, in yardsticks (or MB)
     "pose maps of a pose, 256 px": (2.0, 0.35),
     "Draw Pose 352x512, cfld": (1.5, 0.25),
     "Draw Pose 352x512, openpose": (1.5, 0.13),
     "training sample with pictures": (12.0, 5.5),
     "training sample with latents": (None, 2.5),
     "annotations, a row": (0.06, 0.016),
-    "a folder's picture": (0.12, 0.22),
+    "a folder's picture": (0.12, 0.12),
     "evaluate, a pair in a worker": (15.0, 8.0),
+    "MB of a sample with pictures": (1.0, 2.43),  # of which the pixels of two pictures are 1.57
+    "MB of a sample with latents": (1.0, 1.12),
 }
 FIGURE = np.array([
     (88, 30), (88, 60), (65, 62), (55, 100), (50, 135), (111, 62), (121, 100), (126, 135), (75, 135), (72, 185),
@@ -148,8 +150,9 @@ def main() -> None:
         if options.beside:
             row["ratio"] = row["ms"] / row["ms beside"]
         goal, stated = GOALS.get(name, (None, None))
-        yardsticks = statistics.median(one[name] / one[YARDSTICK] for one in runs["ms"])
-        table.append(row | {"goal": goal, "yardsticks": yardsticks} | against(yardsticks, stated))
+        units = [1.0 if name.startswith("MB") else one[YARDSTICK] for one in runs["ms"]]
+        figure = statistics.median(one[name] / unit for one, unit in zip(runs["ms"], units, strict=True))
+        table.append(row | {"goal": goal, "yardsticks": figure} | against(figure, stated))
     notes = f"CPU time, one thread, medians of {options.rounds} processes."
     write_report(options.out / "around", "Around the U-Net", " ".join(["python", *sys.argv]), table, notes)
 

@@ -43,16 +43,25 @@ FEATHER = 1  # pixels of a pasted edge
 
 @dataclass(frozen=True)
 class Way:
-    """denoise: 1 is from pure noise; is_pasted: the photo's pixels lie over the result."""
+    """denoise: 1 is from pure noise; is_held: covered latents are the photo's at every step, as Set Latent Noise Mask
+    holds them; is_pasted: the photo's pixels lie over the result.
+    """
 
     denoise: float
+    is_held: bool = False
     is_pasted: bool = False
 
 
 WAYS = {
     "CFLD": Way(1), "start at 0.85": Way(0.85), "start at 0.7": Way(0.7), "start at 0.5": Way(0.5),
-    "pasted": Way(1, True), "start at 0.7, pasted": Way(0.7, True),
+    "held from 0.7": Way(0.7, is_held=True), "pasted": Way(1, is_pasted=True),
+    "start at 0.7, pasted": Way(0.7, is_pasted=True),
 }
+
+
+def has_trunk(photograph: PhotographFile) -> bool:
+    """Else Warp Person refuses the pose."""
+    return body_parts(lift(photograph.pose()))[TRUNK] is not None
 
 
 def warped_pair(source: PhotographFile, target: PhotographFile) -> tuple[Warped, float]:
@@ -70,7 +79,7 @@ def warped_pair(source: PhotographFile, target: PhotographFile) -> tuple[Warped,
 @torch.no_grad()
 def sampled(
     pipeline: CFLDPipeline, pairs: Sequence[tuple[PhotographFile, PhotographFile]], starts: Sequence[Warped],
-    denoise: float, seed: int,
+    denoise: float, is_held: bool, seed: int,
 ) -> list[np.ndarray]:
     """RGB uint8 (HEIGHT, WIDTH, 3), one a pair; with denoise 1 from noise alone."""
     steps = round(STEPS / denoise)
@@ -86,7 +95,18 @@ def sampled(
         pipeline.scheduler.set_timesteps(steps)
         first = pipeline.scheduler.timesteps[steps - STEPS]
         latents = pipeline.scheduler.add_noise(clean, noise, first.expand(len(pairs)))
-    latents = pipeline.denoise(latents, appearance, pose, steps=steps, first_step=steps - STEPS)
+
+    def hold(step: int, _epsilon: torch.Tensor, latents: torch.Tensor) -> None:
+        following = pipeline.scheduler.timesteps[step + 1 : step + 2]
+        wanted = pipeline.scheduler.add_noise(clean, noise, following.expand(len(pairs))) if len(following) else clean
+        latents.copy_(torch.where(held, wanted, latents))
+
+    if is_held:
+        covered = torch.stack([start.covered for start in starts])[:, None].float()
+        held = torch.nn.functional.interpolate(covered, latents.shape[-2:], mode="area") > 0.5
+    latents = pipeline.denoise(
+        latents, appearance, pose, steps=steps, first_step=steps - STEPS, callback=hold if is_held else None
+    )
     return list(pipeline.decode(latents, WIDTH, HEIGHT))
 
 
@@ -147,7 +167,8 @@ def main() -> None:
     pipeline.set_progress_bar_config(disable=True)
     detector = load_blazepose([options.blazepose])
     pairs: Pairs = DeepFashionData("deepfashion", options.data).pairs("test")
-    numbers = np.linspace(0, len(pairs), min(options.pairs, len(pairs)), endpoint=False).astype(int)
+    numbers: list[int] = np.linspace(0, len(pairs), min(options.pairs, len(pairs)), endpoint=False).astype(int).tolist()
+    numbers = [number for number in numbers if all(has_trunk(photograph) for photograph in pairs[number])]
     people = galleries([pairs[number][1] for number in numbers], pairs.photographs)
     rows, tiles = [], []
     for first in range(0, len(numbers), BATCH):
@@ -157,15 +178,15 @@ def main() -> None:
         shown = [[picture(source), (start.image.numpy() * 255).astype(np.uint8)]
                  for (source, _), start in zip(chosen, starts, strict=True)]
         results = {
-            (denoise, seed): sampled(pipeline, chosen, starts, denoise, seed)
-            for denoise in {way.denoise for way in WAYS.values()} for seed in SEEDS
+            (*kind, seed): sampled(pipeline, chosen, starts, *kind, seed)
+            for kind in {(way.denoise, way.is_held) for way in WAYS.values()} for seed in SEEDS
         }
         for (name, way), seed in product(WAYS.items(), SEEDS):
             for place, ((_, target), start) in enumerate(zip(chosen, starts, strict=True)):
-                result = results[way.denoise, seed][place]
+                result = results[way.denoise, way.is_held, seed][place]
                 result = pasted(result, start) if way.is_pasted else result
                 own = scores(result, target, start, people[pose_name(target)], detector)
-                rows.append({"way": name, "turn": turns[place], "pair": int(batch[place]), "seed": seed} | own)
+                rows.append({"way": name, "turn": turns[place], "pair": batch[place], "seed": seed} | own)
                 if seed == SEEDS[0]:
                     shown[place].append(result)
         tiles += [[*row, picture(target)] for row, (_, target) in zip(shown, chosen, strict=True)]

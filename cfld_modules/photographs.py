@@ -95,7 +95,9 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
 
 
 def _array(image: Image.Image) -> np.ndarray:
-    """RGB uint8 (H, W, 3), band after band, since numpy's own way holds the pixels three times."""
+    """RGB uint8 (H, W, 3), band after band where it is large, since numpy's own way holds the pixels three times."""
+    if image.width * image.height <= BAND_PIXELS:
+        return np.array(image)
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     rows = max(1, BAND_PIXELS // image.width)
     for top in range(0, image.height, rows):

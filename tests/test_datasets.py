@@ -12,6 +12,7 @@ from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.folder import FolderData
 from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.data.market1501 import MarketData
+from cfld_modules.data.pose_files import read_pose_files
 from cfld_modules.errors import DataError
 from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.mannequins.photograph import parse_mannequin_name
@@ -281,3 +282,13 @@ def test_drawn_mannequins_are_those_in_files(tmp_path):
             assert np.array_equal(twin.picture(), photograph.picture())
             assert np.array_equal(twin.pose().visible, photograph.pose().visible)
     assert parse_mannequin_name("fashionWOMENDressesid0000000202_1front.jpg") is None
+
+
+def test_a_folder_of_key_points_is_read_in_the_order_of_its_numbers(tmp_path):
+    """As OpenPose's `--write_json` makes them, a file a frame; numbers without zeros before them, too."""
+    frame = write_pose_keypoints([Pose(np.stack([COLUMNS, ROWS], axis=1).astype(float), 176, 256)])
+    for number in (10, 9, 100):
+        (tmp_path / f"video_{number}_keypoints.json").write_text(json.dumps(frame))
+    (tmp_path / "notes.txt").write_text("no pose")
+    names = [pose.name for pose in read_pose_files([tmp_path])]
+    assert names == [f"video_{number}_keypoints.json#1" for number in (9, 10, 100)]

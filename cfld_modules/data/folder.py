@@ -12,8 +12,9 @@ read, and how many are not, is logged.
 """
 
 import logging
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, permutations
 from pathlib import Path
@@ -44,11 +45,12 @@ class FolderData:
 
     def pairs(self, split: Split) -> Pairs:
         """Raises DataError, also when nobody of the split has two pictures."""
-        people = sorted({self._person(file) for file in self._files(*ENDINGS)})
+        names = self._names()
+        people = sorted({_person_in(name) for name in names if _ending(name) in ENDINGS})
         test_people = set(people[::TEST_STRIDE])
-        photographs = self._photographs(lambda person: (person in test_people) == (split == "test"))
-        places = sorted(range(len(photographs)), key=lambda place: self._person(photographs[place].path))
-        groups = groupby(places, key=lambda place: self._person(photographs[place].path))
+        photographs = self._photographs(names, lambda person: (person in test_people) == (split == "test"))
+        shown = [_person_in(photograph.name) for photograph in photographs]
+        groups = groupby(sorted(range(len(photographs)), key=shown.__getitem__), key=shown.__getitem__)
         pairs = [pair for _, group in groups for pair in permutations(group, 2)]
         if not pairs:
             raise DataError(
@@ -60,58 +62,65 @@ class FolderData:
     def people(self) -> list[Person]:
         """Everybody of both splits, those with a single picture, too. Raises DataError when there is nobody."""
         groups: dict[str, list[PhotographFile]] = {}
-        for photograph in self._photographs(lambda person: True):
+        for photograph in self._photographs(self._names(), lambda person: True):
             number = person_of(photograph.path.name)
             if number is None or number > 0:  # Market-1501's pictures of nobody are 0 and -1
-                groups.setdefault(self._person(photograph.path), []).append(photograph)
+                groups.setdefault(_person_in(photograph.name), []).append(photograph)
         if not groups:
             raise DataError(f"'{self.root}' has no usable picture")
         return [Person(name, groups[name]) for name in sorted(groups)]
 
-    def _photographs(self, takes_person: Callable[[str], bool]) -> list[PhotographFile]:
-        self._log_endings()
-        files = [file for file in self._files(*ENDINGS) if takes_person(self._person(file))]
-        key_points = {file.with_suffix(""): file for file in self._files(KEY_POINTS)}
+    def _photographs(self, names: Sequence[str], takes_person: Callable[[str], bool]) -> list[PhotographFile]:
+        pictures = [name for name in names if _ending(name) in ENDINGS]
+        others = [name for name in names if _ending(name) not in (*ENDINGS, KEY_POINTS)]
+        logger.info("'%s': pictures: %s; not read: %s", self.root, _counted(pictures), _counted(others))
+        key_points = {os.path.splitext(name)[0]: name for name in names if _ending(name) == KEY_POINTS}
+        pictures = [name for name in pictures if takes_person(_person_in(name))]
         photographs: list[PhotographFile] = []
-        for file, size in zip(files, photograph_sizes(files), strict=True):
-            with usable_row(f"'{file}'", self.bad_rows):
-                photographs.append(self._photograph(file, _key_points_of(file, key_points), *size()))
+        for name, size in zip(pictures, photograph_sizes([self.root / name for name in pictures]), strict=True):
+            with usable_row(f"'{self.root / name}'", self.bad_rows):
+                photographs.append(self._photograph(name, _key_points_of(name, key_points), *size()))
         return photographs
 
-    def _files(self, *endings: str) -> list[Path]:
-        """Of these endings; of any, where none is given."""
+    def _names(self) -> list[str]:
+        """Of all files in the folder and below, relative to it, in order."""
         if not self.root.is_dir():
             raise DataError(f"'{self.root}' is no folder")
-        files = (file for file in self.root.rglob("*") if not file.is_dir())
-        return sorted(file for file in files if not endings or file.suffix.lower() in endings)
+        names: list[str] = []
+        for folder, _, files in os.walk(self.root):
+            below = os.path.relpath(folder, self.root)
+            names += files if below == os.curdir else [os.path.join(below, file) for file in files]
+        return sorted(names, key=lambda name: name.split(os.sep))
 
-    def _log_endings(self) -> None:
-        files = self._files()
-        pictures = _counted(file for file in files if file.suffix.lower() in ENDINGS)
-        others = _counted(file for file in files if file.suffix.lower() not in (*ENDINGS, KEY_POINTS))
-        logger.info("'%s': pictures: %s; not read: %s", self.root, pictures, others)
-
-    def _person(self, file: Path) -> str:
-        place = file.relative_to(self.root)
-        return place.parts[0] if len(place.parts) > 1 else place.stem.split("_")[0]
-
-    def _photograph(self, file: Path, key_points: Path | None, width: int, height: int) -> PhotographFile:
+    def _photograph(self, name: str, key_points: str | None, width: int, height: int) -> PhotographFile:
         if key_points is None:
-            raise DataError(f"its key points are missing; put them into {file.stem}.json beside it")
-        pose, *others = parse_pose_json(key_points.read_bytes(), (width, height))
+            raise DataError(f"its key points are missing; put them into {Path(name).stem}.json beside it")
+        pose, *others = parse_pose_json((self.root / key_points).read_bytes(), (width, height))
         if others:
-            raise DataError(f"{key_points.name} has {len(others) + 1} frames for one picture; leave only the picture's")
+            raise DataError(
+                f"{Path(key_points).name} has {len(others) + 1} frames for one picture; leave only the picture's"
+            )
         check_aspect(pose, width, height, ASPECT_TOLERANCE)
-        return PhotographFile(str(file.relative_to(self.root)), file, pose)
+        return PhotographFile(name, self.root / name, pose)
 
 
-def _key_points_of(picture: Path, files: Mapping[Path, Path]) -> Path | None:
-    """Of files of key points by their path without ending the picture's: of the same name, or as OpenPose names it."""
-    stem = picture.with_suffix("")
-    return files.get(stem) or files.get(stem.with_name(f"{stem.name}_keypoints"))
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
-def _counted(files: Iterable[Path]) -> str:
+def _person_in(name: str) -> str:
+    """Whom a picture shows, by its name below the folder."""
+    folder, separator, _ = name.partition(os.sep)
+    return folder if separator else Path(name).stem.split("_")[0]
+
+
+def _key_points_of(picture: str, files: Mapping[str, str]) -> str | None:
+    """Of files of key points by their name without ending the picture's: of the same name, or as OpenPose names it."""
+    stem, _ = os.path.splitext(picture)
+    return files.get(stem) or files.get(f"{stem}_keypoints")
+
+
+def _counted(names: Iterable[str]) -> str:
     """'6 .jpg, 2 .heic', or 'none'."""
-    counts = Counter(file.suffix.lower() or file.name for file in files)
+    counts = Counter(_ending(name) or os.path.basename(name) for name in names)
     return ", ".join(f"{count} {ending}" for ending, count in counts.most_common()) or "none"

@@ -122,6 +122,8 @@ def numbers(values: object, counts: tuple[int, ...], where: str) -> np.ndarray:
         allowed_counts = " or ".join(map(str, counts))
         actual = f"{len(values)} of them" if isinstance(values, list | tuple) else short(values)
         raise PoseError(f"Key points, {where}: must be a list of {allowed_counts} numbers, got {actual}.")
+    if {*map(type, values)} <= {float, int} and all(-_LARGEST <= value <= _LARGEST for value in values):
+        return np.array(values, np.float64)  # as next to all are
     return np.array(
         [
             np.nan if value is None else number(value, f"{where}, number {position}")
@@ -179,11 +181,11 @@ def _rows(values: object, person: Mapping, where: str) -> tuple[np.ndarray, Layo
         return _by_name(values, where)
     if not isinstance(values, list | tuple):
         raise PoseError(f"Key points, {where}: must be a list of numbers, got {short(values)}.")
-    names = None
-    if any(isinstance(row, Mapping) for row in values):
+    names, is_flat = None, {*map(type, values)} <= {float, int}
+    if not is_flat and any(isinstance(row, Mapping) for row in values):
         _check_points(len(values), where)
         names = layout_of_names([_first(row, NAME_KEYS) if isinstance(row, Mapping) else None for row in values])
-    if any(isinstance(row, list | tuple | Mapping) for row in values):
+    if not is_flat and any(isinstance(row, list | tuple | Mapping) for row in values):
         _check_points(len(values), where)
         rows = [_row(row, where) for row in values]
         scores = next((person[key] for key in _LISTS_OF_SCORES if isinstance(person.get(key), list | tuple)), ())

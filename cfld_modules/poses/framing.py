@@ -162,14 +162,19 @@ def _reduced(
     left, right, beyond_columns = _blocks(box.left, box.right, width, across)
     top, bottom, beyond_rows = _blocks(box.top, box.bottom, height, down)
     band = down * max(1, BAND_PIXELS // (down * (right - left)))
-    reduced_pixels = [
-        np.asarray(Image.fromarray(
-            _read_with_border(read, height, width, start, min(start + band, bottom), left, right)
-        ).reduce((across, down)))
+    bands = [
+        _means(_read_with_border(read, height, width, start, min(start + band, bottom), left, right), across, down)
         for start in range(top, bottom, band)
     ]
-    padded_pixels = np.pad(np.concatenate(reduced_pixels), (beyond_rows, beyond_columns, (0, 0)), mode="edge")
-    return padded_pixels, (0, 0, box.width / across, box.height / down)
+    reduced = bands[0] if len(bands) == 1 else np.concatenate(bands)
+    if any((*beyond_rows, *beyond_columns)):
+        reduced = np.pad(reduced, (beyond_rows, beyond_columns, (0, 0)), mode="edge")
+    return reduced, (0, 0, box.width / across, box.height / down)
+
+
+def _means(pixels: np.ndarray, across: int, down: int) -> np.ndarray:
+    """Of RGB uint8 (H, W, 3) over blocks of so many pixels."""
+    return pixels if across == down == 1 else np.asarray(Image.fromarray(pixels).reduce((across, down)))
 
 
 def _blocks(start: int, end: int, length: int, block: int) -> tuple[int, int, tuple[int, int]]:

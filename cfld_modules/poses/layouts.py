@@ -5,9 +5,8 @@ the person they are as long as an adult's or, foreshortened, shorter; in the wro
 feet. Where two orders fit alike nobody knows, and guessing would make an ankle an eye.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -132,6 +131,9 @@ BELIEVABLE, BELIEVABLE_OF_A_BONE, BELIEVABLE_WITHOUT_RIVAL = 0.01, 0.3, 0.05
 """How well an order must fit, in the mean over the bones: 0.01, and 0.3 shared among them, since few fit by chance.
 Those poses miss an adult's bones by less, at 17 bones by 0.018; points in no order at all by 0.03 and more."""
 
+SAME_POINT = 0.01
+"""How far the same point may be, in pixels or shares of the canvas, where two orders give it."""
+
 MIN_POINTS = 6
 """Of fewer points the bones say nothing."""
 
@@ -149,19 +151,20 @@ def layout_of(points: np.ndarray, candidates: Sequence[Layout] | None = None) ->
     candidates = LAYOUTS[len(points)] if candidates is None else candidates
     if np.isfinite(points).all(axis=1).sum() < MIN_POINTS:
         return candidates[0] if len(candidates) == 1 or len(points) in (17, 18) else None
-    ranking = sorted(((_misfit(points, layout), layout) for layout in candidates), key=lambda fit: fit[0][0])
-    ((misfit, bones), best), *others = ranking
-    reading, is_usual = to_coco18(points, best), best == USUAL.get(len(points))
+    misfits, bones = _misfits(points, tuple(candidates))
+    best, *others = sorted(range(len(candidates)), key=misfits.__getitem__)
+    reading, is_usual = to_coco18(points, candidates[best]), candidates[best] == USUAL.get(len(points))
     is_clear = all(
-        (other - misfit) * min(bones, other_bones) > _margin(is_usual, to_coco18(points, layout), reading)
-        for (other, other_bones), layout in others
+        (misfits[other] - misfits[best]) * min(bones[best], bones[other])
+        > _margin(is_usual, to_coco18(points, candidates[other]), reading)
+        for other in others
     )
-    return best if is_clear and misfit < _believable(bones, len(candidates)) else None
+    return candidates[best] if is_clear and misfits[best] < _believable(bones[best], len(candidates)) else None
 
 
 def fits(points: np.ndarray, layout: Layout = COCO_18) -> bool:
     """Whether points (n, 2) in an order have a person's bones."""
-    misfit, bones = _misfit(points, layout)
+    (misfit,), (bones,) = _misfits(points, (layout,))
     return misfit < _believable(bones, len(LAYOUTS.get(len(points), ())))
 
 
@@ -171,7 +174,8 @@ def _believable(bones: int, candidates: int) -> float:
 
 def _margin(is_usual: bool, other: np.ndarray, reading: np.ndarray) -> float:
     """By how much a reading must fit better than another, summed over the bones."""
-    different_points = int((~np.isclose(other, reading, equal_nan=True)).any(axis=1).sum())
+    is_same = (np.abs(other - reading) <= SAME_POINT) | (np.isnan(other) & np.isnan(reading))
+    different_points = int((~is_same).any(axis=1).sum())
     if different_points == 0:
         return -1.0
     return MARGIN_OF_FEW if is_usual and different_points <= FEW else MARGIN
@@ -179,9 +183,10 @@ def _margin(is_usual: bool, other: np.ndarray, reading: np.ndarray) -> float:
 
 def to_coco18(points: np.ndarray, layout: Layout) -> np.ndarray:
     """Points (n, d) of a layout -> (18, d) in the order of `JOINT_NAMES`; a neck it lacks is between the shoulders."""
-    rows = _by_name(points, layout)
-    missing = np.full(points.shape[1], np.nan)
-    return np.array([rows.get(name, missing) for name in JOINT_NAMES])
+    places, shoulders = _coco18_places(layout, len(points))
+    missing = np.full((1, points.shape[1]), np.nan)
+    neck = points[shoulders[:1]] + points[shoulders[1:]] if shoulders else missing
+    return np.concatenate([points, missing, neck / 2])[places]
 
 
 def is_same_in_all_layouts(points: np.ndarray) -> bool:
@@ -190,42 +195,71 @@ def is_same_in_all_layouts(points: np.ndarray) -> bool:
     return bool(others) and all(np.array_equal(reading, other, equal_nan=True) for other in others)
 
 
-def _by_name(points: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:
-    rows = {name: points[place] for name, place in _places(layout).items() if place < len(points)}
-    if "neck" not in rows and {"right shoulder", "left shoulder"} <= rows.keys():
-        rows["neck"] = (rows["right shoulder"] + rows["left shoulder"]) / 2
-    return rows
+@cache
+def _coco18_places(layout: Layout, count: int) -> tuple[np.ndarray, list[int]]:
+    """Where of `count` points each of the 18 is, `count` where nowhere and one more for a neck that has to be made; and
+    the shoulders between which it is then."""
+    places = _places(layout, count)
+    rows = [places.get(name, count) for name in JOINT_NAMES]
+    shoulders = [places[name] for name in ("right shoulder", "left shoulder") if name in places]
+    if "neck" in places or len(shoulders) < 2:
+        return np.array(rows), []
+    rows[JOINT_NAMES.index("neck")] = count + 1
+    return np.array(rows), shoulders
 
 
 @cache
-def _places(layout: Layout) -> Mapping[str, int]:
-    return {name: place for place, name in enumerate(layout) if name not in ("", "-")}
+def _places(layout: Layout, count: int) -> Mapping[str, int]:
+    """Of a name that is there twice, as a toe's, the last one counts."""
+    places = {name: place for place, name in enumerate(layout) if name not in ("", "-")}
+    return {name: place for name, place in places.items() if place < count}
 
 
-def _misfit(points: np.ndarray, layout: Layout) -> tuple[float, int]:
-    """By how much the bones miss an adult's lengths, in the mean over them, at the stature at which they fit best."""
-    rows = {name: row.tolist() for name, row in _by_name(points, layout).items()}
-    bones = _bones({name: row for name, row in rows.items() if not any(map(math.isnan, row))})
-    if len(bones) < 2:
-        return MOST_OF_A_BONE, len(bones)
-    lengths, adult = np.array(bones).T
-    statures = np.unique(lengths / adult)
-    statures = statures[statures > 0]
-    if 2 * (lengths > 0).sum() < len(bones):
-        return MOST_OF_A_BONE, len(bones)
-    deviations = (lengths / statures[:, None] - adult) / np.sqrt(adult)  # the short bones tell as much as the long ones
+def _misfits(points: np.ndarray, layouts: tuple[Layout, ...]) -> tuple[list[float], list[int]]:
+    """For each layout by how much the bones miss an adult's lengths, in the mean over them, at the stature at which
+    they fit best; and how many bones there are."""
+    is_visible = ~np.isnan(points).any(axis=1)
+    starts, ends, adult, shoulders, counts = _bones(layouts, is_visible.tobytes())
+    ended = np.concatenate([points, (points[shoulders[0]] + points[shoulders[1]]) / 2])
+    lengths = np.sqrt(((ended[starts] - ended[ends]) ** 2).sum(axis=2))
+    statures = lengths / adult
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviations = (lengths[:, None] / statures[:, :, None] - adult[:, None]) / np.sqrt(adult)[:, None]
+    # The short bones tell as much as the long ones.
     costs = np.minimum(np.where(deviations > 0, TOO_LONG * deviations, -TOO_SHORT * deviations), MOST_OF_A_BONE)
-    return float(costs.mean(axis=1).min()), len(bones)
+    is_bone = np.arange(lengths.shape[1]) < counts[:, None]
+    means = np.where(is_bone[:, None], costs, 0.0).sum(axis=2) / np.maximum(counts, 1)[:, None]
+    least = np.where(statures > 0, means, np.inf).min(axis=1, initial=np.inf)
+    is_told = (counts >= 2) & (2 * (statures > 0).sum(axis=1) >= counts)
+    return np.where(is_told, least, MOST_OF_A_BONE).tolist(), counts.tolist()
 
 
-def _bones(points: dict[str, list[float]]) -> list[tuple[float, float]]:
-    """(length, adult's length in statures) from each point to the next one that is there on the way to the neck."""
-    bones = []
-    for name in [name for name in ADULT if name in points]:
-        end, adult = ADULT[name]
-        while end not in points and end in ADULT:
-            end, further = ADULT[end]
-            adult += further
-        if end in points:
-            bones.append((math.dist(points[name], points[end]), adult))
-    return bones
+@lru_cache(maxsize=4096)
+def _bones(layouts: tuple[Layout, ...], there: bytes) -> tuple[np.ndarray, ...]:
+    """Of points of which some are there, by layout: the bones' ends, an adult's lengths in statures, the shoulders, and
+    how many bones there are; after these follow some from a point to itself. A neck between the shoulders is one more
+    point for each layout.
+
+    Each bone goes from a point to the next one that is there on the way to the neck.
+    """
+    count, tables, shoulders = len(there), [], []
+    for number, layout in enumerate(layouts):
+        places = {name: place for name, place in _places(layout, count).items() if there[place]}
+        sides = [places.get(f"{side} shoulder") for side in ("right", "left")]
+        if "neck" not in _places(layout, count) and None not in sides:
+            places["neck"] = count + number
+        shoulders.append([side or 0 for side in sides])
+        bones = []
+        for name in [name for name in ADULT if name in places]:
+            end, adult = ADULT[name]
+            while end not in places and end in ADULT:
+                end, further = ADULT[end]
+                adult += further
+            if end in places:
+                bones.append((places[name], places[end], adult))
+        tables.append(bones)
+    most = max(map(len, tables))
+    rows = [[*bones, *[(0, 0, 1.0)] * (most - len(bones))] for bones in tables]
+    padded = np.array(rows).reshape(len(tables), most, 3)
+    starts, ends = padded[..., :2].astype(int).transpose(2, 0, 1)
+    return starts, ends, padded[..., 2], np.array(shoulders).T, np.array([len(bones) for bones in tables])

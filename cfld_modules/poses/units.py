@@ -72,10 +72,12 @@ def _check_percent(pose: Pose, where: str) -> None:
 def _check_axes(pose: Pose, where: str) -> None:
     """See the module. Nothing is said of whom the bones do not show to be a person, or whose face is not seen."""
     up = _up(pose.points)
-    if pose.visible.sum() < MIN_POINTS_TO_JUDGE or np.isnan(up).any() or not fits(pose.points):
+    if pose.visible.sum() < MIN_POINTS_TO_JUDGE or np.isnan(up).any():
         return
     lies, is_upside_down = abs(up[0]) > 2 * abs(up[1]), up[1] > 2 * abs(up[0])
     is_mirrored = _is_mirrored(pose.points, up)
+    if not (lies or is_upside_down or is_mirrored) or not fits(pose.points):
+        return
     if is_mirrored and (lies or is_upside_down):
         what = "lies, so y seems to stand before x" if lies else "stands on the head, so y seems to run upwards"
         raise PoseError(

@@ -27,6 +27,15 @@ def pytest_terminal_summary(terminalreporter):
         )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory):
+    """Previews of nodes that run here go into no host's folder."""
+    if HAS_HOST:
+        import folder_paths
+
+        folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("temp")))
+
+
 @pytest.fixture(scope="session")
 def comfy_path():
     return HOST

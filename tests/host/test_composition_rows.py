@@ -220,7 +220,7 @@ def test_a_pooled_output_is_there_for_those_that_ask(person):
 
 
 def adapters():
-    """Those whose change depends on the matrix that they change, each as the host reads it from a file."""
+    """Four whose change depends on the matrix that they change and two that add the same, as the host reads them."""
     width, context, generator = 256, 64, torch.Generator().manual_seed(3)
 
     def normal(*shape):
@@ -236,10 +236,17 @@ def adapters():
         f"{layer}.b1.weight": normal(4, context),
         f"{layer}.b2.weight": normal(width, 4),
     }  # fmt: skip
+    yield "LoHa", comfy.weight_adapter.LoHaAdapter, {
+        f"{layer}.hada_w{factor}_{side}": normal(*((width, 4) if side == "a" else (4, context)))
+        for factor in (1, 2) for side in "ab"
+    }  # fmt: skip
+    yield "LoKr", comfy.weight_adapter.LoKrAdapter, {
+        f"{layer}.lokr_w1": normal(8, 8), f"{layer}.lokr_w2": normal(width // 8, context // 8)
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "kind", "state"), list(adapters()), ids=[name for name, *_ in adapters()])
-def test_what_depends_on_the_matrix_adds_what_it_changes_at_the_models_own(model, person, figure, name, kind, state):
+def test_an_adapter_adds_what_it_changes_at_the_models_own_matrix(model, person, figure, name, kind, state):
     dora = state.get("layer.dora_scale")
     adapter = kind.load("layer", state, 1.0, dora, set())
     assert adapter is not None

@@ -44,7 +44,7 @@ def test_the_workflow_is_as_close_to_the_truth_as_the_docs_say(plain_server):
         (result,) = plain_server.pictures(run)
         source, truth = (
             plain_server.folder / "temp" / run.outputs[titles[title]]["images"][0]["filename"]
-            for title in ("Source", "Truth")
+            for title in ("Source person", "Target pose and truth")
         )
         values.append(ssim(picture(result), picture(truth)))
         unchanged.append(ssim(picture(source), picture(truth)))
