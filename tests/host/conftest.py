@@ -41,6 +41,17 @@ def comfy_path():
     return HOST
 
 
+@pytest.fixture(scope="session")
+def plain_server(comfy_path, tmp_path_factory):
+    """ComfyUI with this pack and no model, for all who need no other; its inputs are theirs to write."""
+    from comfy_server import running_server
+
+    folder = tmp_path_factory.mktemp("plain server")
+    (folder / "input").mkdir()
+    with running_server(comfy_path, folder) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def no_gradients():
     import torch
