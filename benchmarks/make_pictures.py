@@ -1,38 +1,59 @@
-"""Makes pictures of the README and the help pages anew: `python -m benchmarks.make_pictures demo|editor|editor_help`.
+"""Makes pictures of the README and the help pages anew: `python benchmarks/make_pictures.py demo|editor|editor_help`.
 
-demo.png is the second row of the sheet that `make demo` draws, whatever it looks like. pose_editor.webp is filmed in
+demo.png is what the template "Keep texture and face" makes, in ComfyUI with its Python. pose_editor.webp is filmed in
 the real page by tests/browser/film_editor.mjs, and the help page's pose_editor.jpg shot by shoot_editor.mjs beside it;
 both need what `make browser` needs.
 """
 
+import copy
+import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from cfld_modules.command_line import main
-from cfld_modules.demo_model import HEIGHT
-from cfld_modules.evaluation.demo import SHEET_SCALE
-from cfld_modules.evaluation.sheet import GAP as SHEET_GAP
-from cfld_modules.evaluation.sheet import TITLE_HEIGHT
-
 ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "host")]
+from comfy_server import Run, running_server  # noqa: E402
+from host import need_host  # noqa: E402
+
+from cfld_modules.evaluation.sheet import contact_sheet  # noqa: E402
+
 DOCS, BROWSER = ROOT / "docs", ROOT / "tests" / "browser"
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 150, 1500
 GAP = 12
-ROW = 1  # of the demo's sheet
+SHOWN = (176, 256)
 
 
 def make_demo(folder: Path) -> None:
-    if main(["demo", "--out", str(folder / "sheet.png")]):
-        sys.exit(1)
-    sheet, height = Image.open(folder / "sheet.png"), HEIGHT * SHEET_SCALE
-    top = TITLE_HEIGHT + ROW * (height + SHEET_GAP)
-    picture = sheet.crop((0, 0, sheet.width, TITLE_HEIGHT + height))
-    picture.paste(sheet.crop((0, top, sheet.width, top + height)), (0, TITLE_HEIGHT))
-    picture.save(DOCS / "demo.png")
+    """Runs the template in ComfyUI, and the same graph from pure noise with nothing pasted."""
+    with_texture = json.loads((ROOT / "workflows" / "api" / "texture_from_photo.json").read_text(encoding="utf-8"))
+    classes = {node["class_type"]: number for number, node in with_texture.items()}
+    titles = {node["_meta"]["title"]: number for number, node in with_texture.items()}
+    photo, target = (titles[title] for title in ("Source person", "Target pose and truth"))
+    alone = copy.deepcopy(with_texture)
+    alone[classes["KSampler"]]["inputs"]["denoise"] = 1.0
+    alone[classes["SaveImage"]]["inputs"]["images"] = [titles["Scale to the person's aspect"], 0]
+    drawing = {"class_type": "CFLDDrawPose", "inputs": {
+        "pose": [target, 1], "width": 352, "height": 512, "style": "cfld", "hands": False,
+    }}
+    shown = {"photo": [photo, 0], "pose": ["drawing", 0], "truth": [target, 0]}
+    previews = {name: {"class_type": "PreviewImage", "inputs": {"images": wire}} for name, wire in shown.items()}
+    with running_server(need_host(), folder) as server:
+
+        def picture(run: Run, node: str) -> Image.Image:
+            (file,) = run.outputs[node]["images"]
+            return Image.open(folder / file["type"] / file["subfolder"] / file["filename"]).convert("RGB").resize(SHOWN)
+
+        first, second = server.finish(with_texture | previews | {"drawing": drawing}), server.finish(alone)
+        row = {name: picture(first, name) for name in shown}
+        saver = classes["SaveImage"]
+        row |= {"CFLD": picture(second, saver), "with the photo's texture": picture(first, saver)}
+    order = ("photo", "pose", "CFLD", "with the photo's texture", "truth")
+    contact_sheet([[np.asarray(row[name]) for name in order]], order).save(DOCS / "demo.png")
 
 
 def make_editor(folder: Path) -> None:

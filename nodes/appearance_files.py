@@ -20,6 +20,7 @@ from .file_names import check_prefix, prefix_mistake, written_by
 from .host.conditioning import prompt_conditioning
 from .host.networks import LoadedCFLD, networks_of
 from .pictures import picture_array, read_pictures
+from .previews import preview
 from .types import PEOPLE, AppearanceType, cfld_input
 
 SAVE, LOAD = "Save Appearance", "Load Appearance"
@@ -75,7 +76,8 @@ class CFLDSaveAppearance(io.ComfyNode):
         except CheckpointError as error:
             raise ValueError(shortened(f"{SAVE}: input 'appearance': {error}")) from error
         saved_image = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}
-        return io.NodeOutput(ui={"appearances": [saved_image], "text": [file.relative_to(root).as_posix()]})
+        name = file.relative_to(root).as_posix()
+        return io.NodeOutput(ui=preview(pictures) | {"appearances": [saved_image], "text": [name]})
 
 
 class CFLDLoadAppearance(io.ComfyNode):

@@ -3,9 +3,10 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError, short, shortened
-from ..cfld_modules.poses.choosing import RULES, choose_through_time
-from ..cfld_modules.poses.keypoints import write_pose_keypoints
+from ..cfld_modules.poses.choosing import RULES, choose_through_time, middle
+from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.reading import Person, read_people
+from .previews import draw_people, preview, sample
 from .types import POSES, BodyType, PoseType, check_choice, check_count
 
 NODE = "Choose Person"
@@ -64,7 +65,37 @@ class CFLDChoosePerson(io.ComfyNode):
         missing = [index for index, one in enumerate(picks) if one is None]
         if missing and (nobody == "error" or len(missing) == len(picks)):
             raise ValueError(_nobody_message(rule, number, frames[missing[0]], missing, len(picks)))
-        return io.NodeOutput(_hold(single) if nobody == "hold" else [frame for frame in single if frame is not None])
+        return io.NodeOutput(
+            _hold(single) if nobody == "hold" else [frame for frame in single if frame is not None],
+            ui=_preview(frames, picks),
+        )
+
+
+def _preview(frames: list[list[Person]], picks: list[int | None]) -> dict:
+    """Everybody, those who were not chosen dimly; and in words who was, of the first frame that shows them."""
+    shown = [(people, one) for people, one in zip(frames, picks, strict=True) if people]
+    pictures = []
+    for people, one in sample(shown):
+        poses = [person.flat for person in people]
+        taken = [poses.pop(one)] if one is not None else []
+        canvas = people[0].flat
+        pictures.append(draw_people(taken, canvas.width, canvas.height, others=poses))
+    people, one = next((people, one) for people, one in shown if one is not None)
+    there = [index for index, person in enumerate(people) if person.flat.visible.any()]
+    words = _who([people[index].flat for index in there], there.index(one))
+    more = f"; in {len(picks) - picks.count(None)} of {len(picks)} frames" if len(picks) > 1 else ""
+    return preview(pictures, words + more)
+
+
+def _who(people: list[Pose], chosen: int) -> str:
+    """Which of the people in a frame it is, by place from left to right."""
+    order = sorted(range(len(people)), key=lambda index: middle(people[index])[0])
+    place, count = order.index(chosen) + 1, len(people)
+    if count == 1:
+        return "1 person"
+    first, last = ("left one", "right one") if count == 2 else ("leftmost", "rightmost")
+    name = first if place == 1 else last if place == count else f"number {place} from the left"
+    return f"{count} people, {'' if 1 < place < count else 'the '}{name} chosen"
 
 
 def _alone(person: Person) -> dict:

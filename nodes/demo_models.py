@@ -10,6 +10,7 @@ from ..cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from .host.networks import LoadedCFLD, host_networks
 from .pictures import image_batch
+from .previews import preview
 from .types import DEMO, CFLDType, PoseType, check_count
 
 LARGEST_NUMBER = 999_999
@@ -83,4 +84,6 @@ class CFLDDemoPerson(io.ComfyNode):
         for name, side in (("width", width), ("height", height)):
             check_count("Demo Person", name, side, 16, 4096)
         mannequin = held_out_photograph(person, pose).draw(width, height)
-        return io.NodeOutput(image_batch([mannequin.image]), write_pose_keypoints([mannequin.pose]))
+        return io.NodeOutput(
+            image_batch([mannequin.image]), write_pose_keypoints([mannequin.pose]), ui=preview([mannequin.image])
+        )

@@ -10,11 +10,12 @@ from comfy_api.latest import io
 
 from ..cfld_modules.errors import CheckpointError, DetectionError, PhotographError, shortened
 from ..cfld_modules.photographs import decode_photograph
-from ..cfld_modules.poses.keypoints import write_frame
+from ..cfld_modules.poses.keypoints import Pose, write_frame
 from .host.detectors import AUTO, DETECTORS, load_detector
 from .host.networks import in_host_care, on_device
 from .host.notices import warn_on_node
 from .pictures import picture_array, read_pictures
+from .previews import draw_people, preview, sample
 from .types import POSES, PoseType, check_choice
 
 NODE = "Detect Pose"
@@ -73,7 +74,8 @@ class CFLDDetectPose(io.ComfyNode):
 def detect_frames(image: torch.Tensor, name: str) -> io.NodeOutput:
     """RGB pictures (B, H, W, 3) -> a POSE_KEYPOINT frame a picture, and a MASK (B, H, W) of the people.
 
-    Under the node the page shows which detector `auto` took, and where nobody was found.
+    On the node the page shows the people over their pictures, how many they are, which detector `auto` took, and where
+    nobody was found.
 
     Raises:
         DetectionError, CheckpointError: the detector of this name is missing or damaged.
@@ -82,7 +84,8 @@ def detect_frames(image: torch.Tensor, name: str) -> io.NodeOutput:
     detector = on_device(in_host_care(detector))
     progress = comfy.utils.ProgressBar(len(image))
     height, width = image.shape[1:3]
-    frames, masks = [], torch.zeros(image.shape[:3])
+    people_of_images: list[list[Pose]] = []
+    masks = torch.zeros(image.shape[:3])
     choice_line, warnings = [shortened(f"{NODE}: {choice}")] if choice else [], []
     for number, (picture, mask) in enumerate(zip(image, masks, strict=True), 1):
         people = detector.find_people(
@@ -90,10 +93,23 @@ def detect_frames(image: torch.Tensor, name: str) -> io.NodeOutput:
         )
         if not people.poses:
             warnings.append(f"{NODE}: nobody was found in image {number} of {len(image)}")
-        frames.append(write_frame(people.poses, width, height))
+        people_of_images.append(people.poses)
         mask.copy_(torch.from_numpy(people.mask(width, height)))
         progress.update(1)
-    return io.NodeOutput(frames, masks, ui={"text": choice_line + warn_on_node(*warnings)["text"]})
+    pictures = [
+        draw_people(people, width, height, behind=picture_array(picture))
+        for people, picture in zip(sample(people_of_images), sample(image), strict=True)
+    ]
+    frames = [write_frame(people, width, height) for people in people_of_images]
+    seen = preview(pictures, _how_many([len(people) for people in people_of_images]))
+    return io.NodeOutput(frames, masks, ui=seen | {"text": choice_line + warn_on_node(*warnings)["text"]})
+
+
+def _how_many(counts: list[int]) -> str:
+    """In words, of the people in each picture."""
+    least, most = min(counts), max(counts)
+    people = f"{most} {'person' if most == 1 else 'people'}" if least == most else f"{least} to {most} people"
+    return people if len(counts) == 1 else f"{people} in each of {len(counts)} images"
 
 
 def detect_in_file(content: bytes, check: Callable[[], None]) -> dict:

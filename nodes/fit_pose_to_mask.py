@@ -10,7 +10,8 @@ from comfy_api.latest import io
 from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.framing import Box
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
-from .pictures import read_masks, read_pictures
+from .pictures import picture_array, read_masks, read_pictures
+from .previews import draw_people, preview, sample
 from .types import SCENES, PoseType, read_poses
 
 NODE = "Fit Pose to Mask"
@@ -57,9 +58,13 @@ class CFLDFitPoseToMask(io.ComfyNode):
         except PoseError as error:
             raise ValueError(shortened(f"{NODE}: input 'pose': {error}")) from error
         rows, columns = slice(frame.top, frame.bottom), slice(frame.left, frame.right)
+        cut = image[:, rows, columns]
+        behind = picture_array(cut[0])
+        pictures = [draw_people([one], frame.width, frame.height, behind=behind) for one in sample(placed_poses)]
         return io.NodeOutput(
-            write_pose_keypoints(placed_poses), image[:, rows, columns], masks[:, rows, columns], frame.left, frame.top,
-            frame.width, frame.height,
+            write_pose_keypoints(placed_poses), cut, masks[:, rows, columns], frame.left, frame.top, frame.width,
+            frame.height,
+            ui=preview(pictures, f"cut: {frame.width}x{frame.height} pixels at {frame.left}, {frame.top}"),
         )
 
 

@@ -18,6 +18,7 @@ from ..cfld_modules.poses.pose_drawing import STYLES, draw_pose_in_style
 from ..cfld_modules.poses.reading import parse_pose_json, read_people
 from .file_names import check_prefix, prefix_mistake, written_by
 from .pictures import check_memory, image_batch
+from .previews import preview
 from .types import POSES, PoseType, check_choice, check_count, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
@@ -145,7 +146,7 @@ class CFLDDrawPose(io.ComfyNode):
         drawings = [
             draw_pose_in_style(one, width, height, style, pair) for one, pair in zip(poses, hands, strict=True)
         ]
-        return io.NodeOutput(image_batch(drawings))
+        return io.NodeOutput(image_batch(drawings), ui=preview(drawings))
 
 
 def own_poses() -> Path:

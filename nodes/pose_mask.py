@@ -11,6 +11,7 @@ from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.framing import FITS, Fit, frame_pose
 from ..cfld_modules.poses.garment_regions import REGIONS, Region, region_mask
 from .pictures import check_memory
+from .previews import draw_people, mask_picture, preview, sample
 from .types import SCENES, PoseType, check_choice, check_count, fit_input, read_poses
 
 NODE = "Pose Mask"
@@ -70,4 +71,9 @@ class CFLDPoseMask(io.ComfyNode):
             masks = [region_mask(one, region, width, height, grow, feather) for one in framed_poses]
         except PoseError as error:
             raise ValueError(shortened(f"{NODE}: input 'pose': {error}; choose another region or pose")) from error
-        return io.NodeOutput(torch.from_numpy(np.stack(masks)))
+        mask = torch.from_numpy(np.stack(masks))
+        pictures = [
+            draw_people([one], width, height, behind=mask_picture(white))
+            for one, white in zip(sample(framed_poses), sample(mask), strict=True)
+        ]
+        return io.NodeOutput(mask, ui=preview(pictures, f"{region}: {mask.mean():.0%} of the picture"))

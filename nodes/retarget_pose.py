@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.keypoints_3d import in_metres
+from .previews import preview_poses
 from .types import POSES, PoseType, check_choice, read_poses
 
 if TYPE_CHECKING:
@@ -57,15 +58,17 @@ class CFLDRetargetPose(io.ComfyNode):
                 "one frame, or set motion to 'stay'"
             )
         if all(one.keypoints_3d is None for one in poses):
-            return io.NodeOutput(write_pose_keypoints(_retargeted(poses, references, motion)))
+            flat = _retargeted(poses, references, motion)
+            return io.NodeOutput(write_pose_keypoints(flat), ui=preview_poses(flat))
         spaces = _retargeted([*map(lift_visible, poses)], [*map(lift_visible, references)], motion)
-        return io.NodeOutput(write_pose_keypoints([
+        retargeted = [
             Pose(
                 space.points[:, :2], space.width, space.height,
                 in_metres(space.points, poses[index % len(poses)].keypoints_3d),
             )
             for index, space in enumerate(spaces)
-        ]))
+        ]
+        return io.NodeOutput(write_pose_keypoints(retargeted), ui=preview_poses(retargeted))
 
 
 def _retargeted(poses: "list[AnyPose]", references: "list[AnyPose]", motion: str) -> "list[AnyPose]":

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
+from .previews import preview_poses
 from .types import POSES, BodyType, PoseType, check_count, check_finite, read_poses
 
 NODE = "Turn Pose"
@@ -51,5 +52,6 @@ class CFLDTurnPose(io.ComfyNode):
 
         check_finite(NODE, angle=angle, tilt=tilt)
         check_count(NODE, "frames", frames, 1, MOST_FRAMES)
-        views = [turntable(one, angle, tilt, frames) for one in read_poses(NODE, "pose", pose)]
-        return io.NodeOutput(write_pose_keypoints([view for turned_poses in views for view in turned_poses]))
+        poses = read_poses(NODE, "pose", pose)
+        views = [view for one in poses for view in turntable(one, angle, tilt, frames)]
+        return io.NodeOutput(write_pose_keypoints(views), ui=preview_poses(views))

@@ -11,7 +11,8 @@ from comfy_api.latest import io
 from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.framing import ASPECT_TOLERANCE, FITS, FRAME_ASPECT, Fit, frame_pose
 from ..cfld_modules.poses.keypoints import Pose
-from .pictures import check_memory, read_masks, read_pictures
+from .pictures import check_memory, picture_array, read_masks, read_pictures
+from .previews import preview, sample
 from .types import PEOPLE, PoseType, check_choice, check_count, fit_input, read_poses
 
 NODE = "Warp Person"
@@ -104,7 +105,9 @@ class CFLDWarpPerson(io.ComfyNode):
             cover = _squashed(warped.covered[..., None].float(), width, height)[..., 0]
             covers.append(feathered_inwards(cover, feather))
             progress.update(1)
-        return io.NodeOutput(torch.stack(images), torch.stack(covers))
+        return io.NodeOutput(
+            torch.stack(images), torch.stack(covers), ui=preview([picture_array(image) for image in sample(images)])
+        )
 
 
 def _on_photo(pose: Pose, photos: torch.Tensor) -> Pose:

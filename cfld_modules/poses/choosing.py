@@ -63,7 +63,7 @@ def choose_person(people: Sequence[Pose], rule: Rule, number: int = 1) -> int | 
             number = len(visible_people)
         case "leftmost":
             number = 1
-    left_to_right = sorted(visible_people, key=lambda index: _middle(people[index])[0])
+    left_to_right = sorted(visible_people, key=lambda index: middle(people[index])[0])
     return left_to_right[number - 1] if 1 <= number <= len(left_to_right) else None
 
 
@@ -120,9 +120,9 @@ def _distances(pose: Pose, others: Sequence[Pose]) -> np.ndarray:
     return np.where(in_both.any(axis=1), means, np.inf)
 
 
-def _middle(pose: Pose) -> np.ndarray:
+def middle(pose: Pose) -> np.ndarray:
     return (np.nanmin(pose.points, axis=0) + np.nanmax(pose.points, axis=0)) / 2
 
 
 def _distance_from_centre(pose: Pose) -> float:
-    return float(np.linalg.norm(_middle(pose) - (pose.width / 2, pose.height / 2)))
+    return float(np.linalg.norm(middle(pose) - (pose.width / 2, pose.height / 2)))

@@ -17,7 +17,7 @@ export async function markAllWrong(page) {
   await page.waitForTimeout(500)
 }
 
-/** What lies over or behind something else, in words: nodes over nodes, wires behind nodes. */
+/** What lies over or behind something else, in words: nodes over nodes, wires behind nodes and over groups' titles. */
 export const layoutFaults = (page) =>
   page.evaluate(() => {
     const [FOREIGN, OWN] = [4, 16] // how far a wire may reach into a node: not at all, and to its own slot
@@ -69,5 +69,29 @@ export const layoutFaults = (page) =>
         }
       }
     }
+    for (const { title, font_size: size = 24, pos: [x, y] } of graph.groups) {
+      const context = new OffscreenCanvas(1, 1).getContext('2d')
+      context.font = `${size}px Arial`
+      const band = [x + 4, y + 4, Math.ceil(context.measureText(title).width), size]
+      for (const { link, paths } of wires) {
+        if (isInked(paths, band, 0)) faults.push(`the wire from ${nameOf(graph.getNodeById(link.origin_id))} runs over '${title}'`)
+      }
+    }
+    const titles = graph.groups.map(({ title }) => title)
+    for (const title of titles.filter((one, index) => titles.indexOf(one) < index)) faults.push(`two groups are '${title}'`)
     return faults
+  })
+
+/** Pictures that a run will show, of nodes that end a workflow, which lie under the page's map in the lower right corner. */
+export const underTheMap = (page) =>
+  page.evaluate(() => {
+    const [width, height] = [255, 215]
+    const { app } = window
+    const { scale, offset } = app.canvas.ds
+    const place = (value, axis) => (value + offset[axis]) * scale
+    return app.graph.nodes
+      .filter(({ type }) => /^(Save(Image|AnimatedWEBP)|ImageCompare)$/.test(type))
+      .filter(({ pos, size }) =>
+        place(pos[0] + size[0], 0) > window.innerWidth - width && place(pos[1] + size[1], 1) > window.innerHeight - height)
+      .map(({ title }) => title)
   })

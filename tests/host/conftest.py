@@ -27,9 +27,29 @@ def pytest_terminal_summary(terminalreporter):
         )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory):
+    """Previews of nodes that run here go into no host's folder."""
+    if HAS_HOST:
+        import folder_paths
+
+        folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("temp")))
+
+
 @pytest.fixture(scope="session")
 def comfy_path():
     return HOST
+
+
+@pytest.fixture(scope="session")
+def plain_server(comfy_path, tmp_path_factory):
+    """ComfyUI with this pack and no model, for all who need no other; its inputs are theirs to write."""
+    from comfy_server import running_server
+
+    folder = tmp_path_factory.mktemp("plain server")
+    (folder / "input").mkdir()
+    with running_server(comfy_path, folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -108,6 +108,14 @@ def write_upscaler(path: Path) -> None:
     save_file(_random(ESRGAN(num_filters=8, num_blocks=1), seed=5), path)
 
 
+def write_taesd(folder: Path) -> None:
+    """An untrained TAESD, as its author has it: a file each for the encoder and the decoder."""
+    from comfy.taesd.taesd import Decoder, Encoder
+
+    for name, network in (("encoder", Encoder(4)), ("decoder", Decoder(4))):
+        save_file(network.state_dict(), folder / f"taesd_{name}.safetensors")
+
+
 def random_cfld() -> Checkpoint:
     with torch.device("meta"):
         networks = CFLD(CFLD_CONFIG)

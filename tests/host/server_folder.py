@@ -52,13 +52,15 @@ class RunsWhenRead:
 def write_folder(folder):
     """A base directory with every file the workflows name, and some wrong ones."""
     models, inputs = folder / "models", folder / "input"
-    for name in ("checkpoints", "cfld/half", "cfld/code", "controlnet", "loras", "upscale_models", "annotators"):
+    for name in ("checkpoints", "cfld/half", "cfld/code", "controlnet", "loras", "upscale_models", "annotators",
+                 "vae_approx"):
         (models / name).mkdir(parents=True)
     random_models.write_base_model(models / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors")
     random_models.write_sdxl_model(models / "checkpoints" / "sdxl.safetensors")
     random_models.write_control_net(models / "controlnet" / "control_v11p_sd15_openpose_fp16.safetensors")
     random_models.write_lora(models / "loras" / "style.safetensors")
     random_models.write_upscaler(models / "upscale_models" / "RealESRGAN_x4plus.safetensors")
+    random_models.write_taesd(models / "vae_approx")
     cfld = random_models.random_cfld()
     random_models.write_cfld(models / "cfld" / "cfld.safetensors", cfld)
     random_models.write_authors_pair(models / "cfld" / "authors", cfld)

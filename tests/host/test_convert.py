@@ -1,12 +1,10 @@
 """CFLD Convert in the real ComfyUI: the authors' pair becomes a file that CFLD Loader lists, with progress."""
 
 import re
-from pathlib import Path
 
 import comfy.model_management
 import folder_paths
 import pytest
-from comfy_server import running_server
 from tiny_host import golden, nodes
 
 from cfld_modules.command_line import main
@@ -78,14 +76,14 @@ def test_a_cancelled_conversion_leaves_nothing(models, monkeypatch):
     assert [path.name for path in models.iterdir()] == ["authors"]
 
 
-def test_in_the_page_s_queue_it_shows_progress_and_the_file(comfy_path, tmp_path):
-    golden.write_authors_pair(tmp_path / "models" / "cfld" / "authors")
+def test_in_the_page_s_queue_it_shows_progress_and_the_file(plain_server):
+    models = plain_server.folder / "models" / "cfld"
+    golden.write_authors_pair(models / "authors")
     inputs = {"cfld_name": PAIR, "dtype": "fp16", "filename": "cfld"}
-    with running_server(comfy_path, tmp_path) as server:
-        run = server.run({"1": {"class_type": "CFLDConvert", "inputs": inputs}})
-        assert run.error is None, run.error["exception_message"]
-        assert run.progress["1"][-1][0] == run.progress["1"][-1][1] > 100
-        assert "cfld.safetensors" in run.outputs["1"]["text"][0]
-        listed = server.get("/object_info/CFLDLoader")["CFLDLoader"]["input"]["required"]["cfld_name"]
-        assert "cfld.safetensors" in str(listed)
-    assert Path(tmp_path, "models/cfld/cfld.safetensors").stat().st_size > 1e6
+    run = plain_server.run({"1": {"class_type": "CFLDConvert", "inputs": inputs}})
+    assert run.error is None, run.error["exception_message"]
+    assert run.progress["1"][-1][0] == run.progress["1"][-1][1] > 100
+    assert "cfld.safetensors" in run.outputs["1"]["text"][0]
+    listed = plain_server.get("/object_info/CFLDLoader")["CFLDLoader"]["input"]["required"]["cfld_name"]
+    assert "cfld.safetensors" in str(listed)
+    assert (models / "cfld.safetensors").stat().st_size > 1e6

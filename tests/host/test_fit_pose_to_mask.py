@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from comfy_server import running_server
 from host import PACK
 from PIL import Image
 from tiny_host import nodes
@@ -99,17 +98,14 @@ PLACES = {"in the middle": ((60, 460), (240, 420)), "at the border": ((100, 480)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, comfy_path):
-    folder = tmp_path_factory.mktemp("person in a photo")
-    (folder / "input").mkdir()
+def server(plain_server):
     for name, (rows, columns) in PLACES.items():
         opacity = np.full((HEIGHT, WIDTH), 255, np.uint8)
         opacity[slice(*rows), slice(*columns)] = 0  # Load Image's mask is what is transparent
         picture = Image.fromarray(scene())
         picture.putalpha(Image.fromarray(opacity))
-        picture.save(folder / "input" / f"{name}.png")
-    with running_server(comfy_path, folder) as server:
-        yield server
+        picture.save(plain_server.folder / "input" / f"{name}.png")
+    return plain_server
 
 
 def demo_workflow(photo_name):

@@ -38,7 +38,7 @@ FRAME = (352, 512)
 SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pass": (704, 1024),
          PERSON_IN_A_PHOTO: SCENE,
          "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4),
-         "described_scene": (88, 128),
+         "described_scene": (88, 128), "face_detailer": (704, 1024),
          "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
 
 
@@ -48,6 +48,7 @@ SIDES = {"basic_transfer": 256, "demo_no_downloads": 512, "turntable": 512, "ble
          "clothes_of_two_people": 512, "load_person": 512, "texture_from_photo": 512}
 
 
+DIMMED = 3  # nodes/previews.py
 seeds = itertools.count(1)
 KINDS = ("COMBO", "STRING", "any")
 
@@ -104,7 +105,8 @@ def test_workflow_runs_node_by_node_and_then_from_the_cache(server, name):
         known.add(node)
     for node in nodes_of(prompt, *SAMPLERS):
         assert run.progress[node][-1] == (2, 2) and (1, 2) in run.progress[node]
-    (picture,) = server.pictures(run, "temp" if name == "save_person" else "output")
+    shown = the_node(prompt, "CFLDSaveAppearance" if name == "save_person" else "SaveImage")
+    (picture,) = pictures_on(server, run, shown)
     assert Image.open(picture).size == SIZES.get(name, FRAME)
     assert 5 < pixels(picture).std() < 120, "the picture is empty, or latents were not finite"
     if name == "many_poses_contact_sheet":
@@ -118,13 +120,19 @@ def test_workflow_runs_node_by_node_and_then_from_the_cache(server, name):
         changed = np.abs(pixels(picture) - pixels(server.folder / "input" / "scene.png")).max(axis=-1)
         assert changed[painted()].mean() > 10 and changed[~painted()].max() <= 1
     if name == "choose_person":
-        (drawing,) = server.pictures(run, "temp")
-        assert pixels(drawing).any(), "the detector found nobody"
-        assert not pixels(drawing)[:, 150:].any(), "somebody else than the largest was chosen"
+        (drawing,) = pictures_on(server, run, the_node(prompt, "CFLDChoosePerson"))
+        bright = pixels(drawing).max(axis=-1) > 255 // DIMMED
+        assert bright.any(), "the detector found nobody"
+        assert not bright[:, round(bright.shape[1] * 150 / 352) :].any(), "somebody else than the largest was chosen"
 
     again = server.run(prompt)
     assert again.error is None and again.started == []
     assert sorted(again.cached) == sorted(prompt)
+
+
+def pictures_on(server, run, node):
+    """The files that the page shows on a node."""
+    return [server.folder / one["type"] / one["subfolder"] / one["filename"] for one in run.outputs[node]["images"]]
 
 
 @pytest.mark.parametrize("name", OTHER_PACKS)

@@ -1,4 +1,4 @@
-/** Shows under a node of this pack what it says in its result: warnings, and names of saved files. */
+/** Shows under a node of this pack what it says in its result: warnings, names of saved files, and what its preview shows. */
 import { app } from '../../../scripts/app.js'
 import { element } from './pose_editor/dom.js'
 import { follow, fadeWithNode } from './pose_editor/node_life.js'
@@ -8,19 +8,21 @@ const HEIGHT = 64
 app.registerExtension({
   name: 'CFLD.NodeTexts',
   nodeCreated(node) {
-    if (node.comfyClass?.startsWith('CFLD')) follow(node, 'onExecuted', (result) => show(node, result?.text ?? []))
+    if (node.comfyClass?.startsWith('CFLD')) follow(node, 'onExecuted', (result) => show(node, result?.says ?? [], result?.text ?? []))
   }
 })
 
 /** The widget comes with the first text, and is hidden while there is none. */
-function show(node, lines) {
+function show(node, said, noted) {
+  const isSilent = !said.length && !noted.length
   let widget = node.widgets?.find(({ name }) => name === 'cfld_says')
   if (!widget) {
-    if (!lines.length) return
+    if (isSilent) return
     widget = createWidget(node)
   }
-  widget.element.textContent = lines.join('\n')
-  widget.element.hidden = widget.hidden = widget.options.hidden = !lines.length
+  const line = (text, style) => element('div', { style }, text)
+  widget.element.replaceChildren(...said.map((text) => line(text, 'color: #ddd')), ...noted.map((text) => line(text, '')))
+  widget.element.hidden = widget.hidden = widget.options.hidden = isSilent
   const [width, height] = node.computeSize()
   node.setSize([node.size[0], Math.max(node.size[1], height)])
   node.setDirtyCanvas?.(true, true)

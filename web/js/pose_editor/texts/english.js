@@ -167,6 +167,8 @@ export const ENGLISH = {
     'goes alone, with Shift it takes its limb along. Drag a bone to swing the limb. Right-click hides or shows a joint; ' +
     'drag a dotted ring to show a hidden one. Drag the empty stage to pan, turn the wheel to zoom.',
 
+  'menu.openInEditor': 'Open in Pose Editor',
+
   'preview.wire': 'The name comes from a connected node.',
   'preview.frames': '{count} frames'
 }
