@@ -112,8 +112,7 @@ def encode_probes(networks: CFLD, features: list[torch.Tensor]) -> Tensors:
     return outputs
 
 
-@pytest.fixture(scope="module")
-def called(pipeline: CFLDPipeline, appearance: Appearance, pose: list[torch.Tensor]) -> Tensors:
+def call_rows(pipeline: CFLDPipeline, appearance: Appearance, pose: list[torch.Tensor]) -> Tensors:
     """Single calls of the U-Net."""
     outputs = call_with_everything(pipeline, appearance, pose)
     for name, row, timestep in (
@@ -154,8 +153,7 @@ def start_latents() -> torch.Tensor:
     return input_tensor("noise", (BATCH, 4, SIZE // 4, SIZE // 4))
 
 
-@pytest.fixture(scope="module")
-def sampled(pipeline: CFLDPipeline, appearance: Appearance, pose: list[torch.Tensor]) -> Tensors:
+def sample_all(pipeline: CFLDPipeline, appearance: Appearance, pose: list[torch.Tensor]) -> Tensors:
     """Latents of every guidance type, every step of the paper's, and the three inversions."""
     outputs: Tensors = {}
 

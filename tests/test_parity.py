@@ -60,7 +60,17 @@ from tests.network_mistakes import (
     without_shift_mask,
     wrong_eps,
 )
-from tests.parity_runs import SIZE, Tensors, build_networks, call_with_everything, encode, failures, target_maps
+from tests.parity_runs import (
+    SIZE,
+    Tensors,
+    build_networks,
+    call_rows,
+    call_with_everything,
+    encode,
+    failures,
+    sample_all,
+    target_maps,
+)
 from tests.tiny_models import tiny_unet
 
 
@@ -89,6 +99,16 @@ def pipeline(networks: CFLD) -> CFLDPipeline:
 @pytest.fixture(scope="module")
 def encoded() -> Tensors:
     return encode(build_networks())
+
+
+@pytest.fixture(scope="module")
+def called(pipeline: CFLDPipeline, appearance: Appearance, pose: list[torch.Tensor]) -> Tensors:
+    return call_rows(pipeline, appearance, pose)
+
+
+@pytest.fixture(scope="module")
+def sampled(pipeline: CFLDPipeline, appearance: Appearance, pose: list[torch.Tensor]) -> Tensors:
+    return sample_all(pipeline, appearance, pose)
 
 
 @pytest.mark.parametrize("part", ["backbone", "appearance", "decoder", "c", "pose_encoder", "probe"])
