@@ -59,7 +59,8 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
     kinds = {number: node["class_type"] for number, node in prompt.items()}
     if "CheckpointLoaderSimple" not in kinds.values():
         return prompt
-    outputs = {"CheckpointLoaderSimple": {0: 0, 2: 1}, "CFLDLoader": {0: 2}}
+    outputs = {"CheckpointLoaderSimple": {0: 0, 2: 1}, "CFLDLoader": {0: 2}, "VAELoader": {0: 1}}
+    encoder = next((number for number, kind in kinds.items() if kind == "CFLDPromptEncoder"), None)
 
     def reroute(link: list) -> list:
         number, output = link
@@ -68,6 +69,8 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
             return [DEMO, outputs[kind][output]]
         if kind == "CFLDDetectPose":
             return [f"{number} found", 1]
+        if kind == "CLIPTextEncode":
+            return [encoder, 0]
         others = [kinds[value[0]] for value in inputs.values() if isinstance(value, list)]
         if kind in PASSED and (kind != "ConditioningCombine" or "CLIPTextEncode" in others):
             return reroute(inputs[PASSED[kind][output]])
