@@ -21,20 +21,21 @@ WORKFLOWS = Path(__file__).resolve().parent
 Node = dict[str, Any]
 
 # All lengths in units of the graph, but the screen's.
-WIDTH, GUTTER, PADDING = 250, 64, 14
+WIDTH, GUTTER, PADDING = 242, 58, 12
 TITLE, GAP, BAND = 30, 34, 40  # a node's title; between nodes of a column; a group's title
 LANES, LANE = 90, 11  # room for wires above the groups; from one to the next
 SECTION_GAP = 60
 MARGIN = 10  # between a wire and what it passes
 STEEP = 150  # by which a wire may rise or fall in a gutter without points that keep it there
-SCREEN, CORNER = (1345, 780), (72, 96)  # what the page's bars leave free, and where that begins
-SCALES = (0.8, 0.75, 0.7, 0.66, 0.63, 0.603)
+SCREEN, CORNER = (1345, 690), (72, 96)  # what the page's bars leave free, and where that begins
+SCALES = (0.8, 0.75, 0.7, 0.66, 0.63, 0.603, 0.57, 0.54, 0.51, 0.48)
+FITTED = 0.75  # of the screen is what the page fits a template into that it opens, whatever scale the file has
 MINIMAP = (255, 215)  # pixels at the lower right
 # By how much Nodes 2.0 makes a node taller than the classic canvas, with the bar of an error: ours have a badge, too,
 # but where advanced inputs are folded away.
 TALLER, TALLER_OURS, FOLDED = 38, 64, 30
 FOLDING = ("CFLDPromptEncoder", "CFLDPoseConditioning", "CFLDApplyHGA")
-WIDE = {"CFLDPoseEditor": 330}
+WIDE = {"CFLDPoseEditor": 300}
 COLOURS = ("#3f789e", "#8A8", "#b58b2a", "#a1309b", "#88A")
 
 
@@ -203,7 +204,9 @@ def lay_out(workflow: dict) -> None:
     for scale in SCALES:
         width, height = (side / scale for side in SCREEN)
         columns = place(json.loads(json.dumps(workflow)), height - LANES / 2)
-        if columns and columns[-1].right <= width:
+        bottom = max((bottom for column in columns or () for _, bottom in column.blocked), default=0)
+        sides = (columns[-1].right + 2 * PADDING, bottom + PADDING) if columns else (0, 0)
+        if columns and all(scale * side <= FITTED * whole for side, whole in zip(sides, (1440, 900), strict=True)):
             break
     else:
         sys.exit(f"it does not fit on the screen: {columns and columns[-1].right} of {width}")
