@@ -3,7 +3,6 @@
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.networks.appearance_blend import blend, blend_appearances
 from ..cfld_modules.networks.model import Appearance
 from .host.conditioning import APPEARANCE_ROW, POSE_ROW, prompt_conditioning
 from .types import PEOPLE, AppearanceType, check_count, check_finite
@@ -48,6 +47,8 @@ class CFLDBlendAppearance(io.ComfyNode):
         cls, positive_a: list, appearance_a: Appearance, positive_b: list, appearance_b: Appearance, amount: float,
         frames: int,
     ) -> io.NodeOutput:
+        from ..cfld_modules.networks.appearance_blend import blend, blend_appearances  # here, for a small start
+
         check_finite(NODE, amount=amount)
         check_count(NODE, "frames", frames, 1, MOST_FRAMES)
         prompts = [

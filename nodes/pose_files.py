@@ -146,7 +146,8 @@ class CFLDDrawPose(io.ComfyNode):
         drawings = [
             draw_pose_in_style(one, width, height, style, pair) for one, pair in zip(poses, hands, strict=True)
         ]
-        return io.NodeOutput(image_batch(drawings), ui=preview(drawings))
+        shown = preview(drawings)  # before the result, for less memory at a time
+        return io.NodeOutput(image_batch(drawings), ui=shown)
 
 
 def own_poses() -> Path:

@@ -60,7 +60,7 @@ def test_a_damaged_table_is_one_line_and_exit_status_2(
     with contextlib.suppress(DataError):
         TARGETS["tables"].read(content)
     changes = {"data": {"format": "deepfashion", "root": str(FASHION)}, "output": str(tmp_path / "run")}
-    settings = yaml.safe_load((CONFIGS / "demo_autoencoder.yaml").read_bytes()) | changes
+    settings = yaml.safe_load((CONFIGS / "demo" / "1_decoder.yaml").read_bytes()) | changes
     settings["training"]["mixed_precision"] = "no"  # as for every other test of this process
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(settings))
     assert main(["train-autoencoder", str(tmp_path / "x.yaml")]) == 2

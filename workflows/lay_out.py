@@ -4,14 +4,18 @@
     python workflows/lay_out.py swap blend # those with one of these words in their names
 
 Which section a node is in is read from the groups as they are. Each section becomes one group of one or more columns;
-two that are one column each, and fit, share it. A wire that passes a column does so in a lane: above, below or between
-what stands in it, never over a group's title. tests/browser/workflows.test.mjs looks whether this is so in the page.
+two that are one column each, and fit, share it. Where that would make everything too small to read, sections flow from
+column to column, and one that is broken has a group in each, the second called "... (2)". A wire that passes a column
+does so in a lane: above, below or between what stands in it, never over a group's title.
+tests/browser/workflows.test.mjs looks whether this is so in the page.
 """
 
 import itertools
 import json
 import math
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,15 +25,17 @@ WORKFLOWS = Path(__file__).resolve().parent
 Node = dict[str, Any]
 
 # All lengths in units of the graph, but the screen's.
-WIDTH, GUTTER, PADDING = 242, 58, 12
-TITLE, GAP, BAND = 30, 34, 40  # a node's title; between nodes of a column; a group's title
-LANES, LANE = 90, 11  # room for wires above the groups; from one to the next
-SECTION_GAP = 60
+WIDTH, GUTTER, PADDING = 242, 46, 8
+TITLE, GAP, BAND = 30, 16, 36  # a node's title; between nodes of a column; a group's title
+LANES, BELOW_NOTE, LANE = 60, 90, 11  # room for wires above groups, and below a note; from one wire to the next
+SECTION_GAP = 30
 MARGIN = 10  # between a wire and what it passes
-STEEP = 150  # by which a wire may rise or fall in a gutter without points that keep it there
+STEEP = 60  # by which a wire may rise or fall in a gutter without points that keep it there
 SCREEN, CORNER = (1345, 690), (72, 96)  # what the page's bars leave free, and where that begins
 SCALES = (0.8, 0.75, 0.7, 0.66, 0.63, 0.603, 0.57, 0.54, 0.51, 0.48)
+LEGIBLE, FLOWING_COLUMNS = 0.6, 6
 FITTED = 0.75  # of the screen is what the page fits a template into that it opens, whatever scale the file has
+ABOVE_MAP = 260  # by which the last of columns that flow is shorter
 MINIMAP = (255, 215)  # pixels at the lower right
 # By how much Nodes 2.0 makes a node taller than the classic canvas, with the bar of an error: ours have a badge, too,
 # but where advanced inputs are folded away.
@@ -65,15 +71,20 @@ def stack_height(nodes: Sequence[Node]) -> float:
 
 def sections_of(workflow: dict) -> dict[str, list[Node]]:
     """By title, in the order of their names; the nodes as they follow from each other."""
-    sections: dict[str, list[Node]] = {title: [] for title in sorted(group["title"] for group in workflow["groups"])}
+    sections: dict[str, list[Node]] = {title: [] for title in sorted(map(whole_title, workflow["groups"]))}
     for node in in_order(workflow):
         centre = [place + size / 2 for place, size in zip(node["pos"], node["size"], strict=True)]
-        title = next((group["title"] for group in workflow["groups"] if is_inside(centre, group["bounding"])), None)
+        title = next((whole_title(group) for group in workflow["groups"] if is_inside(centre, group["bounding"])), None)
         if title is not None:
             sections[title].append(node)
         elif node["type"] != "MarkdownNote":
             sys.exit(f"{node['type']} ({node['id']}) is in no group")
     return {title: nodes for title, nodes in sections.items() if nodes}
+
+
+def whole_title(group: dict) -> str:
+    """Of the section that a group is a part of."""
+    return re.sub(r" \(\d+\)$", "", group["title"])
 
 
 def is_inside(point: Sequence[float], box: Sequence[float]) -> bool:
@@ -145,6 +156,75 @@ def place(workflow: dict, room: float) -> list[Column] | None:
     return columns
 
 
+Run = tuple[str, list[Node]]  # what of a section stands in one column
+
+
+def flow(sections: dict[str, list[Node]], tops: Sequence[float]) -> list[list[Run]]:
+    """Columns of even heights, one for each of `tops`, where they begin; sections go on in the next. The last ends
+    above the page's map.
+    """
+    items = [(title, node) for title, nodes in sections.items() for node in nodes]
+
+    def runs(first: int, last: int) -> list[Run]:
+        return [
+            (title, [node for _, node in some])
+            for title, some in itertools.groupby(items[first:last], lambda item: item[0])
+        ]
+
+    best: list[dict[int, tuple[float, list[list[Run]]]]] = [{0: (0.0, [])}]
+    for taken in (*tops[:-1], tops[-1] + ABOVE_MAP):
+        best.append({
+            last: min((
+                (max(height, taken + column_height(runs(first, last))), [*columns, runs(first, last)])
+                for first, (height, columns) in best[-1].items() if first < last
+            ), key=lambda one: one[0])
+            for last in range(len(best), len(items) + 1)
+        })
+    return best[-1][len(items)][1]
+
+
+def column_height(runs: Sequence[Run]) -> float:
+    return sum(BAND + stack_height(nodes) for _, nodes in runs) + SECTION_GAP * (len(runs) - 1) + PADDING
+
+
+def place_flowing(workflow: dict, count: int) -> list[Column]:
+    """As `place`, with sections that flow through so many columns."""
+    (note,) = [node for node in workflow["nodes"] if node["type"] == "MarkdownNote"]
+    note["pos"], note["size"][0] = [0, TITLE], 2 * WIDTH + GUTTER
+    note_height = note["size"][1] + TITLE
+    tops = [note_height + BELOW_NOTE if number < 2 else 0 for number in range(count)]
+    columns: list[Column] = []
+    groups: list[dict] = []
+    seen: Counter[str] = Counter()
+    for top, runs in zip(tops, flow(sections_of(workflow), tops), strict=True):
+        left = columns[-1].right + GUTTER if columns else 0
+        width = max(WIDE.get(node["type"], WIDTH) for _, nodes in runs for node in nodes)
+        column = Column(left, width, top)
+        columns.append(column)
+        y = top
+        for title, nodes in runs:
+            seen[title] += 1
+            begin = y
+            column.blocked.append((y, y + BAND))
+            y += BAND
+            for node in nodes:
+                node["pos"], node["size"][0] = [left, y + TITLE], width
+                column.blocked.append((y, y + height_of(node)))
+                y += height_of(node) + GAP
+            y += PADDING - GAP
+            groups.append({
+                "id": len(groups) + 1, "title": title if seen[title] == 1 else f"{title} ({seen[title]})",
+                "bounding": [left - PADDING, begin, width + 2 * PADDING, y - begin],
+                "color": COLOURS[(len(seen) - 1) % len(COLOURS)], "flags": {},
+            })
+            column.nodes += nodes
+            y += SECTION_GAP - PADDING
+    for column in columns[:2]:
+        column.blocked.append((-math.inf, note_height + TALLER + MARGIN))
+    workflow["groups"] = groups
+    return columns
+
+
 def lanes_of(column: Column) -> Iterator[float]:
     """Where wires may pass, near what they pass."""
     def is_free(y: float) -> bool:
@@ -200,26 +280,41 @@ def route(workflow: dict, columns: list[Column]) -> None:
     workflow["extra"] |= {"linkExtensions": extensions, "reroutes": reroutes}
 
 
+def extent(workflow: dict) -> tuple[float, float]:
+    """Width and height of all nodes as the page fits them into its screen, with the margin that it leaves around."""
+    nodes = workflow["nodes"]
+    right, bottom = (max(node["pos"][axis] + node["size"][axis] for node in nodes) for axis in (0, 1))
+    left, top = (min(node["pos"][axis] for node in nodes) for axis in (0, 1))
+    return right - left + 2 * MARGIN, bottom - top + TITLE + 2 * MARGIN
+
+
 def lay_out(workflow: dict) -> None:
-    for scale in SCALES:
-        width, height = (side / scale for side in SCREEN)
-        columns = place(json.loads(json.dumps(workflow)), height - LANES / 2)
-        bottom = max((bottom for column in columns or () for _, bottom in column.blocked), default=0)
-        sides = (columns[-1].right + 2 * PADDING, bottom + PADDING) if columns else (0, 0)
-        if columns and all(scale * side <= FITTED * whole for side, whole in zip(sides, (1440, 900), strict=True)):
-            break
+    scale, columns = max(
+        (laid for scale in SCALES if (laid := tried(workflow, scale))), key=lambda laid: laid[0], default=(0.0, None)
+    )
+    if scale < LEGIBLE:
+        columns = place_flowing(workflow, FLOWING_COLUMNS)
+        scale = min(FITTED * whole / side for side, whole in zip(extent(workflow), (1440, 900), strict=True))
     else:
-        sys.exit(f"it does not fit on the screen: {columns and columns[-1].right} of {width}")
-    columns = place(workflow, height - LANES / 2)
+        columns = place(workflow, SCREEN[1] / scale - LANES / 2)
     assert columns
     route(workflow, columns)
+    width, height = (side / scale for side in SCREEN)
     bottom = max(bottom for column in columns for _, bottom in column.blocked)
     across, down = (width - columns[-1].right) / 2, max(0, (height - bottom) / 3)
     offset = [CORNER[0] / scale + across, CORNER[1] / scale + down]
-    workflow["extra"]["ds"] = {"scale": scale, "offset": [round(one, 1) for one in offset]}
+    workflow["extra"]["ds"] = {"scale": round(scale, 3), "offset": [round(one, 1) for one in offset]}
     last = max(bottom for _, bottom in columns[-1].blocked)
     if last > height + CORNER[1] / scale - down - MINIMAP[1] / scale - (CORNER[1] / scale):
         sys.stdout.write("the last column reaches below the map\n")
+
+
+def tried(workflow: dict, scale: float) -> tuple[float, list[Column]] | None:
+    """The scale, where all fits at it."""
+    trial = json.loads(json.dumps(workflow))
+    columns = place(trial, SCREEN[1] / scale - LANES / 2)
+    fits = all(scale * side <= FITTED * whole for side, whole in zip(extent(trial), (1440, 900), strict=True))
+    return (scale, columns) if columns and fits else None
 
 
 def main(words: Sequence[str]) -> None:

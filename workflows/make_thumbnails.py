@@ -32,7 +32,6 @@ WORDS = {
     "clothes_of_two_people": "outfits", "pose_editor": "draw", "choose_person": "detect", "retarget_pose": "retarget",
     "turntable": "8 sides", "high_resolution_second_pass": "upscale", "described_scene": "prompt",
     "person_in_a_photo": "inpaint", "texture_from_photo": "texture", "few_steps_with_taesd": "TAESD",
-    "face_detailer": "face",
 }
 SHRINK = 4  # 512 pixels to the demo model's 128
 WALL = (222, 223, 228)

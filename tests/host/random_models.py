@@ -113,7 +113,7 @@ def write_taesd(folder: Path) -> None:
     from comfy.taesd.taesd import Decoder, Encoder
 
     for name, network in (("encoder", Encoder(4)), ("decoder", Decoder(4))):
-        save_file(network.state_dict(), folder / f"taesd_{name}.safetensors")
+        save_file(_random(network, seed=6), folder / f"taesd_{name}.safetensors")
 
 
 def random_cfld() -> Checkpoint:

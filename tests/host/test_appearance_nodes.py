@@ -158,7 +158,8 @@ def test_a_group_is_saved_as_a_group(encoded, outputs):
 def test_a_file_of_another_checkpoint_or_none_at_all_is_refused_by_name(encoded, people, outputs):
     save(encoded, people[0][1])
     other = tiny_host.tiny_cfld()
-    other.networks.model.networks.decoder.query_feat.data *= 1.1
+    query = other.networks.model.networks.decoder.query_feat
+    query.data = query.data * 1.1  # not in place: the goldens are read once
     with pytest.raises(ValueError, match="'appearance_name': 'person_00001_.safetensors' .*another CFLD"):
         nodes.CFLDLoadAppearance.execute(other, "person_00001_.safetensors")
     for asked in (nodes.CFLDLoadAppearance.validate_inputs, lambda name: nodes.CFLDLoadAppearance.execute(other, name)):

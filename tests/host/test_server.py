@@ -38,7 +38,7 @@ FRAME = (352, 512)
 SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pass": (704, 1024),
          PERSON_IN_A_PHOTO: SCENE,
          "many_poses_contact_sheet": (3 * 352 + 2 * 4, 2 * 512 + 4),
-         "described_scene": (88, 128), "face_detailer": (704, 1024),
+         "described_scene": (88, 128),
          "turntable": (4 * 176 + 3 * 4, 2 * 256 + 4)}
 
 
