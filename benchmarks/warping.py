@@ -10,7 +10,7 @@ warping.json, warping.md and sheet.png.
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from cfld_modules.evaluation.sheet import contact_sheet
 from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
 from cfld_modules.poses.body_parts import TRUNK, body_parts
 from cfld_modules.poses.detection.detector import Detector
-from cfld_modules.poses.framing import frame_pose
+from cfld_modules.poses.framing import frame_pose, scale_pose
 from cfld_modules.poses.lifting import lift
 from cfld_modules.poses.warping import Warped, feathered_inwards, warp_person
 from cfld_modules.training.latents import encode_posteriors
@@ -68,9 +68,7 @@ def warped_pair(source: PhotographFile, target: PhotographFile) -> tuple[Warped,
     """At the model's size, and by how many degrees the trunk turns."""
     photo = torch.from_numpy(source.picture()) / 255
     mask = torch.from_numpy(np.array(Image.open(silhouette_file(source)))) / 255
-    pose = frame_pose(target.pose(), "pad")
-    scale = WIDTH / pose.width, HEIGHT / pose.height
-    there, here = lift(source.pose()), lift(replace(pose, points=pose.points * scale, width=WIDTH, height=HEIGHT))
+    there, here = lift(source.pose()), lift(scale_pose(frame_pose(target.pose(), "pad"), WIDTH, HEIGHT))
     fronts = [body_parts(space)[TRUNK].front[0] for space in (there, here)]
     turn = abs((fronts[1] - fronts[0] + np.pi) % (2 * np.pi) - np.pi)
     return warp_person(photo, there, here, mask), float(np.degrees(turn))

@@ -1,7 +1,5 @@
 """Warp Person: what a photo shows of a person, moved into another pose, for the sampling to begin with."""
 
-from dataclasses import replace
-
 import comfy.model_management
 import comfy.utils
 import torch
@@ -9,7 +7,7 @@ import torch.nn.functional as functional
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError, shortened
-from ..cfld_modules.poses.framing import ASPECT_TOLERANCE, FITS, FRAME_ASPECT, Fit, frame_pose
+from ..cfld_modules.poses.framing import ASPECT_TOLERANCE, FITS, FRAME_ASPECT, Fit, frame_pose, scale_pose
 from ..cfld_modules.poses.keypoints import Pose
 from .pictures import check_memory, picture_array, read_masks, read_pictures
 from .previews import preview, sample
@@ -73,7 +71,9 @@ class CFLDWarpPerson(io.ComfyNode):
         photos = read_pictures(NODE, "image", image)
         masks = None if mask is None else read_masks(NODE, "mask", mask)
         sources = [_on_photo(pose, photos) for pose in read_poses(NODE, "source_pose", source_pose)]
-        targets = [_on_canvas(frame_pose(pose, fit), height) for pose in read_poses(NODE, "target_pose", target_pose)]
+        frame_width = max(1, round(height * FRAME_ASPECT))
+        poses = read_poses(NODE, "target_pose", target_pose)
+        targets = [scale_pose(frame_pose(pose, fit), frame_width, height) for pose in poses]
         count = len(targets) if len(photos) == 1 else len(photos)
         counts = {"image": len(photos), "source_pose": len(sources), "target_pose": len(targets)}
         if masks is not None:
@@ -118,15 +118,7 @@ def _on_photo(pose: Pose, photos: torch.Tensor) -> Pose:
             f"{NODE}: input 'source_pose' is on a canvas of {pose.width}x{pose.height} and the photo is "
             f"{width}x{height}; wire in the pose that Detect Pose finds in this photo"
         )
-    scale = width / pose.width, height / pose.height
-    return replace(pose, points=pose.points * scale, width=width, height=height)
-
-
-def _on_canvas(pose: Pose, height: int) -> Pose:
-    """A pose of the frame's aspect at that height in pixels."""
-    width = max(1, round(height * FRAME_ASPECT))
-    scale = width / pose.width, height / pose.height
-    return replace(pose, points=pose.points * scale, width=width, height=height)
+    return scale_pose(pose, width, height)
 
 
 def _squashed(picture: torch.Tensor, width: int, height: int) -> torch.Tensor:

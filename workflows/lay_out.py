@@ -114,11 +114,28 @@ def in_columns(nodes: list[Node], room: float) -> list[list[Node]] | None:
     return None
 
 
-def place(workflow: dict, room: float) -> list[Column] | None:
-    """Puts the note, the nodes and the groups where they belong; None where a node is taller than the room."""
+def place_note(workflow: dict) -> float:
+    """Puts the note over the first two columns, and says how far down it reaches."""
     (note,) = [node for node in workflow["nodes"] if node["type"] == "MarkdownNote"]
     note["pos"], note["size"][0] = [0, TITLE], 2 * WIDTH + GUTTER
-    note_height = note["size"][1] + TITLE
+    return note["size"][1] + TITLE
+
+
+def stack(column: Column, top: float, nodes: list[Node]) -> float:
+    """Puts nodes below each other under a group's title that begins at `top`; where the last ends."""
+    column.blocked.append((top, top + BAND))
+    y = top + BAND
+    for node in nodes:
+        node["pos"], node["size"][0] = [column.left, y + TITLE], column.width
+        column.blocked.append((y, y + height_of(node)))
+        y += height_of(node) + GAP
+    column.nodes += nodes
+    return y - GAP
+
+
+def place(workflow: dict, room: float) -> list[Column] | None:
+    """Puts the note, the nodes and the groups where they belong; None where a node is taller than the room."""
+    note_height = place_note(workflow)
     columns: list[Column] = []
     groups: list[dict] = []
     for title, nodes in sections_of(workflow).items():
@@ -135,14 +152,7 @@ def place(workflow: dict, room: float) -> list[Column] | None:
                 left = columns[-1].right + GUTTER if columns else 0
                 width = max(WIDE.get(node["type"], WIDTH) for node in column_nodes)
                 columns.append(Column(left, width, top))
-            column = columns[first + number]
-            column.blocked.append((top, top + BAND))
-            y = top + BAND
-            for node in column_nodes:
-                node["pos"], node["size"][0] = [column.left, y + TITLE], column.width
-                column.blocked.append((y, y + height_of(node)))
-                y += height_of(node) + GAP
-            column.nodes += column_nodes
+            stack(columns[first + number], top, column_nodes)
         covered = columns[first : first + len(split)]
         bottom = top + BAND + max(map(stack_height, split)) + PADDING
         box = [covered[0].left - PADDING, top, covered[-1].right - covered[0].left + 2 * PADDING, bottom - top]
@@ -189,9 +199,7 @@ def column_height(runs: Sequence[Run]) -> float:
 
 def place_flowing(workflow: dict, count: int) -> list[Column]:
     """As `place`, with sections that flow through so many columns."""
-    (note,) = [node for node in workflow["nodes"] if node["type"] == "MarkdownNote"]
-    note["pos"], note["size"][0] = [0, TITLE], 2 * WIDTH + GUTTER
-    note_height = note["size"][1] + TITLE
+    note_height = place_note(workflow)
     tops = [note_height + BELOW_NOTE if number < 2 else 0 for number in range(count)]
     columns: list[Column] = []
     groups: list[dict] = []
@@ -204,20 +212,12 @@ def place_flowing(workflow: dict, count: int) -> list[Column]:
         y = top
         for title, nodes in runs:
             seen[title] += 1
-            begin = y
-            column.blocked.append((y, y + BAND))
-            y += BAND
-            for node in nodes:
-                node["pos"], node["size"][0] = [left, y + TITLE], width
-                column.blocked.append((y, y + height_of(node)))
-                y += height_of(node) + GAP
-            y += PADDING - GAP
+            begin, y = y, stack(column, y, nodes) + PADDING
             groups.append({
                 "id": len(groups) + 1, "title": title if seen[title] == 1 else f"{title} ({seen[title]})",
                 "bounding": [left - PADDING, begin, width + 2 * PADDING, y - begin],
                 "color": COLOURS[(len(seen) - 1) % len(COLOURS)], "flags": {},
             })
-            column.nodes += nodes
             y += SECTION_GAP - PADDING
     for column in columns[:2]:
         column.blocked.append((-math.inf, note_height + TALLER + MARGIN))
@@ -289,9 +289,8 @@ def extent(workflow: dict) -> tuple[float, float]:
 
 
 def lay_out(workflow: dict) -> None:
-    scale, columns = max(
-        (laid for scale in SCALES if (laid := tried(workflow, scale))), key=lambda laid: laid[0], default=(0.0, None)
-    )
+    scale = next((scale for scale in SCALES if fits(workflow, scale)), 0.0)
+    columns: list[Column] | None
     if scale < LEGIBLE:
         columns = place_flowing(workflow, FLOWING_COLUMNS)
         scale = min(FITTED * whole / side for side, whole in zip(extent(workflow), (1440, 900), strict=True))
@@ -309,12 +308,12 @@ def lay_out(workflow: dict) -> None:
         sys.stdout.write("the last column reaches below the map\n")
 
 
-def tried(workflow: dict, scale: float) -> tuple[float, list[Column]] | None:
-    """The scale, where all fits at it."""
+def fits(workflow: dict, scale: float) -> bool:
+    """Whether the page shows all of it at that scale, with whole sections."""
     trial = json.loads(json.dumps(workflow))
-    columns = place(trial, SCREEN[1] / scale - LANES / 2)
-    fits = all(scale * side <= FITTED * whole for side, whole in zip(extent(trial), (1440, 900), strict=True))
-    return (scale, columns) if columns and fits else None
+    if not place(trial, SCREEN[1] / scale - LANES / 2):
+        return False
+    return all(scale * side <= FITTED * whole for side, whole in zip(extent(trial), (1440, 900), strict=True))
 
 
 def main(words: Sequence[str]) -> None:

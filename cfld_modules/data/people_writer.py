@@ -1,6 +1,5 @@
 """People as a data set in the layout of DeepFashion (docs/method.md, section 10), with silhouettes for testing."""
 
-import csv
 import json
 import multiprocessing
 import os
@@ -14,13 +13,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..deepfashion_tables import annotation, new_tables
 from ..people.bodies import body_model
 from ..people.dressing import dress
 from ..people.identities import sample_identity
 from ..people.poses import BodyPose, plain_pose, sample_pose
 from ..people.studio import Photo, Studio
 from ..people.wardrobes import FolderWardrobe, HelperWardrobe
-from ..poses.keypoints import Pose
 from .pairs import Split
 
 WIDTH, HEIGHT = 176, 256
@@ -154,20 +153,13 @@ def _photograph(sitting: Sitting) -> list[Row]:
         if sitting.split == "test":
             mask = (photo.silhouette * 255 + 0.5).astype(np.uint8)
             Image.fromarray(mask).save(sitting.folder / "test_silhouettes" / f"{name}.png")
-        rows.append((f"{name}.png", *_annotation(photo.pose)))
+        rows.append((f"{name}.png", *annotation(photo.pose)))
     rows_file.write_text(json.dumps(rows))
     return rows
 
 
 def _write_tables(out: Path, split: Split, people: list[list[Row]]) -> None:
-    with (
-        open(out / f"fasion-resize-annotation-{split}.csv", "w", newline="", encoding="utf-8") as annotation_file,
-        open(out / f"fasion-resize-pairs-{split}.csv", "w", newline="", encoding="utf-8") as pairs_file,
-    ):
-        annotations = csv.writer(annotation_file, delimiter=":", lineterminator="\n")
-        annotations.writerow(("name", "keypoints_y", "keypoints_x"))
-        pairs = csv.writer(pairs_file, lineterminator="\n")
-        pairs.writerow(("from", "to"))
+    with new_tables(out, split) as (annotations, pairs):
         for number, rows in enumerate(people):
             annotations.writerows(rows)
             names = [row[0] for row in rows]
@@ -176,9 +168,3 @@ def _write_tables(out: Path, split: Split, people: list[list[Row]]) -> None:
             else:
                 targets = [names[1 + (number * TARGETS + place) % TEST_POSES] for place in range(TARGETS)]
                 pairs.writerows((names[0], target) for target in targets)
-
-
-def _annotation(pose: Pose) -> tuple[str, str]:
-    """Rows y and x of whole pixels as JSON lists, -1 where hidden."""
-    x, y = np.where(np.isnan(pose.points), -1, np.rint(pose.points)).astype(int).T.tolist()
-    return json.dumps(y), json.dumps(x)

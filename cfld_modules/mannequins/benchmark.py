@@ -11,8 +11,6 @@ a data set in the layout of DeepFashion (docs/method.md, section 10).
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
@@ -22,7 +20,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ..poses.keypoints import Pose
+from ..deepfashion_tables import annotation, new_tables
 from .drawing import Mannequin, draw_mannequin
 from .identity import Identity, sample_identity
 from .skeleton import MannequinPose, sample_pose
@@ -81,21 +79,14 @@ def _write_split(out: Path, split: Split, people: int, pictures: int, progress: 
     for folder in (images, silhouettes):
         folder.mkdir(parents=True, exist_ok=True)
     pose_seeds = iter(split_seeds(split, people * pictures))
-    with (
-        open(out / f"fasion-resize-annotation-{split}.csv", "w", newline="", encoding="utf-8") as annotation_file,
-        open(out / f"fasion-resize-pairs-{split}.csv", "w", newline="", encoding="utf-8") as pairs_file,
-    ):
-        annotations = csv.writer(annotation_file, delimiter=":", lineterminator="\n")
-        annotations.writerow(("name", "keypoints_y", "keypoints_x"))
-        pairs = csv.writer(pairs_file, lineterminator="\n")
-        pairs.writerow(("from", "to"))
+    with new_tables(out, split) as (annotations, pairs):
         for seed in split_seeds(split, people):
             names = []
             for name, mannequin in _draw_person(seed, [next(pose_seeds) for _ in range(pictures)]):
                 Image.fromarray(mannequin.image).save(images / name)
                 if split == "test":
                     Image.fromarray(mannequin.silhouette.astype(np.uint8) * 255).save(silhouettes / name)
-                annotations.writerow((name, *_annotation(mannequin.pose)))
+                annotations.writerow((name, *annotation(mannequin.pose)))
                 names.append(name)
                 progress.update()
             ordered = list(permutations(names, 2))
@@ -109,9 +100,3 @@ def _draw_person(identity_seed: int, pose_seeds: list[int]) -> Iterator[tuple[st
         pose = sample_pose(pose_seed, "front" if number == 0 else None)
         name = f"mannequin{identity_seed:010d}_pose{pose_seed:010d}_{pose.view}.png"
         yield name, draw_mannequin(identity, pose)
-
-
-def _annotation(pose: Pose) -> tuple[str, str]:
-    """Rows y and x of whole pixels as JSON lists, -1 where hidden."""
-    x, y = np.where(np.isnan(pose.points), -1, np.rint(pose.points)).astype(int).T.tolist()
-    return json.dumps(y), json.dumps(x)

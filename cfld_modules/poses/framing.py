@@ -113,6 +113,12 @@ def cut_pose(pose: Pose, box: Box) -> Pose:
     return replace(pose, points=pose.points - (box.left, box.top), width=box.width, height=box.height)
 
 
+def scale_pose(pose: Pose, width: int, height: int) -> Pose:
+    """The same pose on a canvas of another size, with which its joints grow."""
+    scale = width / pose.width, height / pose.height
+    return replace(pose, points=pose.points * scale, width=width, height=height)
+
+
 def frame_pose(pose: Pose, fit: Fit) -> Pose:
     """A pose cut to the frame's aspect by the rule its picture is cut by."""
     return cut_pose(pose, fit_box(pose.width, pose.height, fit))

@@ -108,7 +108,7 @@ def warp_person(
     seen = _photo_of(photo, mask, there)
     if mask is not None:
         there = [part and _as_wide_as_clothes(seen, number, part) for number, part in enumerate(there)]
-        seen = _photo_of(photo, mask, there)
+        seen = replace(seen, owners=_owners(photo, there))
     growth = _length(here[TRUNK]) / _length(there[TRUNK])
     here = [_with_widths(new, old, growth) for old, new in zip(there, here, strict=True)]
     owners, surfaces = _drawn(here, target.height, target.width)
@@ -134,12 +134,19 @@ def feathered_inwards(mask: torch.Tensor, feather: int) -> torch.Tensor:
 
 
 def _photo_of(photo: torch.Tensor, mask: torch.Tensor | None, parts: list[Part | None]) -> Photo:
-    height, width = photo.shape[:2]
-    scale = min(1.0, FINEST_OWNERS / max(height, width))
-    owners, _ = _drawn(
-        [part and _scaled(part, scale) for part in parts], max(1, round(height * scale)), max(1, round(width * scale))
-    )
-    return Photo(photo.permute(2, 0, 1)[None].contiguous(), None if mask is None else mask > 0.5, owners, scale)
+    pixels = photo.permute(2, 0, 1)[None].contiguous()
+    return Photo(pixels, None if mask is None else mask > 0.5, _owners(photo, parts), _owners_scale(photo))
+
+
+def _owners_scale(photo: torch.Tensor) -> float:
+    return min(1.0, FINEST_OWNERS / max(photo.shape[:2]))
+
+
+def _owners(photo: torch.Tensor, parts: list[Part | None]) -> torch.Tensor:
+    """Which part a photo (H, W, 3) shows, coarsely, or NOBODY."""
+    scale = _owners_scale(photo)
+    height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
+    return _drawn([part and _scaled(part, scale) for part in parts], height, width)[0]
 
 
 def _drawn(parts: list[Part | None], height: int, width: int) -> tuple[torch.Tensor, list[Surface | None]]:

@@ -1,0 +1,32 @@
+"""Tables of a drawn data set in the layout of DeepFashion: annotations and pairs (docs/method.md, section 10)."""
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .poses.keypoints import Pose
+
+
+@contextmanager
+def new_tables(out: Path, split: str) -> Iterator[tuple[Any, Any]]:
+    """CSV writers of `fasion-resize-{annotation,pairs}-<split>.csv`, whose headers are written."""
+    with (
+        open(out / f"fasion-resize-annotation-{split}.csv", "w", newline="", encoding="utf-8") as annotation_file,
+        open(out / f"fasion-resize-pairs-{split}.csv", "w", newline="", encoding="utf-8") as pairs_file,
+    ):
+        annotations = csv.writer(annotation_file, delimiter=":", lineterminator="\n")
+        annotations.writerow(("name", "keypoints_y", "keypoints_x"))
+        pairs = csv.writer(pairs_file, lineterminator="\n")
+        pairs.writerow(("from", "to"))
+        yield annotations, pairs
+
+
+def annotation(pose: Pose) -> tuple[str, str]:
+    """Rows y and x of whole pixels as JSON lists, -1 where hidden."""
+    x, y = np.where(np.isnan(pose.points), -1, np.rint(pose.points)).astype(int).T.tolist()
+    return json.dumps(y), json.dumps(x)
