@@ -1,6 +1,6 @@
 """Makes pictures of the README and the help pages anew: `python benchmarks/make_pictures.py demo|editor|editor_help`.
 
-demo.png is what the template "Keep texture and face" makes, in ComfyUI with its Python. pose_editor.webp is filmed in
+demo.webp is what the template "Walk" makes, in ComfyUI with its Python. pose_editor.webp is filmed in
 the real page by tests/browser/film_editor.mjs, and the help page's pose_editor.jpg shot by shoot_editor.mjs beside it;
 both need what `make browser` needs.
 """
@@ -17,43 +17,53 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "host")]
-from comfy_server import Run, running_server  # noqa: E402
+from comfy_server import running_server  # noqa: E402
 from host import need_host  # noqa: E402
 
 from cfld_modules.evaluation.sheet import contact_sheet  # noqa: E402
+from cfld_modules.mannequins.benchmark import FIRST_TEST_SEED, sample_identity  # noqa: E402
+from cfld_modules.mannequins.walk import draw_walk  # noqa: E402
 
 DOCS, BROWSER = ROOT / "docs", ROOT / "tests" / "browser"
-FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 150, 1500
+FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS, CLIP_MILLISECONDS = 150, 1500, 150
 GAP = 12
 SHOWN = (176, 256)
 
 
 def make_demo(folder: Path) -> None:
-    """Runs the template in ComfyUI, and the same graph from pure noise with nothing pasted."""
-    with_texture = json.loads((ROOT / "workflows" / "api" / "texture_from_photo.json").read_text(encoding="utf-8"))
-    classes = {node["class_type"]: number for number, node in with_texture.items()}
-    titles = {node["_meta"]["title"]: number for number, node in with_texture.items()}
-    photo, target = (titles[title] for title in ("Source person", "Target pose and truth"))
-    alone = copy.deepcopy(with_texture)
+    """Runs the template in ComfyUI, and the same graph from pure noise with nothing pasted, beside the drawn truth."""
+    walk = json.loads((ROOT / "workflows" / "api" / "walk.json").read_text(encoding="utf-8"))
+    classes = {node["class_type"]: number for number, node in walk.items()}
+    titles = {node["_meta"]["title"]: number for number, node in walk.items()}
+    photo, poses = titles["Source person"], titles["Walk, sixteen poses"]
+    walk = {number: node for number, node in walk.items() if not node["class_type"].startswith(("Save", "Preview"))}
+    alone = copy.deepcopy(walk)
     alone[classes["KSampler"]]["inputs"]["denoise"] = 1.0
-    alone[classes["SaveImage"]]["inputs"]["images"] = [titles["Scale to the person's aspect"], 0]
-    drawing = {"class_type": "CFLDDrawPose", "inputs": {
-        "pose": [target, 1], "width": 352, "height": 512, "style": "cfld", "hands": False,
+    walk["drawing"] = {"class_type": "CFLDDrawPose", "inputs": {
+        "pose": [poses, 0], "width": 352, "height": 512, "style": "cfld", "hands": False,
     }}
-    shown = {"photo": [photo, 0], "pose": ["drawing", 0], "truth": [target, 0]}
-    previews = {name: {"class_type": "PreviewImage", "inputs": {"images": wire}} for name, wire in shown.items()}
     with running_server(need_host(), folder) as server:
 
-        def picture(run: Run, node: str) -> Image.Image:
-            (file,) = run.outputs[node]["images"]
-            return Image.open(folder / file["type"] / file["subfolder"] / file["filename"]).convert("RGB").resize(SHOWN)
+        def pictures(prompt: dict, **wires: list) -> list[list[np.ndarray]]:
+            """Those of each wire."""
+            shown = {name: {"class_type": "PreviewImage", "inputs": {"images": wire}} for name, wire in wires.items()}
+            run = server.finish(prompt | shown)
+            names = [[file["filename"] for file in run.outputs[name]["images"]] for name in wires]
+            return [[pixels(folder / "temp" / name) for name in group] for group in names]
 
-        first, second = server.finish(with_texture | previews | {"drawing": drawing}), server.finish(alone)
-        row = {name: picture(first, name) for name in shown}
-        saver = classes["SaveImage"]
-        row |= {"CFLD": picture(second, saver), "with the photo's texture": picture(first, saver)}
+        person = walk[photo]["inputs"]["person"]
+        pasted = [classes["ImageCompositeMasked"], 0]
+        photos, drawings, textured = pictures(walk, photo=[photo, 0], pose=["drawing", 0], textured=pasted)
+        (plain,) = pictures(alone, alone=[titles["Scale to the person's aspect"], 0])
+    truth = [drawn.image for drawn in draw_walk(sample_identity(FIRST_TEST_SEED + person), 360, *SHOWN)]
     order = ("photo", "pose", "CFLD", "with the photo's texture", "truth")
-    contact_sheet([[np.asarray(row[name]) for name in order]], order).save(DOCS / "demo.png")
+    rows = zip(photos * len(truth), drawings, plain, textured, truth, strict=True)
+    first, *others = [contact_sheet([list(row)], order) for row in rows]
+    first.save(DOCS / "demo.webp", save_all=True, append_images=others, duration=CLIP_MILLISECONDS, loop=0, quality=75)
+
+
+def pixels(file: Path) -> np.ndarray:
+    return np.asarray(Image.open(file).convert("RGB").resize(SHOWN))
 
 
 def make_editor(folder: Path) -> None:

@@ -20,7 +20,7 @@ WORKFLOWS = Path(__file__).resolve().parent
 sys.path[:0] = [str(WORKFLOWS.parent), str(WORKFLOWS.parent / "tests" / "host")]
 import host  # noqa: E402
 from comfy_server import running_server  # noqa: E402
-from PIL import Image, ImageDraw, ImageFont, ImageOps  # noqa: E402
+from PIL import Image, ImageDraw, ImageFont, ImageOps, ImageSequence  # noqa: E402
 
 SIDE, INSET, CORNER, ARROW = 360, (55, 80), (83, 120), 15
 BADGE = 48  # pixels from the top that the page's badge covers at the left
@@ -32,6 +32,7 @@ WORDS = {
     "clothes_of_two_people": "outfits", "pose_editor": "draw", "choose_person": "detect", "retarget_pose": "retarget",
     "turntable": "8 sides", "high_resolution_second_pass": "upscale", "described_scene": "prompt",
     "person_in_a_photo": "inpaint", "texture_from_photo": "texture", "few_steps_with_taesd": "TAESD",
+    "walk": "walk",
 }
 SHRINK = 4  # 512 pixels to the demo model's 128
 WALL = (222, 223, 228)
@@ -50,6 +51,7 @@ SIZES = {
 }
 # Columns and rows of a sheet, which of its pictures are shown, and in how many columns.
 SHEETS = {"blend_two_people": (5, 1, 2, 3), "many_poses_contact_sheet": (3, 2, 1, 3), "turntable": (4, 2, 1, 4)}
+CLIP = (2, 4)  # every second frame of a clip, in so many columns
 Prompt = dict[str, dict[str, Any]]
 
 
@@ -217,7 +219,8 @@ def main(words: Sequence[str]) -> None:
                 number: Image.open(server.folder / file["type"] / file["subfolder"] / file["filename"])
                 for number, output in done.outputs.items() for file in output.get("images", [])
             }
-            results = [opened[number] for number in done.outputs if prompt[number]["class_type"] == "SaveImage"]
+            kinds = "SaveImage", "SaveAnimatedWEBP"
+            results = [opened[number] for number in done.outputs if prompt[number]["class_type"] in kinds]
             return results, [opened[key] for key in sorted(opened) if key.startswith(SOURCE)], opened.get(POSE)
 
         inputs = server.folder / "input"
@@ -232,7 +235,9 @@ def main(words: Sequence[str]) -> None:
                 run(json.loads((WORKFLOWS / "api" / "save_person.json").read_text(encoding="utf-8")))
             prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text(encoding="utf-8"))
             results, sources, pose = run(with_what_goes_in(by_the_demo_model(prompt)))
-            if name in SHEETS:
+            if getattr(results[0] if results else None, "is_animated", False):
+                card = grid(list(ImageSequence.all_frames(results[0]))[:: CLIP[0]], CLIP[1])
+            elif name in SHEETS:
                 card = sheet_of(results[0], name)
             elif not results:  # a person who is saved
                 card = with_file(sources[0], comes_out=False)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soak
 from comfy_server import PACK_NAME, Refused, running_server
-from PIL import Image
+from PIL import Image, ImageSequence
 from server_folder import (
     HAS_DETECTOR,
     PERSON_IN_A_PHOTO,
@@ -45,7 +45,7 @@ SIZES = {"blend_two_people": (5 * 176 + 4 * 4, 256), "high_resolution_second_pas
 SAMPLERS = ("KSampler", "SamplerCustomAdvanced")
 # Pixels of the latents where the workflow has 512: the trained size of the test's CFLD; the demo model's own.
 SIDES = {"basic_transfer": 256, "demo_no_downloads": 512, "turntable": 512, "blend_two_people": 512,
-         "clothes_of_two_people": 512, "load_person": 512, "texture_from_photo": 512}
+         "clothes_of_two_people": 512, "load_person": 512, "texture_from_photo": 512, "walk": 512}
 
 
 DIMMED = 3  # nodes/previews.py
@@ -105,13 +105,17 @@ def test_workflow_runs_node_by_node_and_then_from_the_cache(server, name):
         known.add(node)
     for node in nodes_of(prompt, *SAMPLERS):
         assert run.progress[node][-1] == (2, 2) and (1, 2) in run.progress[node]
-    shown = the_node(prompt, "CFLDSaveAppearance" if name == "save_person" else "SaveImage")
+    shown = the_node(prompt, {"save_person": "CFLDSaveAppearance", "walk": "SaveAnimatedWEBP"}.get(name, "SaveImage"))
     (picture,) = pictures_on(server, run, shown)
     assert Image.open(picture).size == SIZES.get(name, FRAME)
     assert 5 < pixels(picture).std() < 120, "the picture is empty, or latents were not finite"
     if name == "many_poses_contact_sheet":
         sheet = pixels(picture)
         assert np.abs(sheet[:512, :352] - sheet[:512, 356:708]).mean() > 1, "the poses make no difference"
+    if name == "walk":
+        frames = [np.asarray(frame.convert("RGB"), float) for frame in ImageSequence.all_frames(Image.open(picture))]
+        changes = [np.abs(after - before).mean() for before, after in itertools.pairwise(frames)]
+        assert len(frames) == 16 and min(changes) > 0.5, "a frame is as the one before"
     if name == "save_person":
         (saved,) = run.outputs[the_node(prompt, "CFLDSaveAppearance")]["appearances"]
         file = server.folder / saved["type"] / saved["subfolder"] / saved["filename"]
