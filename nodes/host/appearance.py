@@ -10,7 +10,7 @@ from einops import rearrange
 
 from ...cfld_modules.networks.hga import token_grid
 from ...cfld_modules.networks.model import Appearance
-from .conditioning import KEY, Percents
+from .conditioning import KEY, Percents, is_within
 from .crops import Crop, add_rows, cut, cut_mask
 from .guidance import UNCONDITIONAL_PROMPT, check_before_sampling, guide_with_pose
 from .key_values import add_key_values, check_base_model, cross_attention
@@ -85,7 +85,7 @@ class AppearanceQueries:
     def _people(self, call: UNetCall) -> list[int] | None:
         """Whose appearance each row of a call gets; None when the call's step is out of range."""
         start, end = (call.patcher.model.model_sampling.percent_to_sigma(percent) for percent in self.percents)
-        if not end <= call.sigma <= start:
+        if not is_within(call.sigma, start, end):
             return None
         count, highest = len(self.appearance.prompt), max(call.people)
         if count == 1:

@@ -17,6 +17,7 @@ KEY = "cfld"  # of our wrappers, callbacks, attachments and the entry in `transf
 APPEARANCE_ROW, POSE_ROW = "cfld_appearance", "cfld_pose"
 
 Percents = tuple[float, float]
+BEFORE_THE_FIRST_STEP = 1e6  # the host's noise level of 0 percent is higher, of any step far lower
 Entry = dict[str, Any]  # one conditioning as the host's sampler has it
 
 
@@ -35,6 +36,14 @@ def prompt_conditioning(prompt: torch.Tensor, unconditional: torch.Tensor) -> tu
 def source_count(conditioning: list) -> int:
     """How many source people a conditioning holds."""
     return max(len(entry[0]) for entry in conditioning)
+
+
+def is_within(sigma: torch.Tensor, start: float, end: float) -> bool:
+    """Whether noise levels (rows,), all the same, are in a range. Asked only where it is not all of the sampling, since
+    on a GPU the answer has to wait for all that was queued.
+    """
+    is_all = start > BEFORE_THE_FIRST_STEP and end <= 0
+    return is_all or end <= float(sigma[0]) <= start
 
 
 def is_cfld(entry: Entry) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import comfy.conds
 import comfy.controlnet
 import comfy.samplers
+import numpy as np
 import torch
 from comfy.patcher_extension import WrappersMP
 
@@ -26,6 +27,7 @@ from .conditioning import (
     check_conditioning,
     has_pose,
     is_cfld,
+    is_within,
     pose_control_of,
     without_figure_at_a_zero_prompt,
     without_rows,
@@ -102,7 +104,7 @@ class CFLDGuider(comfy.samplers.CFGGuider):
         start, end = (self.inner_model.model_sampling.percent_to_sigma(percent) for percent in self.percents)
         positive, negative, cfg = self.conds["positive"], self.conds["negative"], 1.0
         options = model_options or {}
-        if end <= timestep[0] <= start:
+        if is_within(timestep, start, end):
             step = _Step(self.guidance, self, options)
             positive, negative = (step.rows.entries(name) for name in (self.guidance.cond, self.guidance.uncond))
             options, cfg = step.options(), self.cfg
@@ -164,7 +166,7 @@ class _Step:
         """Those that come to anything: a weight of zero, or two rows that no entry makes different, costs no row."""
         return [
             term for term in self.guidance.terms
-            if torch.as_tensor(term.weight(_numbers(cfg))).abs().max() > NO_WEIGHT
+            if np.abs(term.weight(np.asarray(cfg))).max() > NO_WEIGHT
             and (self.rows.taking_part(term.plus) or self.rows.taking_part(term.minus))
         ]
 

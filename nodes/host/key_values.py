@@ -77,7 +77,7 @@ class KeyValueDifferences:
     def __init__(self, trained: dict[tuple[int, str], torch.Tensor]) -> None:
         self.trained = trained
         self.prepared: dict[Any, torch.Tensor] = {}
-        self.products: list[tuple[torch.Tensor, dict]] = []
+        self.products: list[tuple[torch.Tensor, torch.dtype, dict]] = []
 
     def clear(self) -> None:
         self.prepared.clear()
@@ -85,19 +85,21 @@ class KeyValueDifferences:
 
     def product(self, call: UNetCall, block: int, part: str) -> torch.Tensor:
         """The call's context times the difference. It is kept, since a context is the same in every step."""
-        products = call.once(self, lambda: self._products_of(call.context))
+        products = call.once(self, lambda: self._products_of(call.given_context, call.context.dtype))
         key = (call.patcher.patches_uuid, block, part)
         if key not in products:
             difference = self.of(call.patcher, block, part, call.context)
             products[key] = functional.linear(call.context, difference)
         return products[key]
 
-    def _products_of(self, context: torch.Tensor) -> dict:
-        for known_key, products in self.products:
-            if (known_key.shape, known_key.dtype) == (context.shape, context.dtype) and torch.equal(known_key, context):
+    def _products_of(self, context: torch.Tensor, dtype: torch.dtype) -> dict:
+        """By (patches, block, part), for a context that the U-Net gets as `dtype`."""
+        for known, known_dtype, products in self.products:
+            is_alike = (known.shape, known.device, known_dtype) == (context.shape, context.device, dtype)
+            if is_alike and torch.equal(known, context):
                 return products
-        self.products = [*self.products[1 - CONTEXTS :], (context, {})]
-        return self.products[-1][1]
+        self.products = [*self.products[1 - CONTEXTS :], (context, dtype, {})]
+        return self.products[-1][2]
 
     def of(self, patcher: comfy.model_patcher.ModelPatcher, block: int, part: str, like: torch.Tensor) -> torch.Tensor:
         """trained - reference, (width, context width).

@@ -8,7 +8,7 @@ import comfy.conds
 import comfy.controlnet
 import torch
 
-from .conditioning import KEY, POSE_ROW, Percents, name_unconditional_rows, pose_control_of
+from .conditioning import KEY, POSE_ROW, Percents, is_within, name_unconditional_rows, pose_control_of
 from .crops import Crop, Part, add_rows, cut, hint, parts_of_hint
 from .unet_call import current_call
 
@@ -109,7 +109,7 @@ class PoseControl(comfy.controlnet.T2IAdapter):
         if self.previous_controlnet is not None:
             previous = self.previous_controlnet.get_control(x_noisy, t, cond, batched_number, transformer_options)
         start, end = self.timestep_range or (math.inf, 0.0)
-        if POSE_ROW in cond and end <= float(t[0]) <= start:
+        if POSE_ROW in cond and is_within(t, start, end):
             patches = transformer_options.get("patches", {})
             # A tiled sampler asks once a tile, with the same options.
             others = [patch for patch in patches.get("input_block_patch", []) if not isinstance(patch, PoseAddition)]

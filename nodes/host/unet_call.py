@@ -28,21 +28,23 @@ class UNetCall:
 
     Attributes:
         patcher: the host's model patcher under way.
-        sigma: noise level.
+        sigma: (rows,) noise level.
         latents: (rows, channels, height, width).
         people: who is in each row, 0 for nobody; None where the context is not CFLD's.
         poses: which pose is in each row, 0 for none; None where no row has one.
-        context: (rows, tokens, width).
+        context: (rows, tokens, width), as the U-Net gets it.
+        given_context: the same as the host hands it on: often still on the CPU, where comparing it waits for no GPU.
         crops: of each row.
         repeated: where another pack has repeated rows for the layer under way, which row each one is; -1 for none.
     """
 
     patcher: Any
-    sigma: float
+    sigma: torch.Tensor
     latents: torch.Tensor
     people: list[int] | None
     poses: list[int] | None
     context: torch.Tensor
+    given_context: torch.Tensor
     crops: list[Crop]
     repeated: list[int] | None = None
     answers: dict[Any, Any] = field(default_factory=dict)
@@ -100,14 +102,15 @@ def in_step(latents: torch.Tensor) -> Iterator[None]:
 
 @contextmanager
 def in_call(
-    model: Any, latents: torch.Tensor, sigma: torch.Tensor, context: torch.Tensor, conds: Mapping[str, Any]
+    model: Any, latents: torch.Tensor, sigma: torch.Tensor, context: torch.Tensor, given_context: torch.Tensor,
+    conds: Mapping[str, Any],
 ) -> Iterator[None]:
     """Makes a call known to the layers; one without a row of CFLD's hides the call around it."""
     call = None
     if APPEARANCE_ROW in conds or POSE_ROW in conds:
         people, poses = (conds[key].tolist() if key in conds else None for key in (APPEARANCE_ROW, POSE_ROW))
         crops = _crops(latents, conds.get(CROP))
-        call = UNetCall(model.current_patcher, float(sigma[0]), latents, people, poses, context, crops)
+        call = UNetCall(model.current_patcher, sigma, latents, people, poses, context, given_context, crops)
     token = _call.set(call)
     try:
         yield
@@ -116,7 +119,9 @@ def in_call(
 
 
 @contextmanager
-def in_part_of(call: UNetCall, latents: torch.Tensor, context: torch.Tensor) -> Iterator[None]:
+def in_part_of(
+    call: UNetCall, latents: torch.Tensor, context: torch.Tensor, given_context: torch.Tensor
+) -> Iterator[None]:
     """A call whose latents another pack has cut out of a known one's, and whose rows it has not handed on."""
     located_parts = locate(latents, call.latents) if len(latents) == len(call.latents) else None
     if located_parts is None:
@@ -124,7 +129,9 @@ def in_part_of(call: UNetCall, latents: torch.Tensor, context: torch.Tensor) -> 
         yield
         return
     crops = [_within(part, crop) for crop, (_, part) in zip(call.crops, located_parts, strict=True)]
-    token = _call.set(UNetCall(call.patcher, call.sigma, latents, call.people, call.poses, context, crops))
+    token = _call.set(
+        UNetCall(call.patcher, call.sigma, latents, call.people, call.poses, context, given_context, crops)
+    )
     try:
         yield
     finally:

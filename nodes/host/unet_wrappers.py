@@ -48,7 +48,8 @@ class NotedCall(PatchedMethod):
         # As the U-Net gets it, so that its layers know it again.
         context = comfy.model_management.cast_to_device(c_crossattn, x.device, self.model.get_dtype_inference())
         is_part = cfld_conds.keys() <= {CROP}
-        with in_part_of(outer_call, x, context) if is_part else in_call(self.model, x, t, context, cfld_conds):
+        contexts = context, c_crossattn
+        with in_part_of(outer_call, x, *contexts) if is_part else in_call(self.model, x, t, *contexts, cfld_conds):
             return self.original(x, t, c_concat, context, control, transformer_options, **conds)
 
     def around(self, original: Any) -> "NotedCall":
@@ -122,7 +123,8 @@ def _note_step(executor: Any, x: torch.Tensor, timestep: torch.Tensor, model_opt
         name_unconditional_rows(rows)
         if "cond_or_uncond" in rows:
             arguments = arguments | {"cond_or_uncond": list(rows["cond_or_uncond"])}
-        with in_call(model, arguments["input"], arguments["timestep"], conds.get("c_crossattn"), conds):
+        context = conds.get("c_crossattn")
+        with in_call(model, arguments["input"], arguments["timestep"], context, context, conds):
             if inner is not None:
                 return inner(apply_model, arguments)
             return apply_model(arguments["input"], arguments["timestep"], **conds)

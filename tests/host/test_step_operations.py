@@ -39,6 +39,25 @@ def operations_a_call(model, positive, negative):
     return calls[1]
 
 
+def readings(model, positive, negative):
+    """Numbers that a sampling of two steps, and one of four, read from tensors."""
+    counts = []
+    for steps in (2, 4):
+        with Operations() as operations:
+            ksample(model, positive, negative, steps=steps)
+        counts.append(operations.counts["aten::_local_scalar_dense"])
+    return counts
+
+
+def test_a_step_reads_no_number_back_from_the_device(model, encoded):
+    """On a GPU each waits for all that was queued: only the host's own are left, but for a closed range."""
+    ours = readings(encoded.patched(model), encoded.positive, encoded.negative)
+    plain = readings(model, encoded.prompt, encoded.learnt)
+    assert ours[1] - ours[0] == plain[1] - plain[0]
+    closed = readings(encoded.patched(model, end_percent=0.9), encoded.positive, encoded.negative)
+    assert closed[1] - closed[0] > plain[1] - plain[0], "a test that sees no reading"
+
+
 @pytest.mark.parametrize("pose_guidance", [2.0, 3.0])
 def test_a_call_sends_nothing_to_the_device(model, encoded, pose_guidance):
     """No index tensors, casts or numbers: on a GPU each would be a copy that waits. Additions are all there is."""
