@@ -246,6 +246,15 @@ def test_a_wrong_option_is_named_with_its_remedy(
     assert set(tmp_path.rglob("*")) == before, "nothing was written"
 
 
+def test_transfer_on_a_mac_takes_its_gpu(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Here it only says so, since there is none."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    blame(capfd, transfer(files, tmp_path / "out.png", device=None), "--device", "'mps' cannot be used")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -106,7 +106,8 @@ def _load_pipeline(arguments: argparse.Namespace, scheduler: "SchedulerMixin") -
     from ..pipeline.lora import fuse_lora
     from ..pipeline.unet_patch import patch_unet
 
-    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    is_there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    device = arguments.device or next(name for name, is_available in is_there.items() if is_available)
     dtype = torch_dtype(arguments.dtype)
     try:
         torch.empty(1, device=device)
