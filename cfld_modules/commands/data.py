@@ -1,7 +1,5 @@
 """`python -m cfld_modules data ...`: commands that make data sets."""
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import os
