@@ -182,9 +182,9 @@ def blame(capfd: pytest.CaptureFixture[str], code: int, *words: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"source": "none.jpg"}, ["--source", "'none.jpg' does not exist", "give a picture"]),
+        ({"source": "none.jpg"}, ["--source", "'none.jpg' does not exist", "give a file that ends in", ".jpg"]),
         ({"source": "{files}/1_poses.json"}, ["--source", "cannot identify image"]),
-        ({"pose": "none.json"}, ["--pose", "'none.json' does not exist", "JSON"]),
+        ({"pose": "none.json"}, ["--pose", "'none.json' does not exist", "give a file that ends in .json"]),
         ({"pose": "{files}/astronaut.jpg"}, ["--pose", "is no text"]),
         ({"pose": "{tmp}/bad.json"}, ["--pose", "no canvas_width", "Add canvas_width"]),
         ({"base": "none"}, ["--base", "'none' does not exist", "give a diffusers folder"]),
