@@ -66,14 +66,6 @@ class BodyPose:
         return replace(self, yaw=yaw)
 
 
-def plain_pose(name: str, yaw: float, head_yaw: float = 0.0) -> BodyPose:
-    """One of `POSES` as it is on the average."""
-    right_arm, left_arm, right_leg, left_leg, lean = POSES[name]
-    arms = {"R": tuple(middle for middle, _ in ARMS[right_arm]), "L": tuple(middle for middle, _ in ARMS[left_arm])}
-    legs = {"R": tuple(middle for middle, _ in LEGS[right_leg]), "L": tuple(middle for middle, _ in LEGS[left_leg])}
-    return BodyPose(yaw, (lean[0], 0.0, 0.0), (2.0, 0.0, head_yaw), arms, legs, 18.0)
-
-
 def sample_pose(seed: int) -> BodyPose:
     """The pose of this seed, half of which face the viewer."""
     dice = np.random.default_rng([77, seed])
