@@ -65,7 +65,6 @@ def _limits(constraint: object) -> list[tuple[str, object]]:
     return [(name, getattr(constraint, name)) for name in names if hasattr(constraint, name)]
 
 
-
 def read_settings(file: Path, kind: type[Settings], changes: Sequence[str] = ()) -> Settings:
     """The YAML file as a dataclass `kind`, with nested dataclasses, tuples, Literals, paths and numbers.
 
