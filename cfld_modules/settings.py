@@ -8,7 +8,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union
 
@@ -199,13 +199,9 @@ def _dataclass(content: Any, kind: Any, key: str) -> Any:
             suggestion = f"; is {close[0]} meant?" if close else ""
             raise SettingsError(f"{_path(key, name)}: no such setting{suggestion} There are {', '.join(hints)}.")
     for field in fields(kind):
-        if field.name not in content and _required(field):
+        if field.name not in content and field.default is MISSING and field.default_factory is MISSING:
             raise SettingsError(f"{_path(key, field.name)}: this setting is missing")
     return kind(**{name: _value(entry, hints[name], _path(key, name)) for name, entry in content.items()})
-
-
-def _required(field: Field) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
 
 
 def _path(key: str, name: object) -> str:

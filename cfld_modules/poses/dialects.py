@@ -165,11 +165,9 @@ def _picture_of(person: Mapping) -> str:
 def _in_order(names: Iterable[str]) -> list[str]:
     """By their numbers where they differ in these alone, else as they are."""
     names = list(names)
-    return sorted(names, key=_digits) if len({re.sub("[0-9]+", "", name) for name in names}) == 1 else names
-
-
-def _digits(name: str) -> list[int]:
-    return [int(part) for part in re.findall("[0-9]{1,18}", name)]
+    if len({re.sub("[0-9]+", "", name) for name in names}) != 1:
+        return names
+    return sorted(names, key=lambda name: [int(part) for part in re.findall("[0-9]{1,18}", name)])
 
 
 # --- What the tools write: (the object, what is around it, where it is) -> frames -------------------------------------
