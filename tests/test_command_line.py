@@ -48,6 +48,13 @@ def plain(files: Path) -> np.ndarray:
     return pixels(files / "plain.png")
 
 
+@pytest.fixture(scope="module")
+def three(files: Path) -> list[Path]:
+    """The transfers of three poses, with no other option changed."""
+    assert transfer(files, files / "three.png", pose=files / "3_poses.json") == 0
+    return sorted(files.glob("three*"))
+
+
 def transfer_options(files: Path, out: Path, **changes: object) -> list[str]:
     """A transfer of two small steps; a change of None leaves the option out, a list gives it several values."""
     options = {
@@ -91,25 +98,22 @@ def test_a_photograph_through_a_shell_and_both_forms_of_base_and_checkpoint(file
 
 
 def test_many_poses_make_numbered_pictures_that_do_not_depend_on_their_number(
-    files: Path, plain: np.ndarray, tmp_path: Path
+    three: list[Path], plain: np.ndarray
 ) -> None:
-    assert transfer(files, tmp_path / "many.png", pose=files / "3_poses.json") == 0
-    names = [path.name for path in sorted(tmp_path.iterdir())]
-    assert names == ["many-000.png", "many-001.png", "many-002.png"]
-    pictures = [pixels(tmp_path / name) for name in names]
+    assert [path.name for path in three] == ["three-000.png", "three-001.png", "three-002.png"]
+    pictures = list(map(pixels, three))
     assert plain.shape == (128, 88, 3)
     assert np.array_equal(pictures[0], plain)
     assert abs(pictures[0] - pictures[1]).max() > 5
 
 
-def test_frames_are_one_animated_picture_of_the_results(files: Path, tmp_path: Path) -> None:
-    assert transfer(files, tmp_path / "many.png", pose=files / "3_poses.json") == 0
+def test_frames_are_one_animated_picture_of_the_results(files: Path, three: list[Path], tmp_path: Path) -> None:
     assert transfer(files, tmp_path / "clip.png", pose=files / "3_poses.json", frames=8) == 0
     with Image.open(tmp_path / "clip.png") as clip:
         assert clip.n_frames == 3 and clip.info["duration"] == 125
         for number in range(3):
             clip.seek(number)
-            alone = Image.open(tmp_path / f"many-{number:03d}.png").convert("RGB")
+            alone = Image.open(three[number]).convert("RGB")
             assert np.array_equal(np.asarray(clip.convert("RGB")), np.asarray(alone))
     assert not (tmp_path / "clip-000.png").exists()
 
@@ -272,7 +276,9 @@ def test_a_count_out_of_bounds_is_named_before_anything_is_done(
     assert not list(tmp_path.iterdir())
 
 
-def test_folders_of_poses_and_photos_are_read_in_the_order_of_their_numbers(files: Path, tmp_path: Path) -> None:
+def test_folders_of_poses_and_photos_are_read_in_the_order_of_their_numbers(
+    files: Path, three: list[Path], tmp_path: Path
+) -> None:
     """CMU OpenPose writes a file a frame."""
     for folder in ("poses", "photos"):
         (tmp_path / folder).mkdir()
@@ -281,10 +287,9 @@ def test_folders_of_poses_and_photos_are_read_in_the_order_of_their_numbers(file
         (tmp_path / "poses" / f"v_{number}_keypoints.json").write_text(json.dumps([frame]))
         shutil.copy(files / "astronaut.jpg", tmp_path / "photos" / f"{number}.jpg")
     (tmp_path / "poses" / "readme.txt").write_text("no pose")
-    assert transfer(files, tmp_path / "a.png", pose=files / "3_poses.json") == 0
     assert transfer(files, tmp_path / "b.png", pose=tmp_path / "poses", source=tmp_path / "photos") == 0
     for number in range(3):
-        assert np.array_equal(pixels(tmp_path / f"a-00{number}.png"), pixels(tmp_path / f"b-00{number}.png"))
+        assert np.array_equal(pixels(three[number]), pixels(tmp_path / f"b-00{number}.png"))
 
 
 def write_other_base(folder: Path) -> None:

@@ -270,7 +270,7 @@ def test_two_processes_measure_the_same_pairs_once_each(model, tmp_path):
     write_mannequins(tmp_path / "data", count=1, test_count=1, pictures=4)
     options = {
         "--base": model[0], "--cfld": model[1], "--data": tmp_path / "data", "--out": tmp_path / "two",
-        "--size": f"{WIDTH}x{HEIGHT}", "--steps": 2, "--scheduler": "ddim", "--batch": 2,
+        "--size": f"{WIDTH}x{HEIGHT}", "--steps": 2, "--scheduler": "ddim", "--batch": 2, "--workers": 0,
     }  # fmt: skip
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "cfld_modules", "evaluate"]
     finished = subprocess.run(
