@@ -1,4 +1,4 @@
-"""`distil`: a LoRA for sampling in a few steps of one row. Also under `accelerate launch`, like `train`."""
+"""`distil`: trains a LoRA with which a few sampling steps without guidance do. Also under `accelerate launch`."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Results and truths of pairs, at the size they are measured at (docs/method.md, sections 7 and 10)."""
+"""Results of test pairs beside the true pictures, at one size (docs/method.md, sections 7 and 10)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""An identity on a skeleton: the shapes of body and clothes, and what is painted on them.
+"""A mannequin's body and clothes: the solid shapes around its skeleton, and what is painted on them.
 
 All lengths are in units of a grown person's height.
 """

@@ -1,4 +1,4 @@
-"""The picture: a camera that fits the person, lines of sight against all parts, light, outlines, a studio behind."""
+"""Draws a mannequin: a camera that fits the person, lines of sight against all shapes, light, outlines, a studio."""
 
 from dataclasses import dataclass
 from functools import lru_cache

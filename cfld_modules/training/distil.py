@@ -1,4 +1,4 @@
-"""`distil`: trains a LoRA for a few steps of one U-Net row in place of a teacher's guidance and many steps."""
+"""`distil`: trains a LoRA with which a few steps without guidance give what a teacher's many guided steps give."""
 
 from dataclasses import dataclass
 from pathlib import Path
