@@ -125,7 +125,7 @@ def test_the_distance_of_poses(people):
 # Names
 
 
-def test_names_and_layouts():
+def test_files_are_named_as_market_or_duke_names_them():
     assert MARKET.file_name(7, 1, 6) == "0007_c1s2_000007_00.jpg"
     assert DUKE.file_name(1607, 0, 7) == "1607_c8_f0100008.jpg"
     assert layout_for([1, 1501]) is MARKET and layout_for([1502]) is DUKE

@@ -155,7 +155,9 @@ def test_a_phones_photo_is_turned_upright(files: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_convert(files: Path, tmp_path: Path, dtype: torch.dtype, capfd: pytest.CaptureFixture[str]) -> None:
+def test_convert_writes_the_authors_numbers_in_the_precision_asked_for(
+    files: Path, tmp_path: Path, dtype: torch.dtype, capfd: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "small.safetensors"
     name = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}[dtype]
     assert main(["convert", str(files / "authors"), str(out), "--dtype", name]) == 0
@@ -392,7 +394,7 @@ def test_every_command_explains_itself(command: str, capfd: pytest.CaptureFixtur
     assert f"usage: python -m cfld_modules {command}" in shown and "None" not in shown
 
 
-def test_mannequins(tmp_path: Path) -> None:
+def test_data_mannequins_writes_the_pictures(tmp_path: Path) -> None:
     options = ["--out", str(tmp_path / "set"), "--count", "1", "--test-count", "1", "--pictures", "2"]
     assert main(["data", "mannequins", *options]) == 0
     assert len(list((tmp_path / "set").rglob("*.jpg")) + list((tmp_path / "set").rglob("*.png"))) >= 4

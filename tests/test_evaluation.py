@@ -83,7 +83,7 @@ def test_ssim_256_has_a_gaussian_window_and_the_results_range(result_and_truth):
     assert metrics.ssim_256(dull, truth) == pytest.approx(expected, abs=1e-6)
 
 
-def test_psnr(result_and_truth):
+def test_psnr_is_that_of_the_mean_square_error(result_and_truth):
     result, truth = result_and_truth
     error = ((result / 255 - truth / 255) ** 2).mean()
     assert metrics.psnr(result, truth) == pytest.approx(-10 * np.log10(error))
