@@ -1,7 +1,6 @@
 """Files and their numbers, with writers that are killed and others beside them."""
 
 import errno
-import json
 import os
 import stat
 import subprocess
@@ -227,37 +226,3 @@ def test_a_name_as_long_as_the_system_allows_is_written(tmp_path: Path) -> None:
     with written_whole(tmp_path / ("x" * 255)) as stream:
         stream.write(b"text")
     assert [len(path.name) for path in tmp_path.iterdir()] == [255]
-
-
-TWO_PROCESSES = """
-import json, os, sys, torch
-from pathlib import Path
-from accelerate import Accelerator
-from cfld_modules.training.run_checkpoints import Progress, RunCheckpoints, RunState
-accelerator = Accelerator(cpu=True)
-model = torch.nn.Linear(1, 1)
-checkpoints = RunCheckpoints(Path(sys.argv[1]), 3)
-state = RunState(dict(model.named_parameters()), torch.optim.Adam(model.parameters()), Progress())
-for step in (1, 2):
-    state.progress.step = step
-    checkpoints.save(accelerator, state)
-if accelerator.process_index == 1:  # a machine whose disk fails
-    read = RunState.read
-    def fail(state, folder):
-        if folder.name.endswith("2"):
-            raise OSError("Input/output error")
-        read(state, folder)
-    RunState.read = fail
-print(json.dumps([accelerator.num_processes, checkpoints.load_latest(state).name]), flush=True)
-"""
-
-
-def test_where_one_process_cannot_read_a_checkpoint_all_take_the_one_before(tmp_path: Path) -> None:
-    (tmp_path / "two.py").write_text(TWO_PROCESSES)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", tmp_path / "two.py"]
-    finished = subprocess.run(
-        [sys.executable, *launch, tmp_path / "checkpoints"], capture_output=True, text=True, cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-    )  # fmt: skip
-    assert finished.returncode == 0, finished.stderr
-    assert [json.loads(line) for line in finished.stdout.splitlines()] == [[2, "step-00000001"]] * 2
