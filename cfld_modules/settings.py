@@ -48,7 +48,9 @@ def bounded(value: object, kind: Any) -> Any:
 
 def _bounds_in_words(kind: Any) -> str:
     number, *bounds = typing.get_args(kind)
-    limits = {name: limit for bound in bounds for constraint in bound.metadata for name, limit in _limits(constraint)}
+    constraints = [constraint for bound in bounds for constraint in bound.metadata]
+    names = ("ge", "gt", "le", "lt", "multiple_of")
+    limits = {name: getattr(one, name) for one in constraints for name in names if hasattr(one, name)}
     words = [f"{word} {limits[name]}" for name, word in (("gt", "above"), ("lt", "below")) if name in limits]
     if "ge" in limits and limits.get("le", MOST) != MOST:
         words.insert(0, f"from {limits['ge']} to {limits['le']}")
@@ -58,11 +60,6 @@ def _bounds_in_words(kind: Any) -> str:
         words.append(f"that is a multiple of {limits['multiple_of']}")
     kind_in_words = "a whole number" if number is int else "a number" if "le" in limits else "a finite number"
     return " ".join([kind_in_words, *words])
-
-
-def _limits(constraint: object) -> list[tuple[str, object]]:
-    names = ("ge", "gt", "le", "lt", "multiple_of")
-    return [(name, getattr(constraint, name)) for name in names if hasattr(constraint, name)]
 
 
 def read_settings(file: Path, kind: type[Settings], changes: Sequence[str] = ()) -> Settings:
