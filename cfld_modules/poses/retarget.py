@@ -100,14 +100,14 @@ def _set_length(points: np.ndarray, start: int, ends: list[int], moved: list[int
         _move(points, moved, vector * (to / length - 1))
 
 
-def _set_width(points: np.ndarray, chains: tuple, centre: np.ndarray, target: np.ndarray) -> None:
-    """Moves two arms or legs apart about `centre`, so that their first joints are as far apart as in `wanted`."""
+def _set_width(points: np.ndarray, chains: tuple, about: np.ndarray, target: np.ndarray) -> None:
+    """Moves two arms or legs apart about a point, so that their first joints are as far apart as in `wanted`."""
     first, second = (chain[0] for chain in chains)
     width, wanted_width = _length(points, first, [second]), _length(target, first, [second])
     if width > ROUNDING:
         factor = np.clip(wanted_width / width, 1 / MAX_BUILD_RATIO, MAX_BUILD_RATIO)
         for chain in chains:
-            _move(points, chain, (points[chain[0]] - centre) * (factor - 1))
+            _move(points, chain, (points[chain[0]] - about) * (factor - 1))
 
 
 def _set_head_size(points: np.ndarray, target: np.ndarray) -> None:
