@@ -1,4 +1,4 @@
-"""Guidance types as weighted sums of U-Net rows (docs/method.md, section 8): one table, from which all else follows."""
+"""Guidance types: weighted sums of predictions under different conditions, in one table (docs/method.md, section 8)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple

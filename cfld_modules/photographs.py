@@ -1,5 +1,7 @@
 """Photographs in files: upright, RGB, eight bits, and the studio's wall behind what is transparent."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -33,13 +35,8 @@ def read_photograph(file: Path) -> np.ndarray:
     Raises:
         PhotographError: when it is no picture, is damaged, ends too early, or has more than `LARGEST_PIXELS`.
     """
-    try:
-        with _opened(file.read_bytes()) as image:
-            return rgb_pixels(image)
-    except UnidentifiedImageError as error:
-        raise _unreadable(file, NO_PICTURE) from error
-    except Exception as error:  # of a damaged file, Pillow raises whatever its reader ran into
-        raise _unreadable(file, error) from error
+    with _readable(f"the picture '{file}'"), _opened(file.read_bytes()) as image:
+        return rgb_pixels(image)
 
 
 def decode_photograph(content: bytes) -> np.ndarray:
@@ -48,13 +45,8 @@ def decode_photograph(content: bytes) -> np.ndarray:
     Raises:
         PhotographError: as there.
     """
-    try:
-        with _opened(content) as image:
-            return rgb_pixels(image)
-    except UnidentifiedImageError as error:
-        raise PhotographError(f"the {len(content)} bytes are no picture: {NO_PICTURE}; open another file") from error
-    except Exception as error:
-        raise PhotographError(f"the picture cannot be read: {error}; save it again") from error
+    with _readable(f"the picture of {len(content)} bytes"), _opened(content) as image:
+        return rgb_pixels(image)
 
 
 def check_photograph(file: Path) -> tuple[int, int]:
@@ -63,16 +55,11 @@ def check_photograph(file: Path) -> tuple[int, int]:
     Raises:
         PhotographError: as `read_photograph`.
     """
-    try:
-        with _opened(file.read_bytes()) as image:
-            width, height = image.size
-            image.draft("RGB", (width // 8, height // 8))  # of a JPEG every pixel is decoded, an eighth of them made
-            image.load()
-            is_turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED_ORIENTATIONS
-    except UnidentifiedImageError as error:
-        raise _unreadable(file, NO_PICTURE) from error
-    except Exception as error:
-        raise _unreadable(file, error) from error
+    with _readable(f"the picture '{file}'"), _opened(file.read_bytes()) as image:
+        width, height = image.size
+        image.draft("RGB", (width // 8, height // 8))  # of a JPEG every pixel is decoded, an eighth of them made
+        image.load()
+        is_turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED_ORIENTATIONS
     return (height, width) if is_turned else (width, height)
 
 
@@ -104,6 +91,16 @@ def _array(image: Image.Image) -> np.ndarray:
         band = image.crop((0, top, image.width, min(top + rows, image.height)))
         pixels[top : top + rows] = np.asarray(band)
     return pixels
+
+
+@contextmanager
+def _readable(picture: str) -> Iterator[None]:
+    """Around its reading: of a damaged file, Pillow raises whatever its reader ran into."""
+    try:
+        yield
+    except Exception as error:
+        reason = NO_PICTURE if isinstance(error, UnidentifiedImageError) else error
+        raise PhotographError(f"{picture} cannot be read: {reason}; save or copy it again") from error
 
 
 def _opened(content: bytes) -> Image.Image:
@@ -158,10 +155,6 @@ def _formats(content: bytes) -> tuple[str, ...]:
             "it is an AVIF picture, which Pillow reads from 11.3 on; 'pip install -U pillow', or save it as PNG"
         )
     return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def _unreadable(file: Path, error: object) -> PhotographError:
-    return PhotographError(f"the picture '{file}' cannot be read: {error}; save or copy it again")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

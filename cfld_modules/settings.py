@@ -8,7 +8,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union
 
@@ -48,7 +48,9 @@ def bounded(value: object, kind: Any) -> Any:
 
 def _bounds_in_words(kind: Any) -> str:
     number, *bounds = typing.get_args(kind)
-    limits = {name: limit for bound in bounds for constraint in bound.metadata for name, limit in _limits(constraint)}
+    constraints = [constraint for bound in bounds for constraint in bound.metadata]
+    names = ("ge", "gt", "le", "lt", "multiple_of")
+    limits = {name: getattr(one, name) for one in constraints for name in names if hasattr(one, name)}
     words = [f"{word} {limits[name]}" for name, word in (("gt", "above"), ("lt", "below")) if name in limits]
     if "ge" in limits and limits.get("le", MOST) != MOST:
         words.insert(0, f"from {limits['ge']} to {limits['le']}")
@@ -58,12 +60,6 @@ def _bounds_in_words(kind: Any) -> str:
         words.append(f"that is a multiple of {limits['multiple_of']}")
     kind_in_words = "a whole number" if number is int else "a number" if "le" in limits else "a finite number"
     return " ".join([kind_in_words, *words])
-
-
-def _limits(constraint: object) -> list[tuple[str, object]]:
-    names = ("ge", "gt", "le", "lt", "multiple_of")
-    return [(name, getattr(constraint, name)) for name in names if hasattr(constraint, name)]
-
 
 
 def read_settings(file: Path, kind: type[Settings], changes: Sequence[str] = ()) -> Settings:
@@ -200,13 +196,9 @@ def _dataclass(content: Any, kind: Any, key: str) -> Any:
             suggestion = f"; is {close[0]} meant?" if close else ""
             raise SettingsError(f"{_path(key, name)}: no such setting{suggestion} There are {', '.join(hints)}.")
     for field in fields(kind):
-        if field.name not in content and _required(field):
+        if field.name not in content and field.default is MISSING and field.default_factory is MISSING:
             raise SettingsError(f"{_path(key, field.name)}: this setting is missing")
     return kind(**{name: _value(entry, hints[name], _path(key, name)) for name, entry in content.items()})
-
-
-def _required(field: Field) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
 
 
 def _path(key: str, name: object) -> str:

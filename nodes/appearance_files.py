@@ -21,7 +21,7 @@ from .host.conditioning import prompt_conditioning
 from .host.networks import LoadedCFLD, networks_of
 from .pictures import picture_array, read_pictures
 from .previews import preview
-from .types import PEOPLE, AppearanceType, cfld_input
+from .types import PEOPLE, AppearanceType, about_input, cfld_input
 
 SAVE, LOAD = "Save Appearance", "Load Appearance"
 FOLDER = "cfld_appearances"
@@ -66,15 +66,14 @@ class CFLDSaveAppearance(io.ComfyNode):
         check_prefix(SAVE, filename_prefix)
         pictures = [] if image is None else [picture_array(picture) for picture in read_pictures(SAVE, "image", image)]
         root = Path(folder_paths.get_output_directory(), FOLDER)
-        try:
-            with written_by(SAVE, "filename_prefix", filename_prefix):
-                folder, name, _, subfolder, _ = folder_paths.get_save_image_path(filename_prefix, str(root))
-                file = write_numbered(
-                    Path(folder, name), "_.safetensors",
-                    lambda stream: save_appearance(stream, networks_of(cfld.networks), appearance, pictures),
-                )
-        except CheckpointError as error:
-            raise ValueError(shortened(f"{SAVE}: input 'appearance': {error}")) from error
+        with (
+            about_input(SAVE, "appearance", CheckpointError), written_by(SAVE, "filename_prefix", filename_prefix)
+        ):
+            folder, name, _, subfolder, _ = folder_paths.get_save_image_path(filename_prefix, str(root))
+            file = write_numbered(
+                Path(folder, name), "_.safetensors",
+                lambda stream: save_appearance(stream, networks_of(cfld.networks), appearance, pictures),
+            )
         saved_image = {"filename": file.name, "subfolder": str(Path(FOLDER, subfolder)), "type": "output"}
         name = file.relative_to(root).as_posix()
         return io.NodeOutput(ui=preview(pictures) | {"appearances": [saved_image], "text": [name]})
@@ -119,10 +118,8 @@ class CFLDLoadAppearance(io.ComfyNode):
 
     @classmethod
     def execute(cls, cfld: LoadedCFLD, appearance_name: str) -> io.NodeOutput:
-        try:
+        with about_input(LOAD, "appearance_name", CheckpointError):
             appearance, unconditional = load_appearance(appearance_path(appearance_name), networks_of(cfld.networks))
-        except CheckpointError as error:
-            raise ValueError(shortened(f"{LOAD}: input 'appearance_name': {error}")) from error
         return io.NodeOutput(*prompt_conditioning(appearance.prompt, unconditional), appearance)
 
 

@@ -1,4 +1,4 @@
-"""Blend Appearance: between two people, or the strip that leads from one to the other."""
+"""Blend Appearance: mixes two encoded people, or makes the strip of people that leads from one to the other."""
 
 import torch
 from comfy_api.latest import io

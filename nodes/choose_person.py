@@ -2,12 +2,12 @@
 
 from comfy_api.latest import io
 
-from ..cfld_modules.errors import PoseError, short, shortened
+from ..cfld_modules.errors import PoseError, short
 from ..cfld_modules.poses.choosing import RULES, choose_through_time, middle
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.reading import Person, read_people
 from .previews import draw_people, preview, sample
-from .types import POSES, BodyType, PoseType, check_choice, check_count
+from .types import POSES, BodyType, PoseType, about_input, check_choice, check_count
 
 NODE = "Choose Person"
 NOBODY = ("error", "skip", "hold")
@@ -56,12 +56,10 @@ class CFLDChoosePerson(io.ComfyNode):
         check_choice(NODE, "rule", rule, RULES)
         check_choice(NODE, "nobody", nobody, NOBODY)
         check_count(NODE, "number", number, 0, LARGEST_NUMBER)
-        try:
+        with about_input(NODE, "pose", PoseError):
             frames = read_people(pose)
             picks = choose_through_time([[one.flat for one in people] for people in frames], rule, number)
             single = [None if one is None else _alone(people[one]) for people, one in zip(frames, picks, strict=True)]
-        except PoseError as error:
-            raise ValueError(shortened(f"{NODE}: input 'pose': {error}")) from error
         missing = [index for index, one in enumerate(picks) if one is None]
         if missing and (nobody == "error" or len(missing) == len(picks)):
             raise ValueError(_nobody_message(rule, number, frames[missing[0]], missing, len(picks)))

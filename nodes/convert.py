@@ -12,7 +12,7 @@ from ..cfld_modules.checkpoints.cfld_checkpoint import convert_checkpoint
 from ..cfld_modules.errors import CheckpointError, short, shortened
 from .file_names import LONGEST_NAME, is_file_name
 from .loader import DTYPES, checkpoint_choices, checkpoint_dates, checkpoint_path
-from .types import CATEGORY, check_choice
+from .types import CATEGORY, about_input, check_choice
 
 NODE = "CFLD Convert"
 ENDING = ".safetensors"
@@ -74,9 +74,8 @@ class CFLDConvert(io.ComfyNode):
             if file.exists():
                 raise FileExistsError
             file.parent.mkdir(parents=True, exist_ok=True)
-            convert_checkpoint(source, file, DTYPES[dtype], _shown, may_replace=False)
-        except CheckpointError as error:
-            raise ValueError(shortened(f"{NODE}: input 'cfld_name': {error}")) from error
+            with about_input(NODE, "cfld_name", CheckpointError):
+                convert_checkpoint(source, file, DTYPES[dtype], _shown, may_replace=False)
         except FileExistsError as error:
             problem = f"'{name}' is there already, in {file.parent}; give another name, or delete that file first"
             raise ValueError(shortened(f"{NODE}: input 'filename': {problem}")) from error

@@ -11,7 +11,7 @@ from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError
 from ..cfld_modules.networks.model import Appearance
-from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, squashed_picture
+from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, scale_pose, squashed_picture
 from ..cfld_modules.poses.keypoints import Pose
 from .host.conditioning import prompt_conditioning
 from .host.networks import LoadedCFLD, on_device
@@ -21,6 +21,7 @@ from .types import (
     CATEGORY,
     AppearanceType,
     PoseType,
+    about_input,
     cfld_input,
     check_choice,
     check_numbers,
@@ -161,8 +162,6 @@ def _framed(picture: torch.Tensor, fit: Fit, person: Pose | None, size: int) -> 
 
     if person is None:
         return squashed_picture(read, height, width, fit_box(width, height, fit), size)
-    scaled_pose = Pose(person.points * (width / person.width, height / person.height), width, height)
-    try:
+    scaled_pose = scale_pose(person, width, height)
+    with about_input(NODE, "person", PoseError):
         return squashed_picture(read, height, width, person_box(scaled_pose), size)
-    except PoseError as error:
-        raise ValueError(f"{NODE}: input 'person': {error}") from error

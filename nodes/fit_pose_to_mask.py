@@ -7,12 +7,12 @@ points.
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.errors import PoseError, shortened
+from ..cfld_modules.errors import PoseError
 from ..cfld_modules.poses.framing import Box
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from .pictures import picture_array, read_masks, read_pictures
 from .previews import draw_people, preview, sample
-from .types import SCENES, PoseType, read_poses
+from .types import SCENES, PoseType, about_input, read_poses
 
 NODE = "Fit Pose to Mask"
 
@@ -53,10 +53,8 @@ class CFLDFitPoseToMask(io.ComfyNode):
         poses = read_poses(NODE, "pose", pose)
         image, masks = read_pictures(NODE, "image", image), read_masks(NODE, "mask", mask)
         box = _box_of(masks, width=image.shape[2], height=image.shape[1])
-        try:
+        with about_input(NODE, "pose", PoseError):
             placed_poses, frame = place_people(poses, box, image.shape[2], image.shape[1])
-        except PoseError as error:
-            raise ValueError(shortened(f"{NODE}: input 'pose': {error}")) from error
         rows, columns = slice(frame.top, frame.bottom), slice(frame.left, frame.right)
         cut = image[:, rows, columns]
         behind = picture_array(cut[0])

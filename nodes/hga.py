@@ -1,4 +1,4 @@
-"""HGA Apply: CFLD's changes to the user's MODEL."""
+"""HGA Apply: patches the user's MODEL with CFLD's keys and values and a person's appearance."""
 
 import torch
 from comfy_api.latest import io

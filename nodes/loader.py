@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, cast, load_checkpoint
 from ..cfld_modules.errors import CheckpointError, short, shortened
 from .host.networks import LoadedCFLD, host_networks
-from .types import CATEGORY, CFLDType, check_choice
+from .types import CATEGORY, CFLDType, about_input, check_choice
 
 NODE = "CFLD Loader"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -62,15 +62,11 @@ class CFLDLoader(io.ComfyNode):
     @classmethod
     def execute(cls, cfld_name: str, weight_dtype: str) -> io.NodeOutput:
         check_choice(NODE, "weight_dtype", weight_dtype, WEIGHT_DTYPES)
-        try:
+        with about_input(NODE, "cfld_name", CheckpointError):
             checkpoint = load_checkpoint(checkpoint_path(NODE, cfld_name))
             networks = build_networks(checkpoint)
-        except CheckpointError as error:
-            raise ValueError(shortened(f"{NODE}: input 'cfld_name': {error}")) from error
-        try:
+        with about_input(NODE, "weight_dtype", CheckpointError):
             cast(networks, DTYPES.get(weight_dtype) or _supported(networks.dtype))
-        except CheckpointError as error:
-            raise ValueError(shortened(f"{NODE}: input 'weight_dtype': {error}")) from error
         return io.NodeOutput(
             LoadedCFLD(cfld_name, checkpoint.config, host_networks(networks), checkpoint.key_values)
         )

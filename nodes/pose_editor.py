@@ -120,9 +120,6 @@ def _put_behind(drawings: list[np.ndarray], pictures: torch.Tensor) -> None:
     """Fill what is black in the drawings with the pictures, whole and in the middle; the last one serves the rest."""
     for index, drawing in enumerate(drawings):
         if index < len(pictures):
-            backdrop = np.asarray(_contained(Image.fromarray(picture_array(pictures[index])), drawing.shape[1::-1]))
+            picture = Image.fromarray(picture_array(pictures[index]))
+            backdrop = np.asarray(ImageOps.pad(picture, drawing.shape[1::-1], Image.Resampling.BILINEAR))
         np.copyto(drawing, backdrop, where=~drawing.any(axis=2, keepdims=True))
-
-
-def _contained(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return ImageOps.pad(picture, size, Image.Resampling.BILINEAR)

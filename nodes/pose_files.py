@@ -19,7 +19,7 @@ from ..cfld_modules.poses.reading import parse_pose_json, read_people
 from .file_names import check_prefix, prefix_mistake, written_by
 from .pictures import check_memory, image_batch
 from .previews import preview
-from .types import POSES, PoseType, check_choice, check_count, read_poses
+from .types import POSES, PoseType, about_input, check_choice, check_count, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
 OWN = "my poses/"
@@ -102,10 +102,8 @@ class CFLDSavePose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: object, filename_prefix: str) -> io.NodeOutput:
         check_prefix("Save Pose", filename_prefix)
-        try:
+        with about_input("Save Pose", "pose", PoseError):
             read_people(pose)
-        except PoseError as error:
-            raise ValueError(shortened(f"Save Pose: input 'pose': {error}")) from error
         content = (pose if isinstance(pose, str) else json.dumps(pose, default=_plain_number)).encode()
         with written_by("Save Pose", "filename_prefix", filename_prefix):
             path = write_numbered(own_poses() / filename_prefix, ".json", lambda stream: stream.write(content))

@@ -1,7 +1,8 @@
 """Custom types on the wires, and the inputs several nodes share."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -48,15 +49,22 @@ def percent_inputs(what: str) -> list[io.Input]:
     ]
 
 
+@contextmanager
+def about_input(node: str, name: str, *errors: type[Exception]) -> Iterator[None]:
+    """Around the use of an input: errors of these kinds become a ValueError that names the node and the input."""
+    try:
+        yield
+    except errors as error:
+        raise ValueError(shortened(f"{node}: input '{name}': {error}")) from error
+
+
 def read_poses(node: str, name: str, value: Any, is_ours: bool = False) -> list[Pose]:
     """The poses on a POSE_KEYPOINT wire, one a frame; errors name the node and its input.
 
     is_ours: of the editor's text, see `read_pose_keypoints`.
     """
-    try:
+    with about_input(node, name, PoseError):
         return read_pose_keypoints(value, is_ours=is_ours)
-    except PoseError as error:
-        raise ValueError(shortened(f"{node}: input '{name}': {error}")) from error
 
 
 def check_finite(node: str, **numbers: object) -> None:

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import re
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -18,7 +17,6 @@ from PIL import Image
 from transformers import ResNetConfig, ResNetModel
 
 from cfld_modules.command_line import main
-from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.folder import FolderData
 from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.data.pairs import Pairs
@@ -125,7 +123,7 @@ def test_the_distance_of_poses(people):
 # Names
 
 
-def test_names_and_layouts():
+def test_files_are_named_as_market_or_duke_names_them():
     assert MARKET.file_name(7, 1, 6) == "0007_c1s2_000007_00.jpg"
     assert DUKE.file_name(1607, 0, 7) == "1607_c8_f0100008.jpg"
     assert layout_for([1, 1501]) is MARKET and layout_for([1502]) is DUKE
@@ -319,30 +317,6 @@ def test_torchreid_reads_more_people_as_dukemtmc(people, poses, tmp_path, torchr
     assert augment(Pipeline(), people, poses, None, folder, SETTINGS)["layout"] == "dukemtmc"
     data = torchreid("dukemtmcreid").DukeMTMCreID(root=str(tmp_path))
     assert (len(data.train), len(data.query), len(data.gallery)) == (8, 1, 3)
-
-
-def test_two_processes_make_a_set_of_mannequins(tmp_path):
-    """By the demo model, with the mannequins' own features as the filter. Started by torchrun, see test_training."""
-    write_mannequins(tmp_path / "data", count=3, test_count=1, pictures=2)
-    photographs = DeepFashionData("deepfashion", tmp_path / "data").pairs("test").photographs
-    frames = write_pose_keypoints([photograph.pose() for photograph in photographs])
-    (tmp_path / "poses.json").write_text(json.dumps(frames))
-    options = {
-        "--base": DEMO / "base", "--cfld": DEMO / "cfld.safetensors", "--data": tmp_path / "data", "--pictures": 1,
-        "--poses": tmp_path / "poses.json", "--out": tmp_path / "set", "--size": "88x128", "--steps": 2,
-        "--scheduler": "ddim", "--embedder": "mannequins", "--min-confidence": 0.1, "--retries": 1, "--seeds": 5,
-    }  # fmt: skip
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "cfld_modules", "augment"]
-    finished = subprocess.run(
-        [sys.executable, *launch, *(str(word) for option in options.items() for word in option)],
-        capture_output=True, text=True, cwd=DEMO.parent,
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert finished.returncode == 0, finished.stderr
-    assert "0/2 [" in finished.stderr, "the main process has two of the three people"
-    summary, rows = json.loads(finished.stdout), table(tmp_path / "set" / "manifest.csv")
-    assert summary["wanted"] == 3 and summary["kept"] == len(rows) > 0
-    assert all(row["pose"].startswith("poses.json#") for row in rows)
 
 
 @pytest.mark.parametrize(

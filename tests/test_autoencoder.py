@@ -154,7 +154,7 @@ def test_crops_are_cut_out_of_the_pictures():
     assert any((patch == cut[:, None, None]).all(dim=(0, 3, 4)).any() for patch in patches)
 
 
-def test_taesd_names():
+def test_a_state_for_comfyui_has_the_names_of_its_taesd():
     names = set(taesd_state(tiny_autoencoder().state_dict()))
     assert {"taesd_encoder.0.weight", "taesd_encoder.1.conv.0.weight", "taesd_encoder.14.bias"} <= names
     assert {"taesd_decoder.1.weight", "taesd_decoder.3.conv.4.bias", "taesd_decoder.18.conv.0.weight"} <= names

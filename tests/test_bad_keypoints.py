@@ -68,7 +68,7 @@ def test_too_much_is_refused_by_name(value: object, message: str) -> None:
         ({"keypoints_y": [-1] * 18, "keypoints_x": [4] * 18}, "frame 1: of 1 found in it, nobody has a single"),
     ],
 )
-def test_bad_frames(value: object, message: str) -> None:
+def test_a_bad_frame_is_refused_with_the_reason(value: object, message: str) -> None:
     with pytest.raises(PoseError, match=message):
         read_pose_keypoints(value)
 
@@ -93,7 +93,7 @@ def test_bad_frames(value: object, message: str) -> None:
         ([with_body(2, "1")], "number 3: must be a number .* got '1'"),
     ],
 )
-def test_bad_people(people: list, message: str) -> None:
+def test_a_bad_person_is_refused_with_the_reason(people: list, message: str) -> None:
     with pytest.raises(PoseError, match=message):
         read_people(*people)
 

@@ -115,14 +115,14 @@ def test_a_file_without_a_vae(tmp_path: Path) -> None:
     refused(tmp_path / "unet.safetensors", "has no tensor 'first_stage_model.* give a full SD 1.5 checkpoint")
 
 
-def test_a_file_for_inpainting(tmp_path: Path) -> None:
+def test_a_file_for_inpainting_is_refused(tmp_path: Path) -> None:
     state = ldm_state(tiny_models.tiny_unet(), tiny_models.tiny_vae())
     state["model.diffusion_model.input_blocks.0.0.weight"] = torch.zeros(64, 9, 3, 3)
     save_file(state, tmp_path / "inpainting.safetensors")
     refused(tmp_path / "inpainting.safetensors", "'inpainting.safetensors' is not built like .* not one for inpainting")
 
 
-def test_a_damaged_file(tmp_path: Path) -> None:
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     for name in ("x.safetensors", "x.ckpt"):
         (tmp_path / name).write_bytes(b"no model")
         refused(tmp_path / name, f"'{name}' is damaged")

@@ -40,7 +40,7 @@ def test_there_are_enough_and_every_one_has_a_thumbnail() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_the_file(file: Path) -> None:
+def test_a_bundled_file_is_canonical_and_its_figure_in_the_canvas(file: Path) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", file.stem)
     pose = load(file)
     assert (pose.width, pose.height) == (352, 512)

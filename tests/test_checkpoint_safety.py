@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -159,35 +160,59 @@ def test_whatever_shape_is_read_or_refused(name: str, shape: list[int]) -> None:
         cfld_checkpoint.checked_checkpoint(cfld_checkpoint._config_of(networks), networks, golden.key_values())
 
 
-def assert_refused_cheaply(file: Path, message: str, most_megabytes: int = 50) -> None:
+READER = """
+import json, os, re, resource, sys, threading
+from cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
+from cfld_modules.networks.config import CheckpointError
+
+def memory(): return int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1000
+def seconds(): return resource.getrusage(resource.RUSAGE_SELF).ru_utime
+
+for line in sys.stdin:
+    if child := os.fork():
+        print(os.waitpid(child, 0)[1], flush=True)
+        continue
+    before, done, answer = (memory(), seconds()), threading.Event(), "it was read"
+    peaks = [before[0]]
+    def watch():
+        while not done.wait(0.001): peaks.append(memory())
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try: build_networks(load_checkpoint(line.rstrip()))
+    except CheckpointError as error: answer = str(error)
+    done.set()
+    watcher.join()
+    print(json.dumps([answer, max(peaks) - before[0], seconds() - before[1]]), flush=True)
+    os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[subprocess.Popen]:
+    """What reads each file named to it in a new process, and says what it said and took; imports cost once for all."""
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    yield reader
+    reader.communicate()
+
+
+def assert_refused_cheaply(reader: subprocess.Popen, file: Path, message: str, most_megabytes: int = 50) -> None:
     """In a process of its own, whose memory grows by less than that, and whose processor time by less than 5 s.
 
     Pages of the mapped file, of which the system keeps as many as it likes, are no memory of the process.
     """
-    program = (
-        "import re, resource, sys, threading, torch\n"
-        "from cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint\n"
-        "from cfld_modules.networks.config import CheckpointError\n"
-        "def seconds(): return resource.getrusage(resource.RUSAGE_SELF).ru_utime\n"
-        "def memory(): return int(re.search(r'RssAnon:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1000\n"
-        "before, done = (memory(), seconds()), threading.Event()\n"
-        "peaks = [memory()]\n"
-        "def watch():\n"
-        "    while not done.wait(0.001): peaks.append(memory())\n"
-        "watcher = threading.Thread(target=watch)\n"
-        "watcher.start()\n"
-        "try: build_networks(load_checkpoint(sys.argv[1]))\n"
-        "except CheckpointError as error: print(error)\n"
-        "done.set()\n"
-        "watcher.join()\n"
-        "print(max(peaks) - before[0], seconds() - before[1], file=sys.stderr)"
-    )
-    finished = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, cwd=ROOT)
-    assert re.search(message, finished.stdout), finished.stdout + finished.stderr
-    assert len(finished.stdout) < 500
-    megabytes, seconds = finished.stderr.split()[-2:]
-    assert int(megabytes) < most_megabytes
-    assert float(seconds) < 5
+    reader.stdin.write(f"{file}\n")
+    reader.stdin.flush()
+    lines = [reader.stdout.readline()]
+    while not re.fullmatch(r"\d+\n", lines[-1]):
+        lines.append(reader.stdout.readline())
+    assert lines[-1] == "0\n", lines
+    answer, megabytes, seconds = json.loads(lines[0])
+    assert re.search(message, answer), answer
+    assert len(answer) < 500
+    assert megabytes < most_megabytes
+    assert seconds < 5
 
 
 def write_shapes(file: Path, shapes: dict[str, list[int]]) -> Path:
@@ -218,30 +243,32 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_what_a_small_file_asks_for_is_not_made(tmp_path: Path, bomb: str) -> None:
+def test_what_a_small_file_asks_for_is_not_made(reader: subprocess.Popen, tmp_path: Path, bomb: str) -> None:
     changes, message = BOMBS[bomb]
-    assert_refused_cheaply(write_shapes(tmp_path / "x.safetensors", published(changes)), message)
+    assert_refused_cheaply(reader, write_shapes(tmp_path / "x.safetensors", published(changes)), message)
 
 
-def test_a_small_file_of_large_tensors_is_refused(pair: Path) -> None:
+def test_a_small_file_of_large_tensors_is_refused(reader: subprocess.Popen, pair: Path) -> None:
     """All are one number, seen again and again. Whoever casts them would need 1 GB, and 500 for the networks."""
     number = torch.zeros(1, dtype=torch.float16)
     torch.save({name: number.expand(shape) for name, shape in published({}).items()}, pair / "pytorch_model.bin")
-    assert_refused_cheaply(pair / "pytorch_model.bin", "is much smaller than what its tensors say", 30)
+    assert_refused_cheaply(reader, pair / "pytorch_model.bin", "is much smaller than what its tensors say", 30)
 
 
-def test_sizes_of_a_cfld_cost_no_more_than_empty_networks(tmp_path: Path) -> None:
+def test_sizes_of_a_cfld_cost_no_more_than_empty_networks(reader: subprocess.Popen, tmp_path: Path) -> None:
     """The published weights are 950 MB."""
     deeper = published({f"decoder.blocks.{n}.norm1.bias": [1] for n in range(12)})
-    assert_refused_cheaply(write_shapes(tmp_path / "x.safetensors", deeper), "tensors are missing")
+    assert_refused_cheaply(reader, write_shapes(tmp_path / "x.safetensors", deeper), "tensors are missing")
 
 
-def test_a_pickle_that_unpacks_to_gigabytes_and_one_that_asks_for_them(tmp_path: Path) -> None:
+def test_a_pickle_that_unpacks_to_gigabytes_and_one_that_asks_for_them(
+    reader: subprocess.Popen, tmp_path: Path
+) -> None:
     with zipfile.ZipFile(tmp_path / "unpacks.bin", "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("archive/data.pkl", "w") as stream:
             for _ in range(300):
                 stream.write(b"]" * 1_000_000)
-    assert_refused_cheaply(tmp_path / "unpacks.bin", "has been compressed")
+    assert_refused_cheaply(reader, tmp_path / "unpacks.bin", "has been compressed")
     for name, pickled in {
         "asks.bin": b"\x80\x02cbuiltins\nbytearray\nJ\x00\x00\x00\x60\x85R.",
         "lists.bin": b"\x80\x02" + b"]" * 1_900_000 + b".",
@@ -249,15 +276,15 @@ def test_a_pickle_that_unpacks_to_gigabytes_and_one_that_asks_for_them(tmp_path:
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.writestr("archive/data.pkl", pickled)
             archive.writestr("archive/version", "3\n")
-        assert_refused_cheaply(tmp_path / name, "not opened|names more than")
+        assert_refused_cheaply(reader, tmp_path / name, "not opened|names more than")
 
 
-def test_a_safetensors_of_many_names_or_a_long_header(tmp_path: Path) -> None:
+def test_a_safetensors_of_many_names_or_a_long_header(reader: subprocess.Popen, tmp_path: Path) -> None:
     number = torch.zeros(1)
     save_file({f"backbone.layers.{n}.x": number.clone() for n in range(20_000)}, tmp_path / "many.safetensors")
     (tmp_path / "long.safetensors").write_bytes((90_000_000).to_bytes(8, "little") + b"{" + b" " * 90_000_100)
     for name in ("many", "long"):
-        assert_refused_cheaply(tmp_path / f"{name}.safetensors", "names more than 5000 tensors")
+        assert_refused_cheaply(reader, tmp_path / f"{name}.safetensors", "names more than 5000 tensors")
 
 
 def test_a_compressed_pair_is_refused(pair: Path) -> None:

@@ -82,10 +82,12 @@ def test_a_conversion_in_portions_is_the_file_written_at_once(
     pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_checkpoint(tmp_path / "at once.safetensors", load_checkpoint(pair))
-    monkeypatch.setattr(cfld_checkpoint, "PORTION_BYTES", 100_000)
-    for name in ("first.safetensors", "second.safetensors"):
-        convert_checkpoint(pair, tmp_path / name)
-        assert (tmp_path / name).read_bytes() == (tmp_path / "at once.safetensors").read_bytes()
+    read, portions = cfld_checkpoint._read, []
+    monkeypatch.setattr(cfld_checkpoint, "PORTION_BYTES", 500_000)
+    monkeypatch.setattr(cfld_checkpoint, "_read", lambda path: portions.append(path) or read(path))
+    convert_checkpoint(pair, tmp_path / "in portions.safetensors")
+    assert len(portions) > 5
+    assert (tmp_path / "in portions.safetensors").read_bytes() == (tmp_path / "at once.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -26,13 +26,13 @@ PEOPLE = [person(210), person(350, size=50), NOBODY, person(40), person(120)]
     [("largest", 1, 1), ("leftmost", 9, 3), ("rightmost", 9, 1), ("central", 1, 0), ("number", 1, 3), ("number", 2, 4),
      ("number", 3, 0), ("number", 4, 1), ("number", 5, None)],
 )  # fmt: skip
-def test_the_rules(rule, number, index):
+def test_each_rule_chooses_its_person(rule, number, index):
     assert choose_person(PEOPLE, rule, number) == index
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("people", [[], [NOBODY]])
-def test_nobody(rule, people):
+def test_without_a_visible_person_every_rule_chooses_nobody(rule, people):
     assert choose_person(people, rule) is None
 
 

@@ -48,6 +48,13 @@ def plain(files: Path) -> np.ndarray:
     return pixels(files / "plain.png")
 
 
+@pytest.fixture(scope="module")
+def three(files: Path) -> list[Path]:
+    """The transfers of three poses, with no other option changed."""
+    assert transfer(files, files / "three.png", pose=files / "3_poses.json") == 0
+    return sorted(files.glob("three*"))
+
+
 def transfer_options(files: Path, out: Path, **changes: object) -> list[str]:
     """A transfer of two small steps; a change of None leaves the option out, a list gives it several values."""
     options = {
@@ -91,25 +98,22 @@ def test_a_photograph_through_a_shell_and_both_forms_of_base_and_checkpoint(file
 
 
 def test_many_poses_make_numbered_pictures_that_do_not_depend_on_their_number(
-    files: Path, plain: np.ndarray, tmp_path: Path
+    three: list[Path], plain: np.ndarray
 ) -> None:
-    assert transfer(files, tmp_path / "many.png", pose=files / "3_poses.json") == 0
-    names = [path.name for path in sorted(tmp_path.iterdir())]
-    assert names == ["many-000.png", "many-001.png", "many-002.png"]
-    pictures = [pixels(tmp_path / name) for name in names]
+    assert [path.name for path in three] == ["three-000.png", "three-001.png", "three-002.png"]
+    pictures = list(map(pixels, three))
     assert plain.shape == (128, 88, 3)
     assert np.array_equal(pictures[0], plain)
     assert abs(pictures[0] - pictures[1]).max() > 5
 
 
-def test_frames_are_one_animated_picture_of_the_results(files: Path, tmp_path: Path) -> None:
-    assert transfer(files, tmp_path / "many.png", pose=files / "3_poses.json") == 0
+def test_frames_are_one_animated_picture_of_the_results(files: Path, three: list[Path], tmp_path: Path) -> None:
     assert transfer(files, tmp_path / "clip.png", pose=files / "3_poses.json", frames=8) == 0
     with Image.open(tmp_path / "clip.png") as clip:
         assert clip.n_frames == 3 and clip.info["duration"] == 125
         for number in range(3):
             clip.seek(number)
-            alone = Image.open(tmp_path / f"many-{number:03d}.png").convert("RGB")
+            alone = Image.open(three[number]).convert("RGB")
             assert np.array_equal(np.asarray(clip.convert("RGB")), np.asarray(alone))
     assert not (tmp_path / "clip-000.png").exists()
 
@@ -151,7 +155,9 @@ def test_a_phones_photo_is_turned_upright(files: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_convert(files: Path, tmp_path: Path, dtype: torch.dtype, capfd: pytest.CaptureFixture[str]) -> None:
+def test_convert_writes_the_authors_numbers_in_the_precision_asked_for(
+    files: Path, tmp_path: Path, dtype: torch.dtype, capfd: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "small.safetensors"
     name = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}[dtype]
     assert main(["convert", str(files / "authors"), str(out), "--dtype", name]) == 0
@@ -182,9 +188,9 @@ def blame(capfd: pytest.CaptureFixture[str], code: int, *words: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"source": "none.jpg"}, ["--source", "'none.jpg' does not exist", "give a picture"]),
+        ({"source": "none.jpg"}, ["--source", "'none.jpg' does not exist", "give a file that ends in", ".jpg"]),
         ({"source": "{files}/1_poses.json"}, ["--source", "cannot identify image"]),
-        ({"pose": "none.json"}, ["--pose", "'none.json' does not exist", "JSON"]),
+        ({"pose": "none.json"}, ["--pose", "'none.json' does not exist", "give a file that ends in .json"]),
         ({"pose": "{files}/astronaut.jpg"}, ["--pose", "is no text"]),
         ({"pose": "{tmp}/bad.json"}, ["--pose", "no canvas_width", "Add canvas_width"]),
         ({"base": "none"}, ["--base", "'none' does not exist", "give a diffusers folder"]),
@@ -281,7 +287,9 @@ def test_a_count_out_of_bounds_is_named_before_anything_is_done(
     assert not list(tmp_path.iterdir())
 
 
-def test_folders_of_poses_and_photos_are_read_in_the_order_of_their_numbers(files: Path, tmp_path: Path) -> None:
+def test_folders_of_poses_and_photos_are_read_in_the_order_of_their_numbers(
+    files: Path, three: list[Path], tmp_path: Path
+) -> None:
     """CMU OpenPose writes a file a frame."""
     for folder in ("poses", "photos"):
         (tmp_path / folder).mkdir()
@@ -290,10 +298,9 @@ def test_folders_of_poses_and_photos_are_read_in_the_order_of_their_numbers(file
         (tmp_path / "poses" / f"v_{number}_keypoints.json").write_text(json.dumps([frame]))
         shutil.copy(files / "astronaut.jpg", tmp_path / "photos" / f"{number}.jpg")
     (tmp_path / "poses" / "readme.txt").write_text("no pose")
-    assert transfer(files, tmp_path / "a.png", pose=files / "3_poses.json") == 0
     assert transfer(files, tmp_path / "b.png", pose=tmp_path / "poses", source=tmp_path / "photos") == 0
     for number in range(3):
-        assert np.array_equal(pixels(tmp_path / f"a-00{number}.png"), pixels(tmp_path / f"b-00{number}.png"))
+        assert np.array_equal(pixels(three[number]), pixels(tmp_path / f"b-00{number}.png"))
 
 
 def write_other_base(folder: Path) -> None:
@@ -396,7 +403,7 @@ def test_every_command_explains_itself(command: str, capfd: pytest.CaptureFixtur
     assert f"usage: python -m cfld_modules {command}" in shown and "None" not in shown
 
 
-def test_mannequins(tmp_path: Path) -> None:
+def test_data_mannequins_writes_the_pictures(tmp_path: Path) -> None:
     options = ["--out", str(tmp_path / "set"), "--count", "1", "--test-count", "1", "--pictures", "2"]
     assert main(["data", "mannequins", *options]) == 0
     assert len(list((tmp_path / "set").rglob("*.jpg")) + list((tmp_path / "set").rglob("*.png"))) >= 4

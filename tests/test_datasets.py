@@ -65,7 +65,7 @@ def append(file, line):
 
 
 @pytest.mark.parametrize("spelling", ["fashion", "fasion"])
-def test_deepfashion(fashion, spelling):
+def test_deepfashion_of_either_spelling_gives_its_pairs_poses_and_pictures(fashion, spelling):
     for file in list(fashion.glob("*.csv")):
         file.rename(fashion / file.name.replace("fasion", spelling))
     pairs = DeepFashionData("deepfashion", fashion).pairs("train")

@@ -74,7 +74,7 @@ def one_step_loss(task, monkeypatch):
 @pytest.fixture(scope="module")
 def whole_run(folder, teacher):
     """The settings and the task of an uninterrupted run."""
-    settings = settings_of(folder, teacher, "whole", {"steps": 30, "sheet_every": 15})
+    settings = settings_of(folder, teacher, "whole", {"steps": 12, "sheet_every": 6})
     accelerator = build_accelerator(settings.training, settings.output)
     torch.manual_seed(settings.training.seed)
     task = DistillationTask(settings, accelerator)
@@ -86,7 +86,7 @@ def test_one_step_of_one_row_comes_nearer_to_the_teacher_s_result(whole_run, mon
     settings, task = whole_run
     assert one_step_loss(task, monkeypatch) < 0.8 * one_step_loss(task_of(settings), monkeypatch)
     assert [sheet.name for sheet in sorted((settings.output / "sheets").iterdir())] == [
-        "step-00000015.png", "step-00000030.png"
+        "step-00000006.png", "step-00000012.png"
     ]
 
 

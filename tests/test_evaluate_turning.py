@@ -9,7 +9,9 @@ import pytest
 
 from cfld_modules.command_line import main
 from cfld_modules.evaluation.lifting_errors import VIEWS, detected_errors, mannequin_errors
-from cfld_modules.mannequins.benchmark import draw_mannequin, sample_identity, sample_pose
+from cfld_modules.mannequins.drawing import draw_mannequin
+from cfld_modules.mannequins.identity import sample_identity
+from cfld_modules.mannequins.skeleton import sample_pose
 from cfld_modules.poses.keypoints import write_pose_keypoints
 from cfld_modules.poses.lifting import lift
 

@@ -3,9 +3,6 @@
 import csv
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +14,12 @@ from safetensors.torch import load_file
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from cfld_modules.checkpoints.cfld_checkpoint import Checkpoint, save_checkpoint
-from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.evaluation import metrics, real_pictures
 from cfld_modules.evaluation.evaluate import EvaluationError, EvaluationSettings, evaluate
 from cfld_modules.evaluation.generate import truth_picture
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.evaluation.workers import workers
-from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.mannequins.photograph import held_out_photograph
 from cfld_modules.mannequins.scores import (
     clothes_distance,
@@ -83,7 +78,7 @@ def test_ssim_256_has_a_gaussian_window_and_the_results_range(result_and_truth):
     assert metrics.ssim_256(dull, truth) == pytest.approx(expected, abs=1e-6)
 
 
-def test_psnr(result_and_truth):
+def test_psnr_is_that_of_the_mean_square_error(result_and_truth):
     result, truth = result_and_truth
     error = ((result / 255 - truth / 255) ** 2).mean()
     assert metrics.psnr(result, truth) == pytest.approx(-10 * np.log10(error))
@@ -263,35 +258,6 @@ def test_real_pictures_are_seen_once_and_kept_for_the_next_run(photographs, tmp_
     assert len(list(tmp_path.glob("fid-real-*.safetensors"))) == 2
     for file in tmp_path.iterdir():
         assert load_file(file)["real_features_num_samples"] == len(photographs.photographs)
-
-
-def test_two_processes_measure_the_same_pairs_once_each(model, tmp_path):
-    """Three pairs in batches of two, so that the second process has fewer. Started by torchrun, see test_training."""
-    write_mannequins(tmp_path / "data", count=1, test_count=1, pictures=4)
-    options = {
-        "--base": model[0], "--cfld": model[1], "--data": tmp_path / "data", "--out": tmp_path / "two",
-        "--size": f"{WIDTH}x{HEIGHT}", "--steps": 2, "--scheduler": "ddim", "--batch": 2,
-    }  # fmt: skip
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "cfld_modules", "evaluate"]
-    finished = subprocess.run(
-        [sys.executable, *launch, *(str(word) for option in options.items() for word in option)],
-        capture_output=True, text=True, cwd=ROOT,
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert finished.returncode == 0, finished.stderr
-    assert "0/1 [" in finished.stderr  # the main process has one of the two batches
-    assert json.loads(finished.stdout)["ssim"]
-    data = DeepFashionData("deepfashion", tmp_path / "data")
-    settings = EvaluationSettings(width=WIDTH, height=HEIGHT, steps=2, batch_size=2)
-    evaluate(load_pipeline(*model, "ddim"), data.pairs("test"), lambda: [], tmp_path / "one", settings)
-    one, two = (table(tmp_path / out / "pairs.csv") for out in ("one", "two"))
-    assert [row["to"] for row in one] == [target.name for _, target in data.pairs("test")]
-    assert [(row["number"], row["from"], row["to"]) for row in two] == [
-        (row["number"], row["from"], row["to"]) for row in one
-    ]
-    for first, second in zip(one, two, strict=True):
-        for name in ("ssim", "psnr", "silhouette_iou"):
-            assert float(second[name]) == pytest.approx(float(first[name]), abs=0.01)
 
 
 def table(file):

@@ -30,7 +30,7 @@ def test_any_input_is_read_or_refused_at_a_cost_that_goes_with_its_size(name: st
     target = TARGETS[name]
 
     @settings(
-        max_examples=100 if target.is_cheap else 8, database=None, suppress_health_check=list(HealthCheck),
+        max_examples=100 if target.is_cheap else 4, database=None, suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )  # fmt: skip
     @given(target.inputs)

@@ -1,5 +1,7 @@
 """The pose that a detector sees in a result against the one asked for, and scores against exact silhouettes."""
 
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -101,6 +103,13 @@ def test_the_truth_is_retrieved_and_another_person_in_its_pose_is_not(two_people
     assert right.retrieved and not wrong.retrieved
     assert right.silhouette_iou == right.silhouette_iou_of_truth > 0.99
     assert right.sharpness == pytest.approx(1)
+
+
+def test_a_photograph_of_another_process_is_equal_so_its_features_are_computed_once(two_people):
+    """Results are measured in other processes, which get the gallery anew with each."""
+    photographs = two_people.photographs
+    assert pickle.loads(pickle.dumps(photographs)) == photographs
+    assert set(pickle.loads(pickle.dumps(photographs))) == set(photographs)
 
 
 def test_a_blurred_result_is_less_sharp_and_a_moved_one_has_another_outline(two_people):

@@ -13,7 +13,7 @@ CASES = json.loads((Path(__file__).parent / "data" / "keypoint_cases.json").read
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_case(case: dict) -> None:
+def test_a_case_is_read_into_its_points_or_refused_with_its_error(case: dict) -> None:
     def read(value: object) -> list:
         return parse_pose_json(case["text"]) if "text" in case else read_pose_keypoints(value)
 

@@ -77,7 +77,7 @@ def test_who_shows_too_little_is_read_as_the_others_in_the_file(write: Callable)
 @given(
     st.lists(st.none() | st.tuples(st.integers(0, 175), st.integers(0, 255)), min_size=18, max_size=18).filter(any)
 )
-def test_annotation_round_trip(drawn: list[tuple[int, int] | None]) -> None:
+def test_an_annotation_is_read_back_as_it_was(drawn: list[tuple[int, int] | None]) -> None:
     points = np.array([p if p else (np.nan, np.nan) for p in drawn], dtype=float)
     assert_same(read_pose_keypoints(annotation(points))[0], Pose(points, 176, 256), 0)
 

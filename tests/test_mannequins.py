@@ -15,19 +15,11 @@ from PIL import Image
 from scipy import ndimage
 
 from cfld_modules.commands.data import add_arguments, run
-from cfld_modules.mannequins.benchmark import (
-    Identity,
-    Mannequin,
-    MannequinPose,
-    draw_mannequin,
-    sample_identity,
-    sample_pose,
-    split_seeds,
-    write_mannequins,
-)
-from cfld_modules.mannequins.identity import HAIR_STYLES, TEXTURE_KINDS
+from cfld_modules.mannequins.benchmark import split_seeds, write_mannequins
+from cfld_modules.mannequins.drawing import Mannequin, draw_mannequin
+from cfld_modules.mannequins.identity import HAIR_STYLES, TEXTURE_KINDS, Identity, sample_identity
 from cfld_modules.mannequins.shapes import Capsule, Ellipsoid, Tube
-from cfld_modules.mannequins.skeleton import POSE_PRIORS
+from cfld_modules.mannequins.skeleton import POSE_PRIORS, MannequinPose, sample_pose
 from cfld_modules.poses.keypoints import JOINT_NAMES
 
 GARMENT_KINDS = {

@@ -133,7 +133,7 @@ def test_eps_of_any_name_starts_no_program(tmp_path: Path, monkeypatch, name: st
     for read in (read_photograph, check_photograph):
         with pytest.raises(PhotographError, match=f"{name}' cannot be read: cannot identify image of a kind"):
             read(tmp_path / name)
-    with pytest.raises(PhotographError, match="are no picture: cannot identify image of a kind"):
+    with pytest.raises(PhotographError, match="bytes cannot be read: cannot identify image of a kind"):
         decode_photograph(EPS)
 
 

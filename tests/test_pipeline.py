@@ -273,7 +273,7 @@ def test_scales_not_given_are_the_papers(pipeline: CFLDPipeline, guidance_type: 
     assert torch.equal(default, explicit)
 
 
-def test_half_precision(pipeline: CFLDPipeline, latents: list[torch.Tensor]) -> None:
+def test_networks_of_half_precision_sample(pipeline: CFLDPipeline, latents: list[torch.Tensor]) -> None:
     modules = (pipeline.unet, pipeline.vae, pipeline.cfld)
     pipeline(photos(1), poses("front"), generator=seeded(), **SMALL)
     try:

@@ -108,11 +108,11 @@ def test_the_least_box_is_a_place() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4])
-def test_an_empty_mask(value: float) -> None:
+def test_an_empty_mask_is_refused(value: float) -> None:
     with pytest.raises(PoseError, match="is empty: no pixel of 800x600 is marked; paint where the person goes"):
         mask_box(np.full((HEIGHT, WIDTH), value, np.float32))
 
 
-def test_a_picture_too_narrow_for_the_frame() -> None:
+def test_a_picture_too_narrow_for_the_frame_is_refused() -> None:
     with pytest.raises(PoseError, match=r"does not fit into a frame .* in a picture of 200x900, .*199x290 at most"):
         place_people([bundled("standing_front")], Box(20, 100, 180, 800), 200, 900)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cfld_modules.mannequins.benchmark import sample_identity, sample_pose
 from cfld_modules.mannequins.body import key_points
-from cfld_modules.mannequins.skeleton import articulate
+from cfld_modules.mannequins.identity import sample_identity
+from cfld_modules.mannequins.skeleton import articulate, sample_pose
 from cfld_modules.poses.keypoints import LIMBS, MIRROR, Pose, mirror
 from cfld_modules.poses.keypoints_3d import in_metres, laid_over_picture
 from cfld_modules.poses.lifting import SpatialPose

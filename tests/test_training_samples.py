@@ -14,6 +14,7 @@ from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
 from cfld_modules.pipeline.schedulers import published_scheduler
 from cfld_modules.poses.pose_maps import pose_maps
 from cfld_modules.settings import parse_settings
+from cfld_modules.training import samples
 from cfld_modules.training.denoiser import Denoiser
 from cfld_modules.training.initial_weights import build_models
 from cfld_modules.training.latents import cached_posteriors, encode_photographs, encode_posteriors, square_picture
@@ -30,12 +31,20 @@ from tests.micro_run import parsed
 from tests.tiny_models import tiny_autoencoder
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Samples of numbers alone, of which hundreds are drawn in a moment."""
+    monkeypatch.setattr(samples, "square_pixels", lambda *_: torch.zeros(1))
+    monkeypatch.setattr(samples, "drawn_poses", lambda *_: {})
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_timesteps_are_cubic_or_uniform(drawn_pairs):
     assert cubic_timesteps(np.array([0.0, 0.5, 0.9999])).tolist() == [999, 875, 0]
     assert uniform_timesteps(np.array([0.0, 0.5, 0.9999])).tolist() == [0, 500, 999]
     for kind, mean in (("cubic", 750), ("uniform", 500)):
-        samples = PairSamples(drawn_pairs, 32, 7, Augmentation(timesteps=kind))
-        timesteps = torch.cat([samples[number]["timesteps"] for number in range(300)])
+        data = PairSamples(drawn_pairs, 32, 7, Augmentation(timesteps=kind))
+        timesteps = torch.cat([data[number]["timesteps"] for number in range(300)])
         assert timesteps.float().mean().item() == pytest.approx(mean, abs=40)
 
 
@@ -130,9 +139,10 @@ def test_shares_of_rows_that_cannot_be_are_refused(rows):
 @pytest.mark.parametrize(
     "rows", [RowShares(), RowShares(uc=0.1, down=0.3, updown=0.15, cdown=0.25), RowShares(updown=0.0)]
 )
+@pytest.mark.usefixtures("no_pictures")
 def test_rows_are_drawn_as_often_as_asked(drawn_pairs, rows):
-    samples = [PairSamples(drawn_pairs, 32, 7, Augmentation(rows=rows))[number] for number in range(300)]
-    given = torch.cat([sample["given"] for sample in samples])
+    data = PairSamples(drawn_pairs, 32, 7, Augmentation(rows=rows))
+    given = torch.cat([data[number]["given"] for number in range(300)])
     for name, share in dataclasses.asdict(rows).items():
         row = torch.tensor(dataclasses.astuple(ROWS[name]))
         assert (given == row).all(dim=1).float().mean().item() == pytest.approx(share, abs=0.05)

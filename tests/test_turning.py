@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfld_modules.errors import PoseError
-from cfld_modules.mannequins.benchmark import draw_mannequin, sample_identity, sample_pose
 from cfld_modules.mannequins.body import key_points
-from cfld_modules.mannequins.skeleton import articulate
+from cfld_modules.mannequins.drawing import draw_mannequin
+from cfld_modules.mannequins.identity import sample_identity
+from cfld_modules.mannequins.skeleton import articulate, sample_pose
 from cfld_modules.poses.keypoints import MIRROR, Pose, mirror, write_pose_keypoints
 from cfld_modules.poses.lifting import SpatialPose, lift
 from cfld_modules.poses.reading import read_pose_keypoints

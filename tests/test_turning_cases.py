@@ -14,7 +14,7 @@ CASES = json.loads((Path(__file__).parent / "data" / "turning_cases.json").read_
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_case(case: dict) -> None:
+def test_a_case_is_lifted_and_turned_into_its_points(case: dict) -> None:
     body = [number for point in case["pose"] for number in ((*point, 1) if point else (0, 0, 0))]
     person = {"pose_keypoints_2d": body, **({"pose_keypoints_3d": case["metres"]} if case["metres"] else {})}
     frame = {"people": [person], "canvas_width": case["canvas"][0], "canvas_height": case["canvas"][1]}

@@ -118,8 +118,7 @@ def _unfinished(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
     while True:
         unfinished = folder / f".cfld-{secrets.token_hex(8)}.part"
         with open(unfinished, "xb") as stream:
-            _lock(stream)
-            if not unfinished.exists():  # somebody took it for a leftover before it was locked
+            if _lock(stream) is False or not unfinished.exists():  # somebody took it for a leftover before that
                 continue
             try:
                 yield stream, unfinished
@@ -133,9 +132,9 @@ def _remove_if_abandoned(leftover: Path) -> None:
     try:
         with open(leftover, "rb") as stream:
             is_abandoned = _lock(stream)
-        if is_abandoned is None:
-            is_abandoned = time.time() - leftover.stat().st_mtime > ABANDONED_AFTER
-        if is_abandoned:
+            if is_abandoned:  # as long as the lock is held, since its writer may be about to take it
+                leftover.unlink()
+        if is_abandoned is None and time.time() - leftover.stat().st_mtime > ABANDONED_AFTER:
             leftover.unlink()
     except OSError:  # another writer was faster, or it is another user's
         pass
@@ -162,7 +161,7 @@ def _link(unfinished: Path, file: Path) -> None:
     """
     try:
         os.link(unfinished, file)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):
         raise
     except OSError:  # a file system without links, such as FAT
         open(file, "xb").close()

@@ -1,12 +1,11 @@
 """`python -m cfld_modules data ...`: commands that make data sets."""
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..mannequins.benchmark import write_mannequins
 from . import CommandError, number, option
@@ -15,39 +14,30 @@ from . import CommandError, number, option
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the subcommands of `data` to its parser."""
     commands = parser.add_subparsers(dest="data_set", required=True, metavar="DATA_SET")
-    mannequins = commands.add_parser(
-        "mannequins",
-        help="draw synthetic people in many poses, with exact key points and silhouettes",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    mannequins = _add_data_set(
+        commands, "mannequins", "draw synthetic people in many poses, with exact key points and silhouettes"
     )
-    mannequins.add_argument("--out", type=Path, required=True, help="folder to write, in the layout of DeepFashion")
-    mannequins.add_argument(
-        "--count", type=number("Count", "number of people"), required=True,
-        help="people to train on",
+    pictures = number("Count", "number of pictures")
+    mannequins.add_argument("--pictures", type=pictures, default=5, help="pictures of each person")
+    people = _add_data_set(
+        commands, "people",
+        "draw believable people in many poses, with exact key points and silhouettes; needs anny and VTK",
     )
-    mannequins.add_argument(
-        "--test-count", type=number("Count", "number of people"), default=50,
-        help="people, in poses of their own, to test on",
-    )
-    mannequins.add_argument(
-        "--pictures", type=number("Count", "number of pictures"), default=5,
-        help="pictures of each person",
-    )
-    people = commands.add_parser(
-        "people",
-        help="draw believable people in many poses, with exact key points and silhouettes; needs anny and VTK",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    people.add_argument("--out", type=Path, required=True, help="folder to write, in the layout of DeepFashion")
-    count, pictures = number("Count", "number of people"), number("Count", "number of pictures")
-    people.add_argument("--count", type=count, required=True, help="people to train on")
-    people.add_argument("--test-count", type=count, default=50, help="people, in poses of their own, to test on")
     people.add_argument("--pictures", type=pictures, default=8, help="pictures of each person to train on")
     people.add_argument(
         "--garments", type=Path, metavar="FOLDER", help="MakeHuman's assets; without them people wear plain cuts"
     )
     processes = number("Count", "number of processes")
     people.add_argument("--processes", type=processes, default=os.cpu_count() or 1, help="that draw at once")
+
+
+def _add_data_set(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write, in the layout of DeepFashion")
+    count = number("Count", "number of people")
+    parser.add_argument("--count", type=count, required=True, help="people to train on")
+    parser.add_argument("--test-count", type=count, default=50, help="people, in poses of their own, to test on")
+    return parser
 
 
 def run(arguments: argparse.Namespace) -> None:

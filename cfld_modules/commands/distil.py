@@ -1,12 +1,10 @@
-"""`distil`: a LoRA for sampling in a few steps of one row. Also under `accelerate launch`, like `train`."""
+"""`distil`: trains a LoRA with which a few sampling steps without guidance do. Also under `accelerate launch`."""
 
 import argparse
 
 from .training import add_configuration, run_training, training_requirements
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_configuration(parser)
+add_arguments = add_configuration
 
 
 def run(arguments: argparse.Namespace) -> None:

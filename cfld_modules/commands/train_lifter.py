@@ -4,9 +4,7 @@ import argparse
 
 from .training import add_configuration, run_training, training_requirements
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_configuration(parser)
+add_arguments = add_configuration
 
 
 def run(arguments: argparse.Namespace) -> None:

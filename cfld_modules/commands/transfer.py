@@ -1,19 +1,18 @@
 """`transfer`: photos and poses to pictures of the same people in those poses."""
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ..errors import PhotographError, PoseError, StepsError
+from ..data.pose_files import files_in_order, read_pose_files
+from ..errors import DataError, PhotographError, StepsError
 from ..photographs import ENDINGS, read_photograph
 from ..pipeline.schedulers import published_scheduler
 from ..poses.framing import FITS
 from ..poses.keypoints import Pose
-from ..poses.reading import parse_pose_json
 from . import DTYPES, CommandError, number, option, torch_dtype
 from .sampling import add_lora_argument, add_sampling_arguments, given_scales, size_of_text
 
@@ -64,9 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    photos = [photo for path in arguments.source for photo in _files_of("--source", path, ENDINGS, "a picture file")]
-    pose_files = _files_of("--pose", arguments.pose, (".json",), "a JSON file with OpenPose key points")
-    pairs = _pair([_read_photo(photo) for photo in photos], [pose for file in pose_files for pose in _read_poses(file)])
+    with option("--source", DataError, PhotographError):
+        files = [file for path in arguments.source for file in files_in_order(path, ENDINGS)]
+        photos = [Image.fromarray(read_photograph(file)) for file in files]
+    with option("--pose", DataError):
+        poses = [pose.key_points for pose in read_pose_files([arguments.pose])]
+    pairs = _pair(photos, poses)
     results = _result_paths(arguments.out, len(pairs), arguments.frames)
     scales = given_scales(arguments)
 
@@ -125,37 +127,6 @@ def _load_pipeline(arguments: argparse.Namespace, scheduler: "SchedulerMixin") -
         with option("--lora", CheckpointError):
             fuse_lora(unet, arguments.lora)
     return CFLDPipeline(unet, vae, scheduler, networks).to(device)
-
-
-def _files_of(name: str, path: Path, endings: tuple[str, ...], expected_kind: str) -> list[Path]:
-    """The file, or those of a folder in the order of their numbers, as OpenPose writes one a frame of a video.
-
-    Raises:
-        CommandError: naming the option, when there is none.
-    """
-    if path.is_dir():
-        files = [file for file in path.iterdir() if file.suffix.lower() in endings and file.is_file()]
-        if not files:
-            raise CommandError(f"{name}: '{path}' is a folder with no file that ends in {', '.join(endings)}")
-        return sorted(files, key=_by_numbers)
-    if not path.exists():
-        raise CommandError(f"{name}: '{path}' does not exist; give {expected_kind}, or a folder of them")
-    return [path]
-
-
-def _by_numbers(file: Path) -> list[tuple[int, str]]:
-    """So that 9 comes before 10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", file.name)]
-
-
-def _read_photo(path: Path) -> Image.Image:
-    with option("--source", PhotographError):
-        return Image.fromarray(read_photograph(path))
-
-
-def _read_poses(path: Path) -> list[Pose]:
-    with option(f"--pose: '{path}'", OSError, PoseError):
-        return parse_pose_json(path.read_bytes())
 
 
 def _pair(sources: list[Image.Image], poses: list[Pose]) -> list[tuple[Image.Image, Pose]]:

@@ -24,7 +24,7 @@ from ..errors import DataError
 from ..photographs import ENDINGS
 from ..poses.framing import ASPECT_TOLERANCE, Fit
 from ..poses.reading import parse_pose_json
-from .pairs import BadRows, Pairs, PhotographFile, Split, check_aspect, photograph_sizes, usable_row
+from .pairs import BadRows, Pairs, PhotographFile, Split, check_aspect, photograph_sizes, usable_row, usable_size
 from .people import Person
 from .reid import person_of
 
@@ -79,7 +79,7 @@ class FolderData:
         photographs: list[PhotographFile] = []
         for name, size in zip(pictures, photograph_sizes([self.root / name for name in pictures]), strict=True):
             with usable_row(f"'{self.root / name}'", self.bad_rows):
-                photographs.append(self._photograph(name, _key_points_of(name, key_points), *size()))
+                photographs.append(self._photograph(name, _key_points_of(name, key_points), *usable_size(size)))
         return photographs
 
     def _names(self) -> list[str]:

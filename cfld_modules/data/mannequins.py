@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal
 
-from ..mannequins.benchmark import sample_pose, split_seeds
+from ..mannequins.benchmark import split_seeds
 from ..mannequins.photograph import MannequinPhotograph
+from ..mannequins.skeleton import sample_pose
 from .pairs import Pairs, Split
 
 

@@ -5,11 +5,11 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -33,8 +33,6 @@ ANNOTATED_TOLERANCE = 0.03  # DeepFashion's photographs, most of 750x1101, are 1
 logger = logging.getLogger("cfld")
 
 
-
-
 class Photograph(Protocol):
     """One picture of one person. `name` tells it from all others of its data set."""
 
@@ -50,11 +48,11 @@ class Photograph(Protocol):
 
 @dataclass(frozen=True)
 class PhotographFile:
-    """A photograph in a file, with key points that were read with the data set."""
+    """A photograph in a file, with key points that were read with the data set; two of one file are equal."""
 
     name: str
     path: Path
-    key_points: Pose
+    key_points: Pose = field(compare=False)
 
     def picture(self) -> np.ndarray:
         return read_photograph(self.path)
@@ -123,10 +121,10 @@ def read_annotated_pairs(
                 raise DataError(f"there is no picture '{shortened(name, LONGEST_VALUE)}' in '{images}'")
             rows_with_photographs.append((where, PhotographFile(name, images / name, pose or _pose(row, canvas))))
     photographs: dict[str, PhotographFile] = {}
-    sizes = photograph_sizes(photograph.path for _, photograph in rows_with_photographs)
+    sizes = photograph_sizes([photograph.path for _, photograph in rows_with_photographs])
     for (where, photograph), size in zip(rows_with_photographs, sizes, strict=True):
         with usable_row(where, bad_rows):
-            check_aspect(photograph.key_points, *size(), ANNOTATED_TOLERANCE)
+            check_aspect(photograph.key_points, *usable_size(size), ANNOTATED_TOLERANCE)
             photographs[photograph.name] = photograph
     places = {name: place for place, name in enumerate(photographs)}
     pair_places: list[tuple[int, int]] = []
@@ -152,34 +150,29 @@ def check_aspect(pose: Pose, width: int, height: int, tolerance: float) -> None:
         )
 
 
-def photograph_sizes(files: Iterable[Path]) -> list[Callable[[], tuple[int, int]]]:
-    """For each picture file a function that gives its (width, height), or raises the PhotographError of a damaged one.
+def photograph_sizes(files: Sequence[Path]) -> list[tuple[int, int] | PhotographError]:
+    """The (width, height) of each picture file, or what is wrong with a damaged one; see `usable_size`.
 
     A damaged picture is to be known before training has run for hours. All are read, on all cores at once.
     """
+    # Few enough to keep all cores at work, and enough for the work to count more than its distribution.
+    batches = [files[first : first + 64] for first in range(0, len(files), 64)]
     with ThreadPoolExecutor() as readers:
-        return [size for batch in readers.map(_sizes, _batched(list(files))) for size in batch]
+        return list(chain.from_iterable(readers.map(lambda batch: [*map(_size, batch)], batches)))
 
 
-def _batched(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
-    """Few enough to keep all cores at work, and enough for the work to count more than its distribution."""
-    return (files[first : first + 64] for first in range(0, len(files), 64))
+def usable_size(size: tuple[int, int] | PhotographError) -> tuple[int, int]:
+    """Raises PhotographError where there is one instead."""
+    if isinstance(size, PhotographError):
+        raise size
+    return size
 
 
-def _sizes(files: Sequence[Path]) -> list[Callable[[], tuple[int, int]]]:
-    return [_size(file) for file in files]
-
-
-def _size(file: Path) -> Callable[[], tuple[int, int]]:
+def _size(file: Path) -> tuple[int, int] | PhotographError:
     try:
-        size = check_photograph(file)
+        return check_photograph(file)
     except PhotographError as error:
-        return partial(_raise, error)
-    return lambda: size
-
-
-def _raise(error: PhotographError) -> tuple[int, int]:
-    raise error
+        return error
 
 
 def existing(root: Path, *names: str) -> Path:

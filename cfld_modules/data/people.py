@@ -25,23 +25,14 @@ def people_of_pairs(pairs: Pairs) -> list[Person]:
     Where all photographs have a person's number in their names, as in Market-1501, it says who they show.
     """
     numbers = [person_of(photograph.name) for photograph in pairs.photographs]
-    if None not in numbers:
-        return _people_by_number(pairs, numbers)
-    sources, targets = np.array(pairs.pairs).T
-    size = len(pairs.photographs)
-    graph = coo_array((np.ones(len(sources), bool), (sources, targets)), shape=(size, size))
-    _, labels = connected_components(graph, directed=False)
-    groups: dict[int, list[Photograph]] = {}
-    for place in sorted({*sources.tolist(), *targets.tolist()}):
-        groups.setdefault(int(labels[place]), []).append(pairs.photographs[place])
-    return [Person(photographs[0].name, photographs) for photographs in groups.values()]
-
-
-def _people_by_number(pairs: Pairs, numbers: Sequence[int | None]) -> list[Person]:
-    """Numbers of 0 and below are nobody's."""
+    labels = np.array(numbers)
+    if None in numbers:
+        sources, targets = np.array(pairs.pairs).T
+        size = len(pairs.photographs)
+        graph = coo_array((np.ones(len(sources), bool), (sources, targets)), shape=(size, size))
+        labels = 1 + connected_components(graph, directed=False)[1]
     groups: dict[int, list[Photograph]] = {}
     for place in sorted({place for pair in pairs.pairs for place in pair}):
-        number = numbers[place]
-        if number is not None and number > 0:
-            groups.setdefault(number, []).append(pairs.photographs[place])
+        if (label := int(labels[place])) > 0:  # numbers of 0 and below are nobody's
+            groups.setdefault(label, []).append(pairs.photographs[place])
     return [Person(photographs[0].name, photographs) for photographs in groups.values()]

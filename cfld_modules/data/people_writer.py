@@ -17,7 +17,7 @@ from ..deepfashion_tables import annotation, new_tables
 from ..people.bodies import body_model
 from ..people.dressing import dress
 from ..people.identities import sample_identity
-from ..people.poses import BodyPose, plain_pose, sample_pose
+from ..people.poses import BodyPose, sample_pose
 from ..people.studio import Photo, Studio
 from ..people.wardrobes import FolderWardrobe, HelperWardrobe
 from .pairs import Split
@@ -26,12 +26,6 @@ WIDTH, HEIGHT = 176, 256
 # Seeds from here on, of identities and of poses, belong to the test split.
 FIRST_TEST_SEED = 1_000_000
 TEST_POSES, TARGETS = 16, 4
-DEMO_PEOPLE, DEMO_SIZE = 12, (352, 512)
-# Name, yaw, and how far the head is turned against it.
-DEMO_POSES = (
-    ("standing", 0, 0), ("walking", 30, -12), ("hand on hip", -20, 15), ("arms up", 0, 0), ("waving", 12, -8),
-    ("walking", -88, 0), ("resting", 165, 10), ("one knee up", 40, -15),
-)
 
 
 @dataclass(frozen=True)
@@ -89,24 +83,6 @@ def write_people(
         split_rows = [rows for sitting, rows in zip(sittings, people, strict=True) if sitting.split == split]
         _write_tables(out, split, split_rows)
     return sum(map(len, people))
-
-
-def write_demo_people(out: Path, garments: Path | None) -> None:
-    """Write what Demo Person shows: the first people of the test split in `DEMO_POSES`.
-
-    `person<number>_pose<number>.webp`, 352x512, and `poses.json`, {name without ending: 18 pairs (x, y), or null}.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    poses = [plain_pose(name, yaw, head) for name, yaw, head in DEMO_POSES]
-    key_points = {}
-    for person in range(DEMO_PEOPLE):
-        photos = person_photos(garments, FIRST_TEST_SEED + person, poses, *DEMO_SIZE)
-        for number, photo in enumerate(photos):
-            name = f"person{person:02d}_pose{number}"
-            Image.fromarray(photo.image).save(out / f"{name}.webp", quality=88, method=6)
-            points = photo.pose.points.round(1)
-            key_points[name] = [None if np.isnan(point).any() else point.tolist() for point in points]
-    (out / "poses.json").write_text(json.dumps(key_points, separators=(",", ":")) + "\n")
 
 
 def person_photos(

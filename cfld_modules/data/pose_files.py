@@ -39,7 +39,7 @@ def read_pose_files(files: Sequence[Path]) -> list[PoseOfFile]:
         DataError: naming the file that cannot be read.
     """
     poses_of_files = []
-    for file in chain.from_iterable(_in_order(file) for file in files):
+    for file in chain.from_iterable(files_in_order(file, (".json",)) for file in files):
         try:
             poses = parse_pose_json(file.read_bytes())
         except (OSError, PoseError) as error:
@@ -48,18 +48,20 @@ def read_pose_files(files: Sequence[Path]) -> list[PoseOfFile]:
     return poses_of_files
 
 
-def _in_order(path: Path) -> list[Path]:
-    """A file, or those of a folder, as OpenPose writes one a frame of a video: 9 before 10.
+def files_in_order(path: Path, endings: Sequence[str]) -> list[Path]:
+    """A file, or those of a folder with one of these endings, as OpenPose writes one a frame of a video: 9 before 10.
 
     Raises:
-        DataError: a folder has none.
+        DataError: there is none.
     """
-    if not path.is_dir():
-        return [path]
-    files = [file for file in path.iterdir() if file.suffix.lower() == ".json" and file.is_file()]
-    if not files:
-        raise DataError(f"'{path}' is a folder without a .json file")
-    return sorted(files, key=_numbers_of)
+    if path.is_dir():
+        files = [file for file in path.iterdir() if file.suffix.lower() in endings and file.is_file()]
+        if not files:
+            raise DataError(f"'{path}' is a folder with no file that ends in {', '.join(endings)}")
+        return sorted(files, key=_numbers_of)
+    if not path.exists():
+        raise DataError(f"'{path}' does not exist; give a file that ends in {', '.join(endings)}, or a folder of them")
+    return [path]
 
 
 def _numbers_of(file: Path) -> list[tuple[int, str]]:

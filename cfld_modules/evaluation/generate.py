@@ -1,15 +1,16 @@
-"""Results and truths of pairs, at the size they are measured at (docs/method.md, sections 7 and 10)."""
+"""Results of test pairs beside the true pictures, at one size (docs/method.md, sections 7 and 10)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from ..data.pairs import Photograph
+from ..data.pairs import Pairs, Photograph
 from ..data.pose_files import NamedPose
 from ..pipeline.cfld_pipeline import CFLDPipeline
-from ..poses.framing import Fit, cut_picture, fit_box
+from ..poses.framing import FRAME_ASPECT, Fit, cut_picture, fit_box
 from ..poses.pose_drawing import draw_pose_in_style
 from .sheet import contact_sheet
 
@@ -35,6 +36,16 @@ def truth_picture(photograph: Photograph, fit: Fit, width: int, height: int) -> 
     picture = photograph.picture()
     cut = cut_picture(picture, fit_box(picture.shape[1], picture.shape[0], fit))
     return np.array(Image.fromarray(cut).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def held_out_sheet(pipeline: CFLDPipeline, pairs: Pairs, count: int, steps: int, **guidance: Any) -> Image.Image:
+    """`transfer_sheet` of so many pairs, spread evenly over a data set, at the size of the pipeline's pictures."""
+    numbers = np.linspace(0, len(pairs), count, endpoint=False).astype(int)
+    sheet_pairs = [pairs[number] for number in numbers]
+    height = 2 * pipeline.cfld.config.source.image_size
+    width = round(height * FRAME_ASPECT)
+    results = generate_pictures(pipeline, sheet_pairs, pairs.fit, width, height, steps=steps, seed=0, **guidance)
+    return transfer_sheet(sheet_pairs, results, pairs.fit, width, height)
 
 
 def transfer_sheet(

@@ -70,7 +70,7 @@ def score_against_truth(
     size = truth.shape[1], truth.shape[0]
     exact = np.array(Image.open(silhouette_file(target)).resize(size, Image.Resampling.BOX)) > 127
     features = clothes_features(result, target.pose())
-    nearest = min(gallery, key=lambda person: clothes_distance(features, _exact_features(_Exact(person), fit, size)))
+    nearest = min(gallery, key=lambda person: clothes_distance(features, _exact_features(person, fit, size)))
     return TruthScores(
         intersection_over_union(find_silhouette(result, truth), exact),
         intersection_over_union(find_silhouette(truth, truth), exact),
@@ -78,22 +78,9 @@ def score_against_truth(
     )
 
 
-class _Exact:
-    """A photograph that caches know by its file."""
-
-    def __init__(self, photograph: PhotographFile) -> None:
-        self.photograph = photograph
-
-    def __hash__(self) -> int:
-        return hash(self.photograph.path)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Exact) and self.photograph.path == other.photograph.path
-
-
 @lru_cache(maxsize=1024)  # each is compared with all results in its pose
-def _exact_features(exact: _Exact, fit: Fit, size: tuple[int, int]) -> np.ndarray:
-    return clothes_features(truth_picture(exact.photograph, fit, *size), exact.photograph.pose())
+def _exact_features(exact: PhotographFile, fit: Fit, size: tuple[int, int]) -> np.ndarray:
+    return clothes_features(truth_picture(exact, fit, *size), exact.pose())
 
 
 def sharpness(picture: np.ndarray, silhouette: np.ndarray) -> float:

@@ -1,5 +1,4 @@
-"""Identity filter: how likely two pictures show the same person, by a network of the user's or by mannequins' clothes.
-"""
+"""Identity filter: how likely two pictures show the same person, by a network or by the clothes of mannequins."""
 
 import json
 from collections.abc import Callable

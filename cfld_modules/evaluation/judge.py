@@ -11,7 +11,7 @@ import numpy as np
 
 from ..checkpoints.blazepose_file import load_blazepose
 from ..poses.detection.detector import Detector
-from ..poses.keypoints import Pose
+from ..poses.keypoints import Pose, centre
 
 NECK, HIPS, FACE = 1, [8, 11], [0, 14, 15, 16, 17]
 PCK_THRESHOLD, PCKH_THRESHOLD = 0.1, 0.5
@@ -63,13 +63,8 @@ def judge_picture(detector: Detector, picture: np.ndarray, asked: Pose) -> Judge
 
 def _lengths(points: np.ndarray) -> tuple[float, float]:
     """Of torso and head, in pixels; NaN where they cannot be told."""
-    hips, face = (_middle(points[part]) for part in (HIPS, FACE))
+    hips, face = (centre(points[part]) for part in (HIPS, FACE))
     return float(np.linalg.norm(points[NECK] - hips)), float(np.linalg.norm(points[NECK] - face))
-
-
-def _middle(points: np.ndarray) -> np.ndarray:
-    known_points = points[~np.isnan(points).any(axis=1)]
-    return known_points.mean(axis=0) if len(known_points) else np.full(2, np.nan)
 
 
 def _share(detected: np.ndarray, points: np.ndarray, threshold: float) -> float:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..mannequins.benchmark import draw_mannequin, sample_identity, sample_pose, split_seeds
+from ..mannequins.benchmark import split_seeds
 from ..mannequins.body import key_points
-from ..mannequins.skeleton import articulate
+from ..mannequins.drawing import draw_mannequin
+from ..mannequins.identity import sample_identity
+from ..mannequins.skeleton import articulate, sample_pose
 from ..poses.keypoints import Pose
 from ..poses.keypoints_3d import laid_over_picture
 from ..poses.lifting import lift

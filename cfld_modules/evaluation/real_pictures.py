@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from accelerate import Accelerator
 from safetensors import safe_open
 from tqdm import tqdm
@@ -43,7 +42,7 @@ def add_real_pictures(
     accelerator.wait_for_everyone()
     if not file.is_file():
         share = photographs[accelerator.process_index :: accelerator.num_processes]
-        read = partial(_picture, fit=fit, size=size)
+        read = partial(truth_picture, fit=fit, width=size[0], height=size[1])
         for first in tqdm(range(0, len(share), batch), desc="real pictures", disable=not accelerator.is_main_process):
             pictures = list(run(read, share[first : first + batch]))
             fid.update(unit_tensors(pictures).to(accelerator.device), real=True)
@@ -55,7 +54,3 @@ def add_real_pictures(
             for name in SUMS:
                 setattr(fid, name, saved_sums.get_tensor(name).to(accelerator.device))
     accelerator.wait_for_everyone()
-
-
-def _picture(photograph: Photograph, fit: Fit, size: tuple[int, int]) -> np.ndarray:
-    return truth_picture(photograph, fit, *size)

@@ -59,7 +59,8 @@ def demo_turntable(people: int) -> tuple[dict[int, TurntableScores], Image.Image
         results, exact_results = (
             _generate(pipeline, views[0], poses) for poses in (turned_poses, [view.pose for view in views])
         )
-        truths = [_small(view.image) for view in views]
+        small = (Image.fromarray(view.image).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC) for view in views)
+        truths = [np.array(picture) for picture in small]
         scores.append([
             _scores(*row, truths[0])
             for row in zip(views, truths, turned_poses, results, exact_results, strict=True)
@@ -107,10 +108,6 @@ def _scores(
 
 def _mean(scores: Sequence[TurntableScores]) -> TurntableScores:
     return TurntableScores(*np.mean([list(vars(score).values()) for score in scores], axis=0).tolist())
-
-
-def _small(picture: np.ndarray) -> np.ndarray:
-    return np.array(Image.fromarray(picture).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
 
 
 def _sheet(turned_poses: Sequence[Pose], results: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Image.Image:

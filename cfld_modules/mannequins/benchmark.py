@@ -4,12 +4,10 @@ Any identity can be drawn in any pose, so that a true picture exists for every t
 
     draw_mannequin(sample_identity(7), sample_pose(12)).image
 
-The parts: who (`identity`), how they stand (`skeleton`), the solid shapes that this makes (`body`, `head`, `shapes`),
-what is painted on them (`textures`), and the picture (`drawing`). This module divides the seeds into splits and writes
-a data set in the layout of DeepFashion (docs/method.md, section 10).
+The parts: who (`identity.sample_identity`), how they stand (`skeleton.sample_pose`), the solid shapes that this makes
+(`body`, `head`, `shapes`), what is painted on them (`textures`), and the picture (`drawing`). This module divides the
+seeds into splits and writes a data set in the layout of DeepFashion (docs/method.md, section 10).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import permutations
@@ -22,19 +20,8 @@ from tqdm import tqdm
 
 from ..deepfashion_tables import annotation, new_tables
 from .drawing import Mannequin, draw_mannequin
-from .identity import Identity, sample_identity
-from .skeleton import MannequinPose, sample_pose
-
-__all__ = [
-    "Identity",
-    "Mannequin",
-    "MannequinPose",
-    "draw_mannequin",
-    "sample_identity",
-    "sample_pose",
-    "split_seeds",
-    "write_mannequins",
-]
+from .identity import sample_identity
+from .skeleton import sample_pose
 
 Split = Literal["train", "test"]
 

@@ -1,9 +1,7 @@
-"""An identity on a skeleton: the shapes of body and clothes, and what is painted on them.
+"""A mannequin's body and clothes: the solid shapes around its skeleton, and what is painted on them.
 
 All lengths are in units of a grown person's height.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -47,7 +45,7 @@ def dress_skeleton(identity: Identity, skeleton: Skeleton) -> list[Part]:
 def key_points(identity: Identity, skeleton: Skeleton) -> Vector:
     """(18, 3): the OpenPose COCO points in space; those of the face just below the surface."""
     nose, *eyes_and_ears = head_points(identity, skeleton)
-    limbs = (skeleton.right_arm, skeleton.left_arm, skeleton.right_leg, skeleton.left_leg)
+    limbs = (skeleton.limbs["right arm"], skeleton.limbs["left arm"], *skeleton.legs)
     return np.stack([nose, skeleton.neck, *(joint for limb in limbs for joint in limb.joints), *eyes_and_ears])
 
 
@@ -136,7 +134,7 @@ def _skirt(identity: Identity, skeleton: Skeleton, profile: Profile) -> Iterator
     yield Part("skirt", upper, paint)
     yield _hip_joint(skeleton, (hip_width, hip_width * SKIRT_RATIO, hip_width * SKIRT_RATIO), paint)
     hem = _skirt_hem(garment, skeleton)
-    right, left = _along(skeleton.right_leg, hem), _along(skeleton.left_leg, hem)
+    right, left = (_along(leg, hem) for leg in skeleton.legs)
     middle = (right + left) / 2
     frame = frame_along(middle, skeleton.pelvis)
     # The hem goes around both legs, and hangs closer to a bent one.
@@ -163,7 +161,7 @@ def _skirt_hem(garment: Garment, skeleton: Skeleton) -> float:
 
 def _bend(skeleton: Skeleton) -> float:
     """Of the knee that is bent more: 0 stretched, 1 at a right angle."""
-    shins = (leg.frames[1][:, 1] @ leg.frames[0][:, 1] for leg in (skeleton.right_leg, skeleton.left_leg))
+    shins = (leg.frames[1][:, 1] @ leg.frames[0][:, 1] for leg in skeleton.legs)
     return 1 - float(min(shins))
 
 

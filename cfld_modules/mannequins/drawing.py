@@ -1,6 +1,4 @@
-"""The picture: a camera that fits the person, lines of sight against all parts, light, outlines, a studio behind."""
-
-from __future__ import annotations
+"""Draws a mannequin: a camera that fits the person, lines of sight against all shapes, light, outlines, a studio."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,8 +77,9 @@ def draw_mannequin(
     skeleton = articulate(pose, identity.proportions)
     parts = dress_skeleton(identity, skeleton)
     points = key_points(identity, skeleton)
-    bounds = np.array([part.shape.bounds() for part in parts])
-    camera = _fit_camera(bounds if framed is None else _bounds(identity, framed), width, height)
+    bounds = _bounds(parts)
+    framed_parts = parts if framed is None else dress_skeleton(identity, articulate(framed, identity.proportions))
+    camera = _fit_camera(_bounds(framed_parts), width, height)
     rows, columns = _window(bounds, camera, width, height)
     colours, coverage = _render(parts, bounds, camera, rows, columns)
     image = _studio(width, height).copy()
@@ -95,9 +94,9 @@ def draw_mannequin(
     return Mannequin(np.clip(image + 0.5, 0, 255).astype(np.uint8), Pose(pixels, width, height), silhouette)
 
 
-def _bounds(identity: Identity, pose: MannequinPose) -> Array:
+def _bounds(parts: list[Part]) -> Array:
     """(parts, 4): left, top, right, bottom of each shape."""
-    return np.array([part.shape.bounds() for part in dress_skeleton(identity, articulate(pose, identity.proportions))])
+    return np.array([part.shape.bounds() for part in parts])
 
 
 def _fit_camera(bounds: Array, width: int, height: int) -> Camera:
@@ -195,7 +194,7 @@ def _studio(width: int, height: int) -> Array:
 
 def _cast_shadow(image: Array, skeleton: Skeleton, camera: Camera) -> None:
     """A soft spot on the floor below each foot that stands on it."""
-    ankles = [leg.joints[2] for leg in (skeleton.right_leg, skeleton.left_leg)]
+    ankles = [leg.joints[2] for leg in skeleton.legs]
     ground = max(ankle[1] for ankle in ankles)
     height, width = image.shape[:2]
     for ankle in ankles:

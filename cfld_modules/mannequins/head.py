@@ -1,7 +1,5 @@
 """A mannequin's head: face, ears, neck, hair, and its key points."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -4,8 +4,6 @@ Random numbers are Philox bits keyed by the SHA-256 of the purpose and the seed,
 not by NumPy's distributions, so that a seed means the same person on every platform and with every version of NumPy.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

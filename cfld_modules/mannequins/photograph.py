@@ -8,8 +8,10 @@ from typing import cast
 import numpy as np
 
 from ..poses.keypoints import Pose
-from .benchmark import FIRST_TEST_SEED, Mannequin, draw_mannequin, sample_identity, sample_pose
-from .skeleton import View
+from .benchmark import FIRST_TEST_SEED
+from .drawing import Mannequin, draw_mannequin
+from .identity import sample_identity
+from .skeleton import View, sample_pose
 
 WIDTH, HEIGHT = 176, 256
 

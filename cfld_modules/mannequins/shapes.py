@@ -9,8 +9,6 @@ is a (3, 3) rotation whose columns are the shape's left, down and back. Arrays o
 numbers of a shape float64.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

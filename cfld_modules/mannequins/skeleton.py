@@ -3,8 +3,6 @@
 Camera coordinates as in `shapes`. A person facing the viewer has the left hand at larger x.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -155,7 +153,7 @@ class Limb:
 class Skeleton:
     """A person in space, camera coordinates in units of a grown person's height, the pelvis at the origin.
 
-    `torso_length`: pelvis to neck (the middle of the shoulders).
+    `torso_length`: pelvis to neck (the middle of the shoulders). `limbs`: right and left `arm` and `leg`, by name.
     """
 
     pelvis: Frame
@@ -164,19 +162,11 @@ class Skeleton:
     neck: Vector
     head_center: Vector
     torso_length: float
-    right_arm: Limb
-    left_arm: Limb
-    right_leg: Limb
-    left_leg: Limb
+    limbs: dict[str, Limb]
 
     @property
-    def limbs(self) -> dict[str, Limb]:
-        return {
-            "right arm": self.right_arm,
-            "left arm": self.left_arm,
-            "right leg": self.right_leg,
-            "left leg": self.left_leg,
-        }
+    def legs(self) -> tuple[Limb, Limb]:
+        return self.limbs["right leg"], self.limbs["left leg"]
 
 
 def articulate(pose: MannequinPose, body: Proportions) -> Skeleton:
@@ -195,7 +185,7 @@ def articulate(pose: MannequinPose, body: Proportions) -> Skeleton:
         shoulder = neck + torso @ np.array([sign * 0.095 * body.shoulders, 0.008, 0.0])
         elbow = shoulder + 0.162 * body.stature * (upper @ down)
         wrist = elbow + 0.142 * body.stature * (fore @ down)
-        limbs[f"{side}_arm"] = Limb((shoulder, elbow, wrist), (upper, fore, fore))
+        limbs[f"{side} arm"] = Limb((shoulder, elbow, wrist), (upper, fore, fore))
         leg: LegAngles = getattr(pose, f"{side}_leg")
         thigh = root @ _turn_forward(leg.raise_front) @ _turn_left(sign * leg.raise_side)
         shin = thigh @ _turn_forward(-leg.knee)
@@ -203,7 +193,7 @@ def articulate(pose: MannequinPose, body: Proportions) -> Skeleton:
         knee = hip + 0.238 * body.stature * body.legs * (thigh @ down)
         ankle = knee + 0.238 * body.stature * body.legs * (shin @ down)
         foot = root @ _turn_yaw(-sign * 12) @ _turn_forward(0.5 * (leg.raise_front - leg.knee))
-        limbs[f"{side}_leg"] = Limb((hip, knee, ankle), (thigh, shin, foot))
+        limbs[f"{side} leg"] = Limb((hip, knee, ankle), (thigh, shin, foot))
     return Skeleton(
         pelvis=root,
         torso=torso,
@@ -211,7 +201,7 @@ def articulate(pose: MannequinPose, body: Proportions) -> Skeleton:
         neck=neck,
         head_center=neck - 0.035 * (torso @ down) - 0.078 * body.head * (head @ down),
         torso_length=torso_length,
-        **limbs,
+        limbs=limbs,
     )
 
 

@@ -1,7 +1,5 @@
 """What is painted on a mannequin: fabrics, in garment coordinates so that patterns move with the body, and a face."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

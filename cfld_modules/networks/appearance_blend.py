@@ -1,4 +1,4 @@
-"""Blends of two people: linear in the coarse-grained prompt and in the multi-scale residuals."""
+"""Blends two encoded people, linearly: what the networks made of one photo with what they made of the other."""
 
 from collections.abc import Sequence
 

@@ -13,10 +13,6 @@ BRANCHES_PER_LEVEL = 3
 APPEARANCE_BLOCKS = tuple(range(11, 2, -1))
 
 
-
-
-
-
 @dataclass(frozen=True)
 class SourceEncoderConfig:
     """Swin (docs/method.md, section 1). `image_size` in pixels, `window` in tokens."""

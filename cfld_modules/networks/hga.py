@@ -1,4 +1,4 @@
-"""Hybrid-granularity attention: residuals for the U-Net's cross-attention queries (docs/method.md, section 2)."""
+"""Hybrid-granularity attention (docs/method.md, section 2): a person's appearance as additions to U-Net queries."""
 
 import math
 from collections.abc import Sequence

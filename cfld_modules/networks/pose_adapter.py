@@ -1,4 +1,4 @@
-"""Pose adapter: pose maps to additions for the U-Net's down path (docs/method.md, section 4)."""
+"""Pose adapter (docs/method.md, section 4): turns drawings of a pose into additions to the U-Net's down path."""
 
 import torch
 import torch.nn.functional as functional

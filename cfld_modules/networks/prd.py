@@ -1,4 +1,4 @@
-"""Perception-refined decoder: the coarse-grained prompt of the source's last map (docs/method.md, section 3)."""
+"""Perception-refined decoder (docs/method.md, section 3): turns a photo's features into the U-Net's prompt."""
 
 import torch
 from einops import repeat

@@ -1,4 +1,4 @@
-"""Source encoder: Swin under the published tensor names (docs/method.md, section 1; arXiv 2103.14030)."""
+"""Source encoder: Swin, the features of a person's photo (docs/method.md, section 1; arXiv 2103.14030)."""
 
 from collections import OrderedDict
 

@@ -9,8 +9,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import anny
 import numpy as np
 import torch
+from anny.keypoints import KeypointsRegressor
 from scipy.sparse import csr_matrix
 
 Faces = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -33,9 +35,6 @@ class BodyModel:
     """anny's model with all vertices of the base mesh, also those that garments and hair hang on."""
 
     def __init__(self) -> None:
-        import anny
-        from anny.keypoints import KeypointsRegressor
-
         self._model: Any = anny.Anny(topology="anny-full", rig="makehuman", skinning_method="lbs", phenotypes="all")
         self.data = Path(anny.__path__[0]) / "data" / "mpfb2"
         self.parents: list[int] = list(self._model.bone_parents)

@@ -57,9 +57,6 @@ class Garment:
         weights = self.anchors @ body_model().bone_weights
         return csr_matrix(weights.multiply(1 / np.maximum(weights.sum(1), 1e-6)))
 
-    def hiding(self, hidden: np.ndarray) -> "Garment":
-        return replace(self, hidden=hidden)
-
 
 def body_part(faces: np.ndarray) -> Garment:
     """A part of the base mesh itself."""
@@ -107,7 +104,7 @@ def pieces(garment: Garment) -> list[Garment]:
     nearest = label[cKDTree(garment.points(body)).query(body.vertices[garment.hidden])[1]]
     large = [number for number, size in enumerate(np.bincount(label)) if size >= SMALLEST_PIECE]
     large.sort(key=lambda number: -points[label == number, 2].min())
-    return [_part(garment, label == number).hiding(garment.hidden[nearest == number]) for number in large]
+    return [_part(garment, label == number, garment.hidden[nearest == number]) for number in large]
 
 
 def joined(parts: list[Garment]) -> Garment:
@@ -136,8 +133,8 @@ def smooth(garment: Garment) -> Garment:
     border = np.zeros(count, bool)
     border[edges[faces_of_edge == 1]] = True
     at_face = diags(1 / valence) @ csr_matrix((ones, (faces.ravel(), face_of_corner)), shape=(count, len(faces)))
-    outer = csr_matrix(middles.multiply(2)).T @ diags((faces_of_edge == 1).astype(float))
     ends = csr_matrix(middles.multiply(2)).T
+    outer = ends @ diags((faces_of_edge == 1).astype(float))
     at_edge = diags(1 / np.maximum(np.asarray(ends.sum(1)).ravel(), 1)) @ ends
     eye = diags(np.ones(count))
     inner_vertices = diags(1 / valence) @ (at_face @ face_points + 2 * (at_edge @ middles) + diags(valence - 3) @ eye)
@@ -150,10 +147,9 @@ def smooth(garment: Garment) -> Garment:
     return replace(garment, anchors=csr_matrix(finer @ garment.anchors), offsets=finer @ garment.offsets, faces=quads)
 
 
-def _part(garment: Garment, is_kept: np.ndarray) -> Garment:
-    number = np.cumsum(is_kept) - 1
-    faces = number[garment.faces[is_kept[garment.faces[:, 0]]]]
-    return Garment(garment.anchors[is_kept], garment.offsets[is_kept], garment.scales, faces, garment.hidden)
+def _part(garment: Garment, is_kept: np.ndarray, hidden: np.ndarray) -> Garment:
+    faces = (np.cumsum(is_kept) - 1)[garment.faces[is_kept[garment.faces[:, 0]]]]
+    return Garment(garment.anchors[is_kept], garment.offsets[is_kept], garment.scales, faces, hidden)
 
 
 def _read_mhclo(text: str) -> tuple:

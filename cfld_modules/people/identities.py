@@ -1,7 +1,7 @@
 """Who a person is: build, skin, hair and clothes, by number."""
 
 import colorsys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Identity:
     shoes: str
     shoe_color: Color
     sole_color: Color
-    clothes: tuple[Cloth, ...] = field(default=())
+    clothes: tuple[Cloth, Cloth]
 
 
 def sample_identity(seed: int) -> Identity:
@@ -78,14 +78,14 @@ def sample_identity(seed: int) -> Identity:
     skin = SKIN[int(at)] * (1 - at % 1) + SKIN[int(at) + 1] * (at % 1)
     lips = skin * np.array([0.86, 0.62, 0.62]) if is_woman else skin * np.array([0.86, 0.7, 0.68])
     hair_color = HAIR[dice.integers(len(HAIR)) if tone < 0.5 else dice.integers(3)]
-    top, bottom = _clothes(dice, is_woman)
+    clothes = _clothes(dice, is_woman)
     shoe = float(between(0.05, 0.3))
     return Identity(
         phenotypes, _color(skin), _color(lips), _color(np.array(IRIS[dice.integers(4) if tone < 0.5 else 0]) / 255),
         str(dice.choice(HAIR_OF_WOMEN if is_woman else HAIR_OF_MEN)), _color(np.array(hair_color) / 255),
         f"eyebrow{dice.integers(1, 13):03d}", str(dice.choice(SHOES)),
         (0.9, 0.9, 0.9) if dice.uniform() < 0.25 else (shoe, shoe * 0.9, shoe * 0.85),
-        (0.85, 0.85, 0.84) if dice.uniform() < 0.4 else (0.08, 0.07, 0.07), (top, bottom),
+        (0.85, 0.85, 0.84) if dice.uniform() < 0.4 else (0.08, 0.07, 0.07), clothes,
     )
 
 

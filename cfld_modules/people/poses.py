@@ -1,6 +1,6 @@
 """Poses of the rendered people: joint angles drawn from priors, and how they turn the body's bones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,15 +63,7 @@ class BodyPose:
     curl: float
 
     def turned(self, yaw: float) -> "BodyPose":
-        return BodyPose(yaw, self.torso, self.head, self.arms, self.legs, self.curl)
-
-
-def plain_pose(name: str, yaw: float, head_yaw: float = 0.0) -> BodyPose:
-    """One of `POSES` as it is on the average."""
-    right_arm, left_arm, right_leg, left_leg, lean = POSES[name]
-    arms = {"R": tuple(middle for middle, _ in ARMS[right_arm]), "L": tuple(middle for middle, _ in ARMS[left_arm])}
-    legs = {"R": tuple(middle for middle, _ in LEGS[right_leg]), "L": tuple(middle for middle, _ in LEGS[left_leg])}
-    return BodyPose(yaw, (lean[0], 0.0, 0.0), (2.0, 0.0, head_yaw), arms, legs, 18.0)
+        return replace(self, yaw=yaw)
 
 
 def sample_pose(seed: int) -> BodyPose:
@@ -82,15 +74,16 @@ def sample_pose(seed: int) -> BodyPose:
         return float(np.clip(dice.normal(), -2, 2) * spread + middle)
 
     right_arm, left_arm, right_leg, left_leg, lean = POSES[str(dice.choice(list(POSES)))]
+    arms, legs = (right_arm, left_arm), (right_leg, left_leg)
     if dice.uniform() < 0.5:
-        right_arm, left_arm, right_leg, left_leg = left_arm, right_arm, left_leg, right_leg
+        arms, legs = arms[::-1], legs[::-1]
     views = FRONT if dice.uniform() < 0.5 else TURNED
     return BodyPose(
         yaw=around(*views[dice.integers(len(views))]),
         torso=(around(*lean), around(0, 4), around(0, 9)),
         head=(around(2, 8), around(0, 6), around(0, 22)),
-        arms={side: tuple(around(*prior) for prior in ARMS[arm]) for side, arm in (("R", right_arm), ("L", left_arm))},
-        legs={side: tuple(around(*prior) for prior in LEGS[leg]) for side, leg in (("R", right_leg), ("L", left_leg))},
+        arms={side: tuple(around(*prior) for prior in ARMS[arm]) for side, arm in zip("RL", arms, strict=True)},
+        legs={side: tuple(around(*prior) for prior in LEGS[leg]) for side, leg in zip("RL", legs, strict=True)},
         curl=around(18, 8),
     )
 
@@ -99,15 +92,11 @@ def bone_turns(pose: BodyPose, model: BodyModel, shape: Shape) -> dict[str, np.n
     """Rotations from rest to pose, of all bones that do not simply follow their parents."""
     root = _yaw(pose.yaw)
     turns = {"root": root}
-    forwards, left, around = pose.torso
-    for place, bone in enumerate(REST_SPINE, start=1):
-        share = place / len(REST_SPINE)
-        turns[bone] = root @ _yaw(share * around) @ _forwards(-share * forwards) @ _left(-share * left)
+    for below, bones, (forwards, left, around) in (("root", REST_SPINE, pose.torso), ("spine01", NECK, pose.head)):
+        for place, bone in enumerate(bones, start=1):
+            share = place / len(bones)
+            turns[bone] = turns[below] @ _yaw(share * around) @ _forwards(-share * forwards) @ _left(-share * left)
     torso = turns["spine01"]
-    forwards, left, around = pose.head
-    for place, bone in enumerate(NECK, start=1):
-        share = place / len(NECK)
-        turns[bone] = torso @ _yaw(share * around) @ _forwards(-share * forwards) @ _left(-share * left)
     heads = {name: shape.bones[number, :3, 3] for name, number in model.bones.items()}
     for side, sign in SIDES:
         raised, ahead, inwards, elbow = pose.arms[side]

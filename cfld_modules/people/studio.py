@@ -7,6 +7,11 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkFloatArray, vtkPoints, vtkUnsignedCharArray
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkDataObject, vtkPolyData
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
+from vtkmodules.vtkRenderingOpenGL2 import vtkRenderStepsPass, vtkSSAOPass
 
 from ..poses.keypoints import Pose
 from .bodies import BODY_END, Shape, body_model, move_points
@@ -50,10 +55,6 @@ class Studio:
     def __init__(self, width: int, height: int, oversampling: int = 2) -> None:
         if "DISPLAY" not in os.environ:
             os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-        import vtkmodules.vtkRenderingOpenGL2
-        from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
-
-        del vtkmodules
         self.width, self.height, self.oversampling = width, height, oversampling
         self._renderer: Any = vtkRenderer()
         self._renderer.SetBackground(0, 0, 0)
@@ -62,13 +63,8 @@ class Studio:
         self._window.SetMultiSamples(0)
         self._window.SetSize(width * oversampling, height * oversampling)
         self._window.AddRenderer(self._renderer)
-        self._shade_corners()
         self._shown: list[tuple[Surface, Any]] = []
-
-    def _shade_corners(self) -> None:
-        from vtkmodules.vtkRenderingOpenGL2 import vtkRenderStepsPass, vtkSSAOPass
-
-        shading = vtkSSAOPass()
+        shading = vtkSSAOPass()  # of corners
         shading.SetRadius(0.12)
         shading.SetKernelSize(16)
         shading.SetBias(0.004)
@@ -124,9 +120,6 @@ class Studio:
         return np.array([centre, 0.0, eye_level + bottom + tall * (0.5 - (MARGIN - 1) / 2)]), tall
 
     def _render(self, aim: np.ndarray, tall: float) -> tuple[np.ndarray, np.ndarray]:
-        from vtkmodules.util.numpy_support import vtk_to_numpy
-        from vtkmodules.vtkCommonCore import vtkFloatArray, vtkUnsignedCharArray
-
         camera = self._renderer.GetActiveCamera()
         camera.SetPosition(aim[0], -DISTANCE, aim[2])
         camera.SetFocalPoint(*aim)
@@ -180,11 +173,6 @@ class Studio:
 
 
 def _actor(surface: Surface) -> Any:
-    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
-    from vtkmodules.vtkCommonCore import vtkPoints
-    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkDataObject, vtkPolyData
-    from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
-
     mesh, points, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
     points.SetData(numpy_to_vtk(surface.points.astype(np.float32), deep=True))
     cells.SetData(3, numpy_to_vtkIdTypeArray(surface.triangles.astype(np.int64).ravel(), deep=True))
@@ -223,8 +211,6 @@ def _actor(surface: Surface) -> Any:
 
 
 def _move(actor: Any, surface: Surface, points: np.ndarray) -> None:
-    from vtkmodules.util.numpy_support import numpy_to_vtk
-
     mesh, normals = actor.GetMapper().GetInput(), _normals(points, surface.triangles)
     outside = (points + surface.thickness * normals).astype(np.float32)
     mesh.GetPoints().SetData(numpy_to_vtk(outside, deep=True))

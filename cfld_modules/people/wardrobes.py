@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -18,16 +18,6 @@ WAIST, COLLAR, ANKLE, KNEE, EARS, HAIRLINE, NAPE = 0.9, 1.42, 0.12, 0.42, 1.585,
 SLEEVES, LENGTHS = (0.27, 0.36, 9.0), (0.8, 0.87)
 COVERED = 0.05
 SHORT_HAIR, FRINGE = 0.012, 0.07  # metres
-
-
-class Wardrobe(Protocol):
-    def suit(self, name: str, half: Half) -> Garment: ...
-
-    def shoes(self, name: str, socks: bool) -> Garment: ...
-
-    def hair(self, name: str) -> Garment: ...
-
-    def lashes_and_brows(self, brows: str) -> tuple[Garment, Garment | None]: ...
 
 
 class FolderWardrobe:
@@ -78,6 +68,9 @@ class HelperWardrobe:
         groups = body_model().mesh[0]
         lashes = np.concatenate([faces for name, (faces, _) in groups.items() if "eyelashes" in name])
         return body_part(lashes), None
+
+
+Wardrobe: TypeAlias = FolderWardrobe | HelperWardrobe
 
 
 @cache

@@ -30,7 +30,7 @@ def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32)
     """
     path = Path(path)
     if path.is_dir():
-        unet, vae = _read_folder(path, dtype)
+        unet, vae = _read_part(path, "unet", UNET_CLASSES, dtype), _read_part(path, "vae", VAE_CLASSES, dtype)
     elif path.is_file():
         unet, vae = _read_file(path, dtype)
     else:
@@ -69,10 +69,6 @@ def sd15_unet_config(widths: tuple[int, ...] = (320, 640, 1280, 1280), context_w
         "attention_head_dim": 8,  # in SD 1.5's config this is the number of heads
         "sample_size": 64,
     }
-
-
-def _read_folder(folder: Path, dtype: torch.dtype) -> tuple[UNet2DConditionModel, Vae]:
-    return _read_part(folder, "unet", UNET_CLASSES, dtype), _read_part(folder, "vae", VAE_CLASSES, dtype)
 
 
 def _read_part(folder: Path, part: str, classes: Mapping[str, type[ModelMixin]], dtype: torch.dtype) -> ModelMixin:

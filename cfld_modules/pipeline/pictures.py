@@ -1,4 +1,4 @@
-"""The final resize (docs/method.md, section 7)."""
+"""Pictures from what the VAE decodes, resized to the size that was asked for (docs/method.md, section 7)."""
 
 import numpy as np
 import torch

@@ -94,12 +94,16 @@ def read_body(person: object, where: str, names: Layout | None = None, tool: str
     rows, own_names = _rows(values, person, where)
     names = own_names or (names if names and len(names) == len(rows) else _names_of_tool(key, person, len(rows)))
     if names is None and len(rows) not in LAYOUTS:
-        raise PoseError(
-            f"Key points, {where}: holds {len(rows):g} points. Wanted are 18 (54 numbers: x, y, confidence each) in "
-            f"OpenPose's order, or as many as another tool gives: {', '.join(map(str, LAYOUTS))}."
-        )
+        raise _wrong_number(len(rows), where)
     missing = _missing(rows, _min_score(rows, names, person, tool), where)
     return Body(where, np.where(missing[:, None], np.nan, rows[:, :2]), names, person, person.get(KEYPOINTS_3D))
+
+
+def _wrong_number(points: float, where: str) -> PoseError:
+    return PoseError(
+        f"Key points, {where}: holds {points:g} points. Wanted are 18 (54 numbers: x, y, confidence each) in "
+        f"OpenPose's order, or as many as another tool gives: {', '.join(map(str, LAYOUTS))}."
+    )
 
 
 def _names_of_tool(key: str, person: Mapping, count: int) -> Layout | None:
@@ -193,10 +197,7 @@ def _rows(values: object, person: Mapping, where: str) -> tuple[np.ndarray, Layo
             rows = [(x, y, score) for (x, y, _), score in zip(rows, scores, strict=True)]
         values = [value for row in rows for value in row]
     if len(values) % 3:
-        raise PoseError(
-            f"Key points, {where}: holds {len(values) / 3:g} points. Wanted are 18 (54 numbers: x, y, confidence each) "
-            f"in OpenPose's order, or as many as another tool gives: {', '.join(map(str, LAYOUTS))}."
-        )
+        raise _wrong_number(len(values) / 3, where)
     _check_points(len(values) // 3, where)
     return numbers(values, (len(values),), where).reshape(-1, 3), names
 

@@ -165,11 +165,9 @@ def _picture_of(person: Mapping) -> str:
 def _in_order(names: Iterable[str]) -> list[str]:
     """By their numbers where they differ in these alone, else as they are."""
     names = list(names)
-    return sorted(names, key=_digits) if len({re.sub("[0-9]+", "", name) for name in names}) == 1 else names
-
-
-def _digits(name: str) -> list[int]:
-    return [int(part) for part in re.findall("[0-9]{1,18}", name)]
+    if len({re.sub("[0-9]+", "", name) for name in names}) != 1:
+        return names
+    return sorted(names, key=lambda name: [int(part) for part in re.findall("[0-9]{1,18}", name)])
 
 
 # --- What the tools write: (the object, what is around it, where it is) -> frames -------------------------------------
@@ -269,8 +267,12 @@ def _read_mediapipe(file: dict, context: Context, where: str) -> Iterator[Frame]
     if not isinstance(people, list) or not all(isinstance(person, list) for person in people):
         people, spaces = [people], [spaces]
     spaces = spaces if isinstance(spaces, list) and len(spaces) == len(people) else [None] * len(people)
-    frame = make_frame([{"landmarks": person} for person in people], context, where)
-    yield replace(frame, people=[replace(body, space=space) for body, space in zip(frame.people, spaces, strict=True)])
+    yield _in_space(make_frame([{"landmarks": person} for person in people], context, where), spaces)
+
+
+def _in_space(frame: Frame, spaces: Sequence) -> Frame:
+    """With each person's third dimension."""
+    return replace(frame, people=[replace(body, space=space) for body, space in zip(frame.people, spaces, strict=True)])
 
 
 def _read_easy_vitpose(file: dict, context: Context, where: str) -> Iterator[Frame]:
@@ -318,10 +320,8 @@ def _read_sam_3d_body(file: dict, context: Context, where: str) -> Iterator[Fram
         )
     context = replace(context, size={"canvas_width": width, "canvas_height": height}, names=GOLIATH)
     for position, people in enumerate(frames, 1):
-        bodies = [{"pred_keypoints_2d": flat.tolist()} for flat, _ in people]
-        frame = make_frame(bodies, context, f"frame {position}")
-        spaces = [space.tolist() for _, space in people]
-        yield replace(frame, people=[replace(b, space=s) for b, s in zip(frame.people, spaces, strict=True)])
+        frame = make_frame([{"pred_keypoints_2d": flat.tolist()} for flat, _ in people], context, f"frame {position}")
+        yield _in_space(frame, [space.tolist() for _, space in people])
 
 
 def _read_annotation(frame: dict, context: Context, where: str) -> Iterator[Frame]:

@@ -54,6 +54,12 @@ class Pose:
         return ~np.isnan(self.points).any(axis=1)
 
 
+def centre(points: np.ndarray) -> np.ndarray:
+    """Mean of those of points (n, d) that are there, NaN where none is."""
+    known_points = points[~np.isnan(points).any(axis=1)]
+    return known_points.mean(axis=0) if len(known_points) else np.full(points.shape[1], np.nan)
+
+
 def write_pose_keypoints(poses: Sequence[Pose]) -> list[dict]:
     """Poses -> POSE_KEYPOINT, one frame of one person each: pixels, confidence 1, or 0, 0, 0 where missing.
 

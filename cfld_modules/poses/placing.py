@@ -38,7 +38,10 @@ def place_people(poses: Sequence[Pose], box: Box, width: int, height: int) -> tu
     placed = [pose.points * scale + shift for pose, (scale, shift, _) in zip(poses, moves, strict=True)]
     frame = _into_picture(person_box(Pose(np.concatenate(placed), width, height)), width, height)
     for _, _, figure in moves:
-        if not _is_inside(figure, frame):
+        beyond = (
+            frame.left - figure.left, frame.top - figure.top, figure.right - frame.right, figure.bottom - frame.bottom,
+        )  # fmt: skip
+        if max(beyond) > ROUNDING:
             raise PoseError(
                 f"a figure of {figure.width}x{figure.height} pixels does not fit into a frame of 176:256 in a picture "
                 f"of {width}x{height}, which is {frame.width}x{frame.height} at most; make the mask smaller, or the "
@@ -103,10 +106,3 @@ def _into_picture(box: Box, width: int, height: int) -> Box:
     left = min(max((box.left + box.right - box_width) // 2, 0), width - box_width)
     top = min(max((box.top + box.bottom - box_height) // 2, 0), height - box_height)
     return Box(left, top, left + box_width, top + box_height)
-
-
-def _is_inside(figure: Box, frame: Box) -> bool:
-    beyond = (
-        frame.left - figure.left, frame.top - figure.top, figure.right - frame.right, figure.bottom - frame.bottom,
-    )  # fmt: skip
-    return max(beyond) <= ROUNDING

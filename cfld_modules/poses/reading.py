@@ -29,16 +29,7 @@ from .dialects import MOST_FRAMES, read_frames
 from .frames import EXPECTED, Frame
 from .keypoints import Pose
 from .keypoints_3d import check_axes, parse_keypoints_3d
-from .layouts import (
-    COCO_18,
-    LAYOUTS,
-    MIN_POINTS,
-    Layout,
-    fits,
-    is_same_in_all_layouts,
-    layout_of,
-    to_coco18,
-)
+from .layouts import COCO_18, LAYOUTS, MIN_POINTS, Layout, fits, is_same_in_all_layouts, layout_of, to_coco18
 from .units import check_pose, in_pixels
 
 CHOSEN_KEY = "chosen"

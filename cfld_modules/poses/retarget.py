@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from .keypoints import MIRROR, Pose
+from .keypoints import MIRROR, Pose, centre
 from .lifting import SpatialPose
 
 AnyPose = TypeVar("AnyPose", Pose, SpatialPose)
@@ -49,8 +49,8 @@ def retarget(pose: AnyPose, reference: AnyPose) -> AnyPose:
     scale = _overall_scale(pose.points, reference.points) or reference.height / pose.height
     points, target = pose.points * scale, reference.points
     _set_length(points, _NECK, _HIPS, [*_LEGS[0], *_LEGS[1]], _length(target, _NECK, _HIPS))
-    _set_width(points, _ARMS, _centre(points, _SHOULDERS) if np.isnan(points[_NECK]).any() else points[_NECK], target)
-    _set_width(points, _LEGS, _centre(points, _HIPS), target)
+    _set_width(points, _ARMS, centre(points[_SHOULDERS]) if np.isnan(points[_NECK]).any() else points[_NECK], target)
+    _set_width(points, _LEGS, centre(points[_HIPS]), target)
     for chain in _ARMS + _LEGS:
         for end in (1, 2):
             parent, joint = chain[end - 1], chain[end]
@@ -94,20 +94,20 @@ def _overall_scale(points: np.ndarray, target: np.ndarray) -> float | None:
 
 def _set_length(points: np.ndarray, start: int, ends: list[int], moved: list[int] | tuple[int, ...], to: float) -> None:
     """Moves `moved` so that the distance from `start` to the centre of `ends` becomes `to`, in the same direction."""
-    vector = _centre(points, ends) - points[start]
+    vector = centre(points[ends]) - points[start]
     length = np.linalg.norm(vector)
     if length > 0:
         _move(points, moved, vector * (to / length - 1))
 
 
-def _set_width(points: np.ndarray, chains: tuple, centre: np.ndarray, target: np.ndarray) -> None:
-    """Moves two arms or legs apart about `centre`, so that their first joints are as far apart as in `wanted`."""
+def _set_width(points: np.ndarray, chains: tuple, about: np.ndarray, target: np.ndarray) -> None:
+    """Moves two arms or legs apart about a point, so that their first joints are as far apart as in `wanted`."""
     first, second = (chain[0] for chain in chains)
     width, wanted_width = _length(points, first, [second]), _length(target, first, [second])
     if width > ROUNDING:
         factor = np.clip(wanted_width / width, 1 / MAX_BUILD_RATIO, MAX_BUILD_RATIO)
         for chain in chains:
-            _move(points, chain, (points[chain[0]] - centre) * (factor - 1))
+            _move(points, chain, (points[chain[0]] - about) * (factor - 1))
 
 
 def _set_head_size(points: np.ndarray, target: np.ndarray) -> None:
@@ -121,7 +121,7 @@ def _to_place(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     """(x, y) from where the person is to where the reference stands."""
     in_both = [joint for joint in range(18) if not np.isnan(points[joint] + target[joint]).any()]
     anchor = [joint for joint in in_both if joint in _TORSO] or in_both or list(range(18))
-    x, y = (_centre(target, anchor) - _centre(points, anchor))[:2]
+    x, y = (centre(target[anchor]) - centre(points[anchor]))[:2]
     floor, wanted_floor = _floor(points), _floor(target)
     return np.array([x, y if np.isnan(floor + wanted_floor) else wanted_floor - floor])
 
@@ -133,13 +133,7 @@ def _floor(points: np.ndarray) -> float:
 
 
 def _length(points: np.ndarray, start: int, ends: list[int]) -> float:
-    return float(np.linalg.norm(_centre(points, ends) - points[start]))
-
-
-def _centre(points: np.ndarray, joints: list[int]) -> np.ndarray:
-    """Mean of those of the joints that are there, NaN if none is."""
-    known_points = points[joints][~np.isnan(points[joints]).any(axis=1)]
-    return known_points.mean(axis=0) if len(known_points) else np.full(points.shape[1], np.nan)
+    return float(np.linalg.norm(centre(points[ends]) - points[start]))
 
 
 def _moved(points: np.ndarray, shift: np.ndarray) -> np.ndarray:

@@ -87,11 +87,9 @@ def _check_axes(pose: Pose, where: str) -> None:
     reason = (
         "the person lies. If not so in the picture, y stands before x in the file" if lies
         else "the person stands on the head. If not so in the picture, y runs upwards in the file" if is_upside_down
-        else "left and right of the face are the wrong way round; is the file of a mirrored picture?" if is_mirrored
-        else ""
+        else "left and right of the face are the wrong way round; is the file of a mirrored picture?"
     )
-    if reason:
-        logging.getLogger("cfld").warning(f"Key points, {where}: {reason}")
+    logging.getLogger("cfld").warning(f"Key points, {where}: {reason}")
 
 
 def _up(points: np.ndarray) -> np.ndarray:

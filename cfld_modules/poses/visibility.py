@@ -47,7 +47,8 @@ def _behind_trunk(space: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(down, axis=-1, keepdims=True)
     down = down / length
     left = space[..., [5], :] - space[..., [2], :]
-    left = _unit(left - down * (left * down).sum(axis=-1, keepdims=True))
+    left = left - down * (left * down).sum(axis=-1, keepdims=True)
+    left = left / np.linalg.norm(left, axis=-1, keepdims=True)
     axes = np.stack([left / TRUNK_HALF_WIDTH, np.cross(left, down) / TRUNK_HALF_DEPTH, down], axis=-1)[..., 0, :, :]
     # In these axes the cylinder is round, of radius and length 1.
     joints = (space[..., ELBOWS_AND_WRISTS, :] - neck) / length @ axes
@@ -59,7 +60,3 @@ def _behind_trunk(space: np.ndarray) -> np.ndarray:
     distance = (towards + root) / sight
     height = along - distance * away[..., 2]
     return (distance > IN_FRONT) & (height > 0) & (height < TRUNK_END)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

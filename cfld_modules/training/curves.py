@@ -1,4 +1,4 @@
-"""The scalars of a run as curves in a PNG."""
+"""Draws the losses of a training run as curves."""
 
 from pathlib import Path
 

@@ -1,5 +1,4 @@
-"""Training data of a decoder: latents with a denoiser's typical errors, outlines a little off, patterns a little dull.
-"""
+"""Training data of a decoder: pictures' latents with the errors that a denoiser leaves in them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""CFLD's training loss: both pictures of a pair denoised, on one condition (docs/method.md, section 11)."""
+"""CFLD's training loss: how well the noise in both pictures of a pair is predicted (docs/method.md, section 11)."""
 
 from collections.abc import Mapping
 from typing import Literal

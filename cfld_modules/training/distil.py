@@ -1,19 +1,17 @@
-"""`distil`: trains a LoRA for a few steps of one U-Net row in place of a teacher's guidance and many steps."""
+"""`distil`: trains a LoRA with which a few steps without guidance give what a teacher's many guided steps give."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from accelerate import Accelerator
 from PIL import Image
 
 from ..data.formats import DataSet
-from ..evaluation.generate import generate_pictures, transfer_sheet
+from ..evaluation.generate import held_out_sheet
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.lora import add_lora, save_lora
 from ..pipeline.schedulers import published_scheduler
-from ..poses.framing import FRAME_ASPECT
 from ..settings import Bound
 from .distiller import Distiller
 from .loop import LoopSettings, run_training
@@ -71,17 +69,10 @@ class DistillationTask:
 
     def sheet(self) -> tuple[Image.Image, dict[str, float]]:
         """Source, pose, the student's result and the truth of held-out pairs."""
-        numbers = np.linspace(0, len(self.held_out), SHEET_PAIRS, endpoint=False).astype(int)
-        pairs = [self.held_out[number] for number in numbers]
         teacher = self.model.pipeline
-        height = 2 * teacher.cfld.config.source.image_size
-        width = round(height * FRAME_ASPECT)
         student = CFLDPipeline(teacher.unet, teacher.vae, published_scheduler("lcm"), teacher.cfld)
-        results = generate_pictures(
-            student, pairs, self.held_out.fit, width, height, steps=SHEET_STEPS, seed=0, guidance_type="uc_full",
-            scales={"full": 1.0},
-        )
-        return transfer_sheet(pairs, results, self.held_out.fit, width, height), {}
+        guidance = {"guidance_type": "uc_full", "scales": {"full": 1.0}}
+        return held_out_sheet(student, self.held_out, SHEET_PAIRS, SHEET_STEPS, **guidance), {}
 
     def export(self) -> None:
         settings = self.settings

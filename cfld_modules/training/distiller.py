@@ -1,4 +1,4 @@
-"""Distillation loss: the student's one row is to predict at once what the teacher's guided rows lead to."""
+"""Distillation loss: the student is to predict at once, without guidance, what its teacher's guided steps lead to."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

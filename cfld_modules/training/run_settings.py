@@ -59,16 +59,12 @@ def sole_trainer(output: Path) -> Iterator[None]:
         yield
 
 
-if sys.platform == "win32":
-
-    def _lock(descriptor: int) -> None:
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
         import msvcrt
 
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
-else:
-
-    def _lock(descriptor: int) -> None:
+    else:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,11 +14,10 @@ from torch.utils.data import default_collate
 from ..checkpoints.atomic_files import replace_folder
 from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, Checkpoint, save_checkpoint
 from ..data.formats import DataSet
-from ..evaluation.generate import generate_pictures, transfer_sheet
+from ..evaluation.generate import held_out_sheet
 from ..pipeline.base_model import save_network
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.schedulers import published_scheduler
-from ..poses.framing import FRAME_ASPECT
 from .denoiser import Denoiser, Loss
 from .initial_weights import ModelSettings, build_models
 from .latents import cached_posteriors
@@ -85,13 +84,8 @@ class DenoisingTask:
 
     def sheet(self) -> tuple[Image.Image, dict[str, float]]:
         """Source, pose, result and truth of held-out pairs; the loss on others."""
-        numbers = np.linspace(0, len(self.held_out), SHEET_PAIRS, endpoint=False).astype(int)
-        pairs = [self.held_out[number] for number in numbers]
-        height = 2 * self.data.size
-        width = round(height * FRAME_ASPECT)
         pipeline = CFLDPipeline(self.model.unet, self.model.vae, published_scheduler("ddim"), self.model.cfld)
-        results = generate_pictures(pipeline, pairs, self.held_out.fit, width, height, steps=SHEET_STEPS, seed=0)
-        sheet = transfer_sheet(pairs, results, self.held_out.fit, width, height)
+        sheet = held_out_sheet(pipeline, self.held_out, SHEET_PAIRS, SHEET_STEPS)
         return sheet, {"held-out loss": self._held_out_loss()}
 
     def export(self) -> None:

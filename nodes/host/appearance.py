@@ -1,4 +1,4 @@
-"""The source person's appearance in the queries of the U-Net's cross-attention: hybrid-granularity attention."""
+"""A person's appearance, added to the queries of the U-Net's cross-attention (hybrid-granularity attention)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""CFLD's trained keys and values: for rows whose context is CFLD's, beside the model's own for all others."""
+"""CFLD's trained cross-attention keys and values: for rows that CFLD conditions; all others keep the model's own."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The pose adapter's maps as a control in the host's sense, and the conditioning that carries it."""
+"""The target pose as one of the host's controls, like a ControlNet, and the conditioning that carries it."""
 
 import copy
 import math

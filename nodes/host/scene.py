@@ -1,4 +1,4 @@
-"""A person and a scene in one sampling, each predicted by a guider of the host's own.
+"""Samples a person and a scene together, each predicted by a guider of the host's own.
 
 The scene's guider samples with a sampler that runs the person's whole sampling: both models are then prepared, hooked,
 wrapped and cleaned up by the host alone, as if each were the only one.

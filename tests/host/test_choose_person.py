@@ -27,7 +27,7 @@ def test_one_is_kept_with_all_that_is_theirs():
     assert len(frame["people"]) == 3, "the frame on the wire was changed"
 
 
-def test_frames_without_anybody():
+def test_frames_without_anybody_are_skipped_held_or_an_error():
     empty = load("a_pose")[0] | {"people": []}
     one, other = crowd(0), crowd(40)
     frames = [empty, one, empty, other, empty]
@@ -38,7 +38,7 @@ def test_frames_without_anybody():
 
 
 @pytest.mark.parametrize("nobody", ["error", "skip", "hold"])
-def test_a_person_who_is_nowhere(nobody):
+def test_a_person_who_is_in_no_frame_is_an_error(nobody):
     with pytest.raises(ValueError, match="there is no number 3 among its 2 people; choose another rule or another"):
         choose([crowd(0, 50)], "number", 3, nobody)
 

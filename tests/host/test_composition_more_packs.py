@@ -45,7 +45,7 @@ def gguf_models(kind):
 
 
 @pytest.mark.parametrize("kind", ["Q8_0", "Q4_0"])
-def test_a_gguf_model(person, text, figure, kind):
+def test_a_gguf_model_predicts_as_its_plain_one(person, text, figure, kind):
     quantised, plain = gguf_models(kind)
     both = person.positive, person.negative
     figure(f"ComfyUI-GGUF {kind}, a person", *(predict(person.hga(one), *both) for one in (quantised, plain)), 1e-4)
@@ -112,7 +112,7 @@ def negpip_of(repository, model):
 
 
 @pytest.mark.parametrize("repository", ["cd-tuner_negpip-ComfyUI", "ComfyUI-ppm"])
-def test_negpip(model, person, rows, figure, repository):
+def test_negpip_before_or_after_hga_leaves_the_person(model, person, rows, figure, repository):
     for place, hga in (
         ("before", person.hga(negpip_of(repository, model))), ("after", negpip_of(repository, person.hga(model)))
     ):  # fmt: skip

@@ -122,7 +122,7 @@ def shares(of_text):
 
 @pytest.mark.parametrize("place", ["before", "after"])
 @pytest.mark.parametrize(("repository", "couple"), [("ComfyUI-ppm", ppm_couple), ("cgem156-ComfyUI", cgem156_couple)])
-def test_attention_couples(model, person, text, rows, figure, repository, couple, place):
+def test_couples_of_packs_share_out_person_and_text(model, person, text, rows, figure, repository, couple, place):
     """All of the person's share: as without it. All of the text's: every attention to context is the plain model's."""
 
     def coupled(share):
@@ -157,7 +157,7 @@ def test_an_attention_couple_after_the_queries(model, person, text, rows, figure
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
-def test_deepcache(model, person, rows, figure, place):
+def test_deepcache_before_or_after_hga_leaves_the_person(model, person, rows, figure, place):
     def cached(patched):
         return pack("ComfyUI-deepcache", "DeepCache").DeepCache().apply(patched, 1, 3, 0, 1000)[0]
 
@@ -191,7 +191,7 @@ def with_ipadapter(model, cond, uncond):
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
-def test_ipadapter(model, person, text, rows, figure, place):
+def test_ipadapter_acts_on_the_persons_row_alone(model, person, text, rows, figure, place):
     """The person's row has the picture's embeddings; both others have the unconditional ones."""
     cond, uncond = (golden.input_tensor(f"ipadapter.{name}", (1, 4, 64)) for name in ("cond", "uncond"))
     on = partial(with_ipadapter, cond=cond, uncond=uncond)

@@ -141,7 +141,7 @@ class Couple:
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
-def test_attention_couples(model, person, text, rows, figure, place):
+def test_attention_couples_share_out_person_and_text(model, person, text, rows, figure, place):
     """All of the person's share: as without it. All of the text's: every attention to context is the plain model's."""
 
     def coupled(share):

@@ -75,7 +75,7 @@ def test_a_person_by_area_beside_text(model, person, text, rows, figure):
     figure("a person by area beside text, unequal scales", whole, expected, 1e-5)
 
 
-def test_default_conditioning(model, person, text, rows, figure):
+def test_default_conditioning_fills_what_person_or_text_leave(model, person, text, rows, figure):
     (positive,) = nodes_hooks.ConditioningSetDefaultAndCombine().set_default_and_combine(
         masked(person.positive, LEFT), text
     )
@@ -93,7 +93,7 @@ def test_default_conditioning(model, person, text, rows, figure):
     )
 
 
-def test_timestep_ranges(model, person, text, rows, figure):
+def test_after_the_persons_timestep_range_text_is_left_alone(model, person, text, rows, figure):
     """The person's range is over before the step, which is the sampling's last: text is left, without a pose."""
     late = having(person.positive, start_percent=0.0, end_percent=0.5) + having(
         text, start_percent=0.5, end_percent=1.0

@@ -30,7 +30,7 @@ def alone(person, model, start):
     )
 
 
-def test_context_windows(model, person, frames, figure):
+def test_context_windows_give_each_frame_its_pose(model, person, frames, figure):
     start = golden.input_tensor("frames", (4, 4, 32, 32))
     windows = nodes_context_windows.ContextWindowsManualNode.execute(
         person.hga(model), 2, 1, "standard_static", 1, False, "pyramid", 0, False

@@ -22,7 +22,7 @@ def full(model, encoded):
     return ksample(encoded.patched(model), encoded.positive, encoded.negative)
 
 
-def test_patches_do_something(plain, full):
+def test_a_patched_model_samples_another_picture(plain, full):
     assert full.isfinite().all() and (full - plain).abs().max() > 1
 
 
@@ -205,7 +205,7 @@ def test_chains_with_controlnets_either_way(model, encoded, full):
 
 
 @pytest.mark.parametrize(("height", "width"), [(24, 40), (44, 64), (33, 17)])
-def test_other_latent_sizes(model, encoded, height, width):
+def test_latents_of_other_sizes_are_sampled_in_one_call_a_step(model, encoded, height, width):
     start = golden.input_tensor(f"noise.{height}x{width}", (BATCH, 4, height, width))
     patched, calls = count_calls(encoded.patched(model, pose_guidance=3.0))
     latents = ksample(patched, encoded.positive, encoded.negative, steps=2, start=start)
@@ -339,7 +339,7 @@ def test_a_controlnet_meant_for_both_stays_on_both(model, encoded):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_networks(encoded, dtype):
+def test_networks_of_half_precision_encode_nearly_the_same_prompt(encoded, dtype):
     cfld = tiny_host.tiny_cfld()
     cfld.networks.model.networks.to(dtype)
     prompt, _, _ = nodes.CFLDPromptEncoder.execute(cfld, tiny_host.source_pictures(), "stretch").result

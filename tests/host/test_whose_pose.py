@@ -5,6 +5,7 @@ comes out of the wheel of ultralytics, as file alone; it and the networks need a
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from comfy_server import running_server
 from host import PACK
 from PIL import Image
 
@@ -37,20 +37,21 @@ def download(*words: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, comfy_path):
+def run(tmp_path_factory, request):
     """The server, and its run of the graph."""
-    folder = tmp_path_factory.mktemp("whose pose")
-    downloads, models, inputs = (folder / name for name in ("downloads", "models", "input"))
-    for one in (models, inputs):
-        one.mkdir()
-    download("--no-deps", "--dest", downloads, "ultralytics")
-    download(*WHEEL_OPTIONS.split(), "--dest", models / "annotators", WHEEL)
-    with zipfile.ZipFile(next(downloads.glob("ultralytics-*.whl"))) as wheel, wheel.open(PHOTOGRAPH) as photograph:
-        Image.open(photograph).save(inputs / "two_people.png")
-    with running_server(comfy_path, folder) as server:
-        run = server.run(json.loads(GRAPH.read_text()))
-        assert run.error is None, run.error["exception_message"]
-        yield server, run
+    folder = tmp_path_factory.mktemp("downloads")
+    download("--no-deps", "--dest", folder, "ultralytics")
+    download(*WHEEL_OPTIONS.split(), "--dest", folder, WHEEL)
+    server = request.getfixturevalue("plain_server")  # only now that there is something to run on it
+    annotators = server.folder / "models" / "annotators"
+    annotators.mkdir(parents=True, exist_ok=True)
+    for wheel in folder.glob("mediapipe-*.whl"):
+        shutil.move(wheel, annotators)
+    with zipfile.ZipFile(next(folder.glob("ultralytics-*.whl"))) as wheel, wheel.open(PHOTOGRAPH) as photograph:
+        Image.open(photograph).save(server.folder / "input" / "two_people.png")
+    run = server.run(json.loads(GRAPH.read_text()))
+    assert run.error is None, run.error["exception_message"]
+    return server, run
 
 
 def saved(run: tuple, title: str) -> Pose:

@@ -132,29 +132,19 @@ def _convolve(
     return functional.conv2d(channels_first, weight, bias, stride, sides, groups=groups).movedim(1, -1)
 
 
-def _max_pool(tensor: torch.Tensor, size: int) -> torch.Tensor:
-    return functional.max_pool2d(tensor.movedim(-1, 1), size).movedim(1, -1)
-
-
-def _resize(tensor: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    return functional.interpolate(tensor.movedim(-1, 1), list(size), mode="bilinear").movedim(1, -1)
-
-
-def _depth_to_space(tensor: torch.Tensor, block: int) -> torch.Tensor:
-    return rearrange(tensor, "b h w (y x c) -> b (h y) (w x) c", y=block, x=block)
-
-
 OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "ADD": torch.add,
     "CONCATENATION": lambda *tensors, axis: torch.cat(tensors, axis),
     "CONV_2D": _convolve,
     "DEPTHWISE_CONV_2D": _convolve,
-    "DEPTH_TO_SPACE": _depth_to_space,
+    "DEPTH_TO_SPACE": lambda tensor, block: rearrange(tensor, "b h w (y x c) -> b (h y) (w x) c", y=block, x=block),
     "LOGISTIC": torch.sigmoid,
-    "MAX_POOL_2D": _max_pool,
+    "MAX_POOL_2D": lambda tensor, size: functional.max_pool2d(tensor.movedim(-1, 1), size).movedim(1, -1),
     "PAD": lambda tensor, padding: functional.pad(tensor, list(padding)),
     "RESHAPE": lambda tensor, shape: tensor.reshape(len(tensor), *shape),
-    "RESIZE_BILINEAR": _resize,
+    "RESIZE_BILINEAR": lambda tensor, size: functional.interpolate(
+        tensor.movedim(-1, 1), list(size), mode="bilinear"
+    ).movedim(1, -1),
 }
 """By TensorFlow Lite's names. `shape` is that of one picture of a batch, `padding` of PAD begins with the last axis."""
 WITH_RELU6 = ("ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D")
