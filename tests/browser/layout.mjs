@@ -17,6 +17,20 @@ export async function markAllWrong(page) {
   await page.waitForTimeout(500)
 }
 
+/** Gives every node that shows a picture once it has run a picture of the input folder, as the server does. */
+export async function showPictures(page, filename) {
+  await page.evaluate((filename) => {
+    const SHOWING = /^(Save(Image|AnimatedWEBP)|PreviewImage|CFLD(DemoPerson|(Detect|Draw|Retarget|Turn)Pose|ChoosePerson|PoseMask|FitPoseToMask|WarpPerson|SaveAppearance))$/
+    const { app } = window
+    const images = [{ filename, subfolder: '', type: 'input' }]
+    for (const { id } of app.graph.nodes.filter(({ type, mode }) => SHOWING.test(type) && mode === 0)) {
+      const node = String(id)
+      app.api.dispatchCustomEvent('executed', { node, display_node: node, prompt_id: 'test', output: { images } })
+    }
+  }, filename)
+  await page.waitForTimeout(1500) // until they are loaded, and the nodes have grown
+}
+
 /** What lies over or behind something else, in words: nodes over nodes, wires behind nodes and over groups' titles. */
 export const layoutFaults = (page) =>
   page.evaluate(() => {
