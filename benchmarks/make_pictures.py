@@ -1,9 +1,10 @@
 """Makes pictures of the README, the help pages and the registry's page anew:
-`python benchmarks/make_pictures.py demo|editor|editor_help|icon`.
+`python benchmarks/make_pictures.py demo|editor|editor_help|graphs|icon`.
 
 demo.png is what the template "Keep texture and face" makes, in ComfyUI with its Python. pose_editor.webp is filmed in
-the real page by tests/browser/film_editor.mjs, and the help page's pose_editor.jpg shot by shoot_editor.mjs beside it;
-both need what `make browser` needs. icon.png and banner.png are drawn, the banner's result is demo.png's.
+the real page by tests/browser/film_editor.mjs, and the help pages' pose_editor.jpg, demo_no_downloads.jpg and
+smallest_graph.jpg are shot by shoot_editor.mjs and shoot_graphs.mjs beside it; all need what `make browser` needs.
+icon.png and banner.png are drawn; the banner's result is demo.png's.
 """
 
 import copy
@@ -29,7 +30,9 @@ from cfld_modules.poses.reading import parse_pose_json  # noqa: E402
 
 DOCS, BROWSER = ROOT / "docs", ROOT / "tests" / "browser"
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 150, 1500
-GAP = 12
+HELP_PICTURES = ROOT / "web" / "docs" / "images"
+GAP, HELP = 12, 600
+DEMO_ROW = ("photo", "result", "truth")
 SHOWN = (176, 256)
 NIGHT = (22, 24, 32)
 ICON, ICON_POSE, CORNER = 400, "jumping", 80
@@ -74,13 +77,29 @@ def make_editor(folder: Path) -> None:
     )
 
 
+def stacked(pictures: list[Image.Image], gap: int = GAP) -> Image.Image:
+    """Below each other, as wide as the page's help is twice."""
+    scaled = [one.resize((HELP, one.height * HELP // one.width), Image.Resampling.LANCZOS) for one in pictures]
+    whole = Image.new("RGB", (HELP, sum(one.height + gap for one in scaled) - gap), NIGHT)
+    y = 0
+    for one in scaled:
+        whole.paste(one, (0, y))
+        y += one.height + gap
+    return whole
+
+
 def make_editor_help(folder: Path) -> None:
     subprocess.run(["node", BROWSER / "shoot_editor.mjs", folder], check=True)
     shots = [Image.open(file).convert("RGB") for file in sorted(folder.glob("*.png"))]
-    picture = Image.new("RGB", (sum(shot.width for shot in shots) + GAP, max(shot.height for shot in shots)))
-    picture.paste(shots[0])
-    picture.paste(shots[1], (shots[0].width + GAP, 0))
-    picture.save(ROOT / "web" / "docs" / "images" / "pose_editor.jpg", quality=82)
+    stacked(shots).save(HELP_PICTURES / "pose_editor.jpg", quality=85)
+
+
+def make_graphs(folder: Path) -> None:
+    subprocess.run(["node", BROWSER / "shoot_graphs.mjs", folder], check=True)
+    shots = {file.stem: Image.open(file).convert("RGB") for file in folder.glob("*.png")}
+    row = contact_sheet([[np.asarray(shots[name]) for name in DEMO_ROW]], DEMO_ROW, 32)
+    stacked([row, shots["demo"]]).save(HELP_PICTURES / "demo_no_downloads.jpg", quality=85)
+    shots["smallest"].save(HELP_PICTURES / "smallest_graph.jpg", quality=85)
 
 
 def figure(pose: Pose, width: int, height: int, share: float = 0.8) -> Image.Image:
@@ -129,5 +148,8 @@ def make_icon(_: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        makers = {"demo": make_demo, "editor": make_editor, "editor_help": make_editor_help, "icon": make_icon}
+        makers = {
+            "demo": make_demo, "editor": make_editor, "editor_help": make_editor_help, "graphs": make_graphs,
+            "icon": make_icon,
+        }
         makers[sys.argv[1]](Path(temporary))
