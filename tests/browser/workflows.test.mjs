@@ -33,7 +33,9 @@ const OTHER_PACKS = {
 }
 
 /** Workflows in which, to be legible, nodes are lower than the pictures they show after a run. */
-const TIGHT = ['Outfit swap - virtual try on', 'Person in described scene', 'Person into a photo - inpaint', 'Relight with IC-Light']
+const TIGHT = [
+  'Outfit swap - virtual try on', 'Person in described scene', 'Person into a photo - inpaint', 'Relight with IC-Light'
+]
 
 const missing = missingHost() || (await missingBrowser())
 const read = (path) => JSON.parse(readFileSync(new URL(path, WORKFLOWS)))
