@@ -20,7 +20,8 @@ const COLUMNS = [
   [['CFLDPromptEncoder', 170], ['CFLDPoseConditioning', 190], ['CFLDApplyHGA', 200], ['EmptyLatentImage', 140]],
   [['KSampler', 300], ['VAEDecode', 80], ['ImageScale', 170], ['SaveImage', 290]]
 ]
-const [WIDTH, GAP, LEFT, TOP] = [230, 60, 80, 110]
+const [WIDTH, GAP, LEFT, TOP] = [230, 60, 80, 190]
+const MARGIN = 14
 
 /** The template without notes, groups and points of wires. */
 function smallestGraph() {
@@ -38,6 +39,19 @@ function smallestGraph() {
   return { ...graph, nodes, groups: [], extra: { ds: { scale: 1, offset: [0, 0] } } }
 }
 
+/** Where all nodes and groups are in the window, and a margin around them. */
+const aroundNodes = (page) =>
+  page.evaluate((margin) => {
+    const { canvas, graph } = window.app
+    const { scale, offset } = canvas.ds
+    const boxes = [...graph.nodes, ...graph.groups].map(({ boundingRect }) => boundingRect)
+    const [x, y] = [0, 1].map((axis) => (Math.min(...boxes.map((box) => box[axis])) + offset[axis]) * scale - margin)
+    const [right, bottom] = [0, 1].map(
+      (axis) => (Math.max(...boxes.map((box) => box[axis] + box[axis + 2])) + offset[axis]) * scale + margin
+    )
+    return { x, y, width: right - x, height: bottom - y }
+  }, MARGIN)
+
 const missing = missingHost() || (await missingBrowser())
 if (missing) throw new Error(missing)
 const server = await startServer({ 'Comfy.VueNodes.Enabled': true, 'Comfy.Minimap.Visible': false, 'Comfy.Locale': 'en' })
@@ -47,7 +61,11 @@ try {
   await putInput(server, 'example.png', PHOTO)
   const { page } = await openPage(browser, server, { width: 1440, height: 900 })
   const demo = read(1)
-  await page.evaluate((graph) => window.app.loadGraphData(graph), demo)
+  await page.evaluate(async (graph) => {
+    await window.app.loadGraphData(graph)
+    Object.assign(window.app.canvas.ds, { scale: 0.66, offset: [130, 200] })
+    window.app.canvas.setDirty(true, true)
+  }, demo)
   await page.waitForTimeout(1500)
   await page.locator('[data-testid="queue-button"]').click()
   const outputs = await eventually(async () => {
@@ -62,15 +80,15 @@ try {
     writeFileSync(join(FOLDER, `${name}.png`), Buffer.from(await picture.arrayBuffer()))
   }
   await page.waitForTimeout(6000) // until the page says no more that it is done
-  await page.screenshot({ path: join(FOLDER, 'demo.png'), clip: { x: 165, y: 145, width: 1110, height: 640 } })
-  await page.setViewportSize({ width: LEFT + 3 * (WIDTH + GAP) + 40, height: 1180 })
+  await page.screenshot({ path: join(FOLDER, 'demo.png'), clip: await aroundNodes(page) })
+  await page.setViewportSize({ width: LEFT + 3 * (WIDTH + GAP) + 40, height: 1400 })
   await page.evaluate((graph) => window.app.loadGraphData(graph), smallestGraph())
   await page.evaluate(() => {
     Object.assign(window.app.canvas.ds, { scale: 1, offset: [0, 0] })
     window.app.canvas.setDirty(true, true)
   })
   await page.waitForTimeout(2000)
-  await page.screenshot({ path: join(FOLDER, 'smallest.png'), clip: { x: LEFT - 15, y: 65, width: 3 * (WIDTH + GAP) - 30, height: 1090 } })
+  await page.screenshot({ path: join(FOLDER, 'smallest.png'), clip: await aroundNodes(page) })
 } finally {
   await browser.close()
   await server.stop()
