@@ -28,12 +28,13 @@ from tiny_host import nodes  # noqa: E402
 import nodes as core  # noqa: E402
 from cfld_modules.demo_model import HEIGHT, WIDTH  # noqa: E402
 from cfld_modules.evaluation.metrics import psnr, ssim  # noqa: E402
-from cfld_modules.evaluation.sheet import contact_sheet  # noqa: E402
+from cfld_modules.evaluation.sheet import PAPER, contact_sheet  # noqa: E402
 from cfld_modules.mannequins.photograph import held_out_photograph  # noqa: E402
 from cfld_modules.mannequins.scores import clothes_features, intersection_over_union  # noqa: E402
 
 PICTURES = PACK / "web" / "docs" / "images"
 SHOWN_WIDTH, SHOWN_HEIGHT = 2 * WIDTH, 2 * HEIGHT
+COLUMNS, FONT_SIZE = 3, 22  # of the pictures
 FIRST, SECOND, POSE = 0, 9, 1
 STEPS = 20
 PAIRS = 12  # of people, whose clothes are exchanged
@@ -75,7 +76,16 @@ def truth(person: int, pose: int) -> np.ndarray:
 
 
 def sheet(name: str, titles: list[str], pictures: list[np.ndarray]) -> None:
-    contact_sheet([pictures], titles).save(PICTURES / name, quality=88)
+    """Three in a row, or two by two: the page shows its help 245 pixels wide."""
+    columns = 2 if len(pictures) == 4 else COLUMNS
+    rows = [
+        contact_sheet([pictures[first : first + columns]], titles[first : first + columns], FONT_SIZE)
+        for first in range(0, len(pictures), columns)
+    ]
+    whole = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), PAPER)
+    for number, row in enumerate(rows):
+        whole.paste(row, (0, number * rows[0].height))
+    whole.save(PICTURES / name, quality=88)
 
 
 def tensors(appearance: object) -> list[torch.Tensor]:

@@ -1,8 +1,10 @@
-"""Makes pictures of the README and the help pages anew: `python benchmarks/make_pictures.py demo|editor|editor_help`.
+"""Makes pictures of the README, the help pages and the registry's page anew:
+`python benchmarks/make_pictures.py demo|editor|editor_help|graphs|icon`.
 
 demo.webp is what the template "Walk" makes, in ComfyUI with its Python. pose_editor.webp is filmed in
-the real page by tests/browser/film_editor.mjs, and the help page's pose_editor.jpg shot by shoot_editor.mjs beside it;
-both need what `make browser` needs.
+the real page by tests/browser/film_editor.mjs, and the help pages' pose_editor.jpg, demo_no_downloads.jpg and
+smallest_graph.jpg are shot by shoot_editor.mjs and shoot_graphs.mjs beside it; all need what `make browser` needs.
+icon.png and banner.png are drawn; the banner's result is demo.webp's.
 """
 
 import copy
@@ -13,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageSequence
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "host")]
@@ -21,13 +23,24 @@ from comfy_server import running_server  # noqa: E402
 from host import need_host  # noqa: E402
 
 from cfld_modules.evaluation.sheet import contact_sheet  # noqa: E402
-from cfld_modules.mannequins.benchmark import FIRST_TEST_SEED, sample_identity  # noqa: E402
+from cfld_modules.mannequins.benchmark import FIRST_TEST_SEED  # noqa: E402
+from cfld_modules.mannequins.identity import sample_identity  # noqa: E402
+from cfld_modules.mannequins.photograph import held_out_photograph  # noqa: E402
 from cfld_modules.mannequins.walk import draw_walk  # noqa: E402
+from cfld_modules.poses.keypoints import Pose  # noqa: E402
+from cfld_modules.poses.pose_maps import JOINT_COLOURS, LIMB_COLOURS, LIMB_ENDS  # noqa: E402
+from cfld_modules.poses.reading import parse_pose_json  # noqa: E402
 
 DOCS, BROWSER = ROOT / "docs", ROOT / "tests" / "browser"
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS, CLIP_MILLISECONDS = 150, 1500, 150
-GAP = 12
+HELP_PICTURES = ROOT / "web" / "docs" / "images"
+GAP, HELP = 12, 600
+DEMO_ROW = ("photo", "result", "truth")
 SHOWN = (176, 256)
+NIGHT = (22, 24, 32)
+ICON, ICON_POSE, CORNER = 400, "jumping", 80
+BANNER, BANNER_FRAME, PANEL = (1260, 540), 14, (371, 540)
+SMOOTH = 4  # by which it is drawn larger
 
 
 def make_demo(folder: Path) -> None:
@@ -75,15 +88,78 @@ def make_editor(folder: Path) -> None:
     )
 
 
+def stacked(pictures: list[Image.Image], gap: int = GAP) -> Image.Image:
+    """Below each other, as wide as the page's help is twice."""
+    scaled = [one.resize((HELP, one.height * HELP // one.width), Image.Resampling.LANCZOS) for one in pictures]
+    whole = Image.new("RGB", (HELP, sum(one.height + gap for one in scaled) - gap), NIGHT)
+    y = 0
+    for one in scaled:
+        whole.paste(one, (0, y))
+        y += one.height + gap
+    return whole
+
+
 def make_editor_help(folder: Path) -> None:
     subprocess.run(["node", BROWSER / "shoot_editor.mjs", folder], check=True)
     shots = [Image.open(file).convert("RGB") for file in sorted(folder.glob("*.png"))]
-    picture = Image.new("RGB", (sum(shot.width for shot in shots) + GAP, max(shot.height for shot in shots)))
-    picture.paste(shots[0])
-    picture.paste(shots[1], (shots[0].width + GAP, 0))
-    picture.save(ROOT / "web" / "docs" / "images" / "pose_editor.jpg", quality=82)
+    stacked(shots).save(HELP_PICTURES / "pose_editor.jpg", quality=85)
+
+
+def make_graphs(folder: Path) -> None:
+    subprocess.run(["node", BROWSER / "shoot_graphs.mjs", folder], check=True)
+    shots = {file.stem: Image.open(file).convert("RGB") for file in folder.glob("*.png")}
+    row = contact_sheet([[np.asarray(shots[name]) for name in DEMO_ROW]], DEMO_ROW, 32)
+    stacked([row, shots["demo"]]).save(HELP_PICTURES / "demo_no_downloads.jpg", quality=85)
+    shots["smallest"].save(HELP_PICTURES / "smallest_graph.jpg", quality=85)
+
+
+def figure(pose: Pose, width: int, height: int, share: float = 0.8) -> Image.Image:
+    """The pose as thick bones with a head, in the middle of a dark picture, of which it takes that share."""
+    points = pose.points[:14] - pose.points[:14].min(axis=0)
+    scale = share * min(width / points[:, 0].max(), height / points[:, 1].max()) * SMOOTH
+    placed = points * scale + (np.array([width, height]) * SMOOTH - points.max(axis=0) * scale) / 2
+    bone, joint, head = (part * min(width, height) * SMOOTH / 400 for part in (21, 15, 30))
+    picture = Image.new("RGB", (width * SMOOTH, height * SMOOTH), NIGHT)
+    drawing = ImageDraw.Draw(picture)
+    for (start, end), colour in zip(LIMB_ENDS, LIMB_COLOURS, strict=True):
+        if max(start, end) < len(placed):
+            line = [tuple(placed[start]), tuple(placed[end])]
+            drawing.line(line, fill=tuple((colour * 1.25).astype(int).tolist()), width=round(bone))
+    for number, (x, y) in reversed(list(enumerate(placed.tolist()))):
+        radius = joint if number else head
+        colour = tuple(JOINT_COLOURS[number or 17].tolist())  # a head as pink as an ear
+        drawing.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def make_icon(_: Path) -> None:
+    [pose] = parse_pose_json((ROOT / "web" / "poses" / f"{ICON_POSE}.json").read_text(encoding="utf-8"))
+    icon = figure(pose, ICON, ICON)
+    corners = Image.new("L", (ICON * SMOOTH, ICON * SMOOTH))
+    ImageDraw.Draw(corners).rounded_rectangle([0, 0, *corners.size], CORNER * SMOOTH, fill=255)
+    icon.putalpha(corners.resize(icon.size, Image.Resampling.LANCZOS))
+    icon.save(DOCS / "icon.png", optimize=True)
+
+    walk = json.loads((ROOT / "workflows" / "api" / "walk.json").read_text(encoding="utf-8"))
+    inputs = {node["_meta"]["title"]: node["inputs"] for node in walk.values()}
+    person = inputs["Source person"]
+    photo = held_out_photograph(person["person"], person["pose"]).draw(*PANEL)
+    target = parse_pose_json(inputs["Walk, sixteen poses"]["pose_json"])[BANNER_FRAME]
+    row = ImageSequence.all_frames(Image.open(DOCS / "demo.webp"))[BANNER_FRAME].convert("RGB")
+    left = 3 * (row.width + 4) // 5
+    result = row.crop((left, row.height - SHOWN[1] - 4, left + SHOWN[0], row.height - 4))
+    panels = [Image.fromarray(photo.image), figure(target, *PANEL), result.resize(PANEL, Image.Resampling.LANCZOS)]
+    banner = Image.new("RGB", BANNER, NIGHT)
+    gap = (BANNER[0] - len(panels) * PANEL[0]) // (len(panels) - 1)
+    for number, panel in enumerate(panels):
+        banner.paste(panel, (number * (PANEL[0] + gap), 0))
+    banner.save(DOCS / "banner.png", optimize=True)
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        {"demo": make_demo, "editor": make_editor, "editor_help": make_editor_help}[sys.argv[1]](Path(temporary))
+        makers = {
+            "demo": make_demo, "editor": make_editor, "editor_help": make_editor_help, "graphs": make_graphs,
+            "icon": make_icon,
+        }
+        makers[sys.argv[1]](Path(temporary))

@@ -42,7 +42,10 @@ class CFLDPromptEncoder(io.ComfyNode):
             category=CATEGORY,
             description="Turns a photo of a person into prompt and appearance: there is no text in CFLD, and HGA Apply "
             "adds the appearance to the model.",
-            search_aliases=["pose transfer", "perception-refined decoder", "source person", "person to conditioning"],
+            search_aliases=[
+                "pose transfer", "reposing", "same person other pose", "perception-refined decoder", "source person",
+                "person to conditioning",
+            ],
             inputs=[
                 cfld_input(),
                 io.Image.Input(

@@ -35,7 +35,10 @@ class CFLDPoseConditioning(io.ComfyNode):
             description="Adds the target pose. Chains with ordinary ControlNets. For core's Dual CFG Guider, give this "
             "node's negative output to a second one's positive input with the same pose: its positive output is the "
             "pose-only prompt (cond2).",
-            search_aliases=["pose transfer", "target pose", "pose adapter", "openpose", "controlnet pose"],
+            search_aliases=[
+                "pose transfer", "reposing", "same person other pose", "target pose", "pose adapter", "openpose",
+                "controlnet pose",
+            ],
             inputs=[
                 cfld_input(),
                 io.Conditioning.Input("positive", tooltip="From PRD Prompt Encoder: the rows that get the pose."),

@@ -28,7 +28,7 @@ class CFLDPoseMask(io.ComfyNode):
             "from another, with two HGA Apply and nothing painted.",
             search_aliases=[
                 "garment mask", "clothes region", "upper body mask", "body part mask", "keypoints to mask",
-                "outfit swap", "virtual try on",
+                "outfit swap", "try on", "virtual try on",
             ],
             inputs=[
                 PoseType.Input("pose", tooltip="The target pose, the same as for Pose Conditioning."),

@@ -19,7 +19,9 @@ class CFLDTurnPose(io.ComfyNode):
             category=POSES,
             description="Shows a pose from another side: puts it in space with a small network that comes along, turns "
             "it, and puts it back on its canvas in the same size. Several frames make a turntable.",
-            search_aliases=["rotate pose", "turntable", "3d pose", "pose lifting", "other view", "turn around"],
+            search_aliases=[
+                "rotate pose", "turntable", "3d pose", "pose lifting", "other view", "turn around", "character sheet",
+            ],
             inputs=[
                 io.MultiType.Input(
                     "pose", [PoseType, BodyType],

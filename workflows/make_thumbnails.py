@@ -38,7 +38,7 @@ SHRINK = 4  # 512 pixels to the demo model's 128
 WALL = (222, 223, 228)
 DEMO, SOURCE, POSE = "demo", "shown source", "shown pose"
 MANNEQUIN = {"class_type": "CFLDDemoPerson", "inputs": {"person": 44, "pose": 7, "width": 352, "height": 512}}
-PLACE = (208, 192, 352, 512)  # of the inpainting workflow: left, top, width, height
+PLACE = (350, 152, 352, 512)  # in the room where somebody is painted: left, top, width, height
 # By which input a node that needs other weights is passed, for each of its outputs.
 PASSED = {
     "ControlNetApplyAdvanced": ("positive", "negative"), "ImageUpscaleWithModel": ("image",),
@@ -108,14 +108,19 @@ def preview(link: list) -> dict[str, Any]:
     return {"class_type": "PreviewImage", "inputs": {"images": link}}
 
 
-def scene_with_mask(picture: Image.Image) -> Image.Image:
-    """A wide studio with somebody at its left, transparent where another one shall be."""
+def room_with_mask() -> Image.Image:
+    """A room with a window and a picture on the wall, transparent where somebody shall stand."""
     left, top, width, height = PLACE
-    scene = Image.new("RGBA", (left + width + 160, top + height + 16), (*WALL, 255))
-    scene.paste(picture.resize((220, 320)), (8, 300))
-    hole = Image.new("L", (width - 120, height - 20), 0)
+    floor = top + height - 110
+    scene = Image.new("RGBA", (2 * left + width, top + height + 40), (201, 196, 170, 255))
+    drawing = ImageDraw.Draw(scene)
+    drawing.rectangle([0, floor, scene.width, scene.height], fill=(139, 100, 66), outline=(238, 236, 226), width=12)
+    for frame in ([60, 170, 290, 420], [scene.width - 270, 190, scene.width - 60, 350]):
+        drawing.rectangle(frame, fill=(232, 238, 246), outline=(118, 86, 60), width=12)
+    drawing.line([175, 170, 175, 420], fill=(118, 86, 60), width=10)
+    drawing.ellipse([scene.width - 220, 225, scene.width - 110, 315], fill=(222, 170, 84))
     alpha = scene.getchannel("A")
-    alpha.paste(hole, (left + 60, top + 10))
+    alpha.paste(0, (left + 60, top + 10, left + width - 60, top + height - 10))
     scene.putalpha(alpha)
     return scene
 
@@ -140,7 +145,9 @@ def grid(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     width, height = SIDE // columns, HEIGHT // rows
     card = Image.new("RGB", (SIDE, HEIGHT), WALL)
     for number, picture in enumerate(pictures):
-        whole = ImageOps.pad(picture.convert("RGB"), (width, height), color=picture.convert("RGB").getpixel((0, 0)))
+        tile = picture.convert("RGB")
+        padded = ImageOps.pad(tile, (width, height), color=tile.getpixel((0, 0)))
+        whole = filling(tile, width, height) if rows == 1 else padded
         card.paste(whole, (number % columns * width, number // columns * height))
     return card
 
@@ -226,7 +233,7 @@ def main(words: Sequence[str]) -> None:
         inputs = server.folder / "input"
         inputs.mkdir(exist_ok=True)
         _, (mannequin,), _ = run({"1": MANNEQUIN, f"{SOURCE} 0": preview(["1", 0])})
-        scene_with_mask(mannequin).save(inputs / "scene.png")
+        room_with_mask().save(inputs / "scene.png")
         mannequin.convert("RGB").save(inputs / "example.png")
         for title in titles:
             workflow = json.loads((WORKFLOWS / f"{title}.json").read_text(encoding="utf-8"))

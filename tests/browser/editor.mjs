@@ -157,6 +157,17 @@ export function press(page, ...keys) {
   return keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve())
 }
 
+/** Undo or redo of the whole graph, with the focus on it. */
+export async function undoGraph(page, keys) {
+  await page.locator('#graph-canvas').focus()
+  await press(page, keys)
+  await settle(page)
+  await page.waitForFunction(() => {
+    const { changeTracker } = window.app.extensionManager.workflow.activeWorkflow
+    return !changeTracker._restoringState
+  })
+}
+
 export function clickAction(page, action) {
   return page.locator(`.cfld-pose-editor [data-action=${action}]`).click()
 }

@@ -3,18 +3,32 @@
 /** The scale the page opened it at. */
 export const scaleOf = (page) => page.evaluate(() => window.app.canvas.ds.scale)
 
-/** Gives every node an error, so that Nodes 2.0 shows the bar that makes it taller. */
-export async function markAllWrong(page) {
-  await page.evaluate(() => {
+/** Gives every node an error, so that Nodes 2.0 shows the bar that makes it taller; or takes all away again. */
+export async function markAllWrong(page, isWrong = true) {
+  await page.evaluate((isWrong) => {
     const { app } = window
-    const errors = app.graph.nodes.map(({ id, type }) => [
+    const errors = app.graph.nodes.filter(() => isWrong).map(({ id, type }) => [
       String(id),
       { errors: [{ type: 'test', message: 'wrong', details: '', extra_info: {} }], class_type: type, dependent_outputs: [] }
     ])
     const stores = document.querySelector('#vue-app').__vue_app__.config.globalProperties.$pinia._s
     stores.get('executionError').recordNodeErrors(Object.fromEntries(errors))
-  })
+  }, isWrong)
   await page.waitForTimeout(500)
+}
+
+/** Gives every node that shows a picture once it has run a picture of the input folder, as the server does. */
+export async function showPictures(page, filename) {
+  await page.evaluate((filename) => {
+    const SHOWING = /^(Save(Image|AnimatedWEBP)|PreviewImage|CFLD(DemoPerson|(Detect|Draw|Retarget|Turn)Pose|ChoosePerson|PoseMask|FitPoseToMask|WarpPerson|SaveAppearance))$/
+    const { app } = window
+    const images = [{ filename, subfolder: '', type: 'input' }]
+    for (const { id } of app.graph.nodes.filter(({ type, mode }) => SHOWING.test(type) && mode === 0)) {
+      const node = String(id)
+      app.api.dispatchCustomEvent('executed', { node, display_node: node, prompt_id: 'test', output: { images } })
+    }
+  }, filename)
+  await page.waitForTimeout(1500) // until they are loaded, and the nodes have grown
 }
 
 /** What lies over or behind something else, in words: nodes over nodes, wires behind nodes and over groups' titles. */
@@ -29,7 +43,13 @@ export const layoutFaults = (page) =>
     const { scale, offset } = canvas.ds
     const rectangles = graph.nodes.map((node) => {
       const element = document.querySelector(`[data-node-id="${node.id}"]`)
-      if (!element) return { node, box: [...node.boundingRect] }
+      if (!element) {
+        const [x, y, width, height] = node.boundingRect
+        // The classic canvas draws a picture that is too high beyond the node's own frame.
+        const picture = node.widgets?.find(({ name }) => name === '$$canvas-image-preview')
+        const bottom = picture ? node.pos[1] + picture.y + picture.computedHeight : 0
+        return { node, box: [x, y, width, Math.max(height, bottom - y)] }
+      }
       const { x, y, width, height } = element.getBoundingClientRect()
       return {
         node,

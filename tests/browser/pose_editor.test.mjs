@@ -5,7 +5,7 @@ import { bendLimb } from '../../web/js/pose_editor/geometry.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import {
   GREEN_PNG, STAGE, addEditor, clickAction, colourOf, connectPicture, drag, eventually, freshEditor, isGreen,
-  paintedAt, press, promptInputs, promptPoses, settle, storedText, windowPoint
+  paintedAt, press, promptInputs, promptPoses, settle, storedText, undoGraph, windowPoint
 } from './editor.mjs'
 import { openPage } from './page.mjs'
 import { putInput, saveSettings } from './server.mjs'
@@ -28,16 +28,6 @@ function assertPoses(actual, expected, tolerance = 0.6) {
 }
 
 const nodeIds = (page) => page.evaluate(() => window.app.graph.nodes.map((node) => String(node.id)))
-/** Undo or redo of the whole graph. */
-const undoGraph = async (page, keys) => {
-  await page.locator('#graph-canvas').focus()
-  await press(page, keys)
-  await settle(page)
-  await page.waitForFunction(() => {
-    const { changeTracker } = window.app.extensionManager.workflow.activeWorkflow
-    return !changeTracker._restoringState
-  })
-}
 
 describeInPage('pose editor', (real) => {
   inEachRenderer(real, (opened) => {

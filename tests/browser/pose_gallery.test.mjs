@@ -7,7 +7,7 @@ import { before, test } from 'node:test'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
 import {
   EDITOR, STAGE, addEditor, clickAction, colourOf, drag, eventually, freshEditor, posesIn, press, promptInputs, promptPoses,
-  storedText
+  storedText, undoGraph
 } from './editor.mjs'
 import { openEmptyGraph, openPage } from './page.mjs'
 import { putInput, saveSettings } from './server.mjs'
@@ -150,6 +150,35 @@ describeInPage('gallery', (real) => {
           return [shown === window.sameNode, shown.mode]
         }, id)
         assert.deepEqual([isSame, mode], [true, 0])
+      })
+    }
+
+    for (const [name, field, isLarge] of [
+      ['presets', '[type=search]', false], ['save', '[type=text]', false], ['json', 'textarea', false],
+      ['presets', '[type=search]', true], ['save', '[type=text]', true], ['json', 'textarea', true]
+    ]) {
+      test(`undo is the text's in the field of ${name}${isLarge ? ', large' : ''}, and the graph's again after it`, async () => {
+        await fresh()
+        await drag(page, STANDING.pose[R_WRIST], TARGET)
+        const drawn = await storedText(page, id)
+        if (isLarge) await clickAction(page, 'enlarge')
+        await clickAction(page, name)
+        const input = page.locator(`${EDITOR} .sheet ${field}`)
+        const before = await input.inputValue()
+        await page.evaluate((node) => void (window.sameNode = window.app.graph.getNodeById(node)), id)
+        await input.press('End')
+        await input.pressSequentially('mb')
+        assert.notEqual(await input.inputValue(), before)
+        for (let typed = 0; typed < 2; typed++) await press(page, 'Control+z')
+        await page.waitForTimeout(500) // the page undoes in its own time
+        assert.equal(await input.inputValue(), before, 'the typing is taken back')
+        assert.ok(await page.evaluate((node) => window.sameNode === window.app.graph.getNodeById(node), id), 'the node is the same')
+        assert.equal(await storedText(page, id), drawn)
+
+        await page.locator(`${EDITOR} .sheet`).getByRole('button', { name: 'Close', exact: true }).click()
+        if (isLarge) await clickAction(page, 'close')
+        await undoGraph(page, 'Control+z')
+        await eventually(async () => assert.equal(await storedText(page, id), ''))
       })
     }
 

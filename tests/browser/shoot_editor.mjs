@@ -1,4 +1,4 @@
-/** Two PNGs of the pose editor in the real page, into the folder given: what benchmarks/make_pictures.py puts side by side. */
+/** Two PNGs of the pose editor in the real page, into the folder given: what benchmarks/make_pictures.py puts together. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,13 +30,21 @@ try {
   await eventually(async () => {
     if (!/^People found/.test(await status.first().innerText())) throw new Error(await status.first().innerText())
   }, 120_000)
+  await page.setViewportSize({ width: 1100, height: 1400 })
+  await page.evaluate((node) => {
+    const { canvas, graph } = window.app
+    const [x, y] = graph.getNodeById(node).pos
+    Object.assign(canvas.ds, { scale: 1.6, offset: [60 - x, 90 - y] })
+    canvas.setDirty(true, true)
+  }, id)
   await settle(page)
-  await page.screenshot({ path: join(FOLDER, '1.png'), clip: { x: 60, y: 105, width: 690, height: 760 } })
-  await page.setViewportSize({ width: 1050, height: 760 })
+  const { x, y, width, height } = await page.locator(`[data-node-id="${id}"]`).boundingBox()
+  await page.screenshot({ path: join(FOLDER, '1.png'), clip: { x, y, width, height } })
+  await page.setViewportSize({ width: 900, height: 800 })
   await clickAction(page, 'enlarge')
   await clickAction(page, 'presets')
   await page.waitForTimeout(1500)
-  await page.screenshot({ path: join(FOLDER, '2.png') })
+  await page.locator('.cfld-pose-editor dialog').screenshot({ path: join(FOLDER, '2.png') })
 } finally {
   await browser.close()
   await server.stop()

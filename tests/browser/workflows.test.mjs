@@ -7,7 +7,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
-import { layoutFaults, markAllWrong, scaleOf, underTheMap } from './layout.mjs'
+import { layoutFaults, markAllWrong, scaleOf, showPictures, underTheMap } from './layout.mjs'
 import { missingBrowser, openEmptyGraph, openPage, startBrowser } from './page.mjs'
 import { missingHost, putFile, putInput, saveSettings, startServer } from './server.mjs'
 
@@ -31,6 +31,11 @@ const OTHER_PACKS = {
   'Relight with IC-Light': ['BackgroundScaler', 'LoadAndApplyICLightUnet', 'ICLightConditioning'],
   'Animation - AnimateDiff, pose sequence': ['ADE_AnimateDiffLoaderGen1']
 }
+
+/** Workflows in which, to be legible, nodes are lower than the pictures they show after a run. */
+const TIGHT = [
+  'Outfit swap - virtual try on', 'Person in described scene', 'Person into a photo - inpaint', 'Relight with IC-Light'
+]
 
 const missing = missingHost() || (await missingBrowser())
 const read = (path) => JSON.parse(readFileSync(new URL(path, WORKFLOWS)))
@@ -141,6 +146,10 @@ describe('workflows', { skip: missing || false, timeout: 1_800_000 }, () => {
             assert.deepEqual(await underTheMap(page), [])
             assert.deepEqual(await layoutFaults(page), [])
             await markAllWrong(page)
+            assert.deepEqual(await layoutFaults(page), [])
+            if (TIGHT.includes(name)) return
+            await markAllWrong(page, false)
+            await showPictures(page, PICTURES[0])
             assert.deepEqual(await layoutFaults(page), [])
           })
         })

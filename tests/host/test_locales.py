@@ -8,6 +8,13 @@ import pytest
 
 SCHEMAS = node_definitions.schemas()
 DOCS = host.PACK / "web" / "docs"
+# What people type who do not know the pack, and which node is one answer. Templates are found by their titles alone.
+USERS_SEARCHES = {
+    "reposing": "CFLDPromptEncoder", "character sheet": "CFLDTurnPose", "turn around": "CFLDTurnPose",
+    "openpose editor": "CFLDPoseEditor", "same person other pose": "CFLDPromptEncoder", "outfit swap": "CFLDPoseMask",
+    "dwpose": "CFLDDetectPose", "skeleton": "CFLDDrawPose", "pose transfer": "CFLDPromptEncoder",
+    "try on": "CFLDPoseMask",
+}
 each_node = pytest.mark.parametrize("node", SCHEMAS)
 
 
@@ -64,6 +71,12 @@ def test_it_is_found_and_described(node):
     assert schema.category.split("/")[0] == "CFLD" and schema.description
     assert len(schema.search_aliases) >= 3
     assert schema.display_name.lower() not in schema.search_aliases, "an alias is another name"
+
+
+@pytest.mark.parametrize(("words", "node"), USERS_SEARCHES.items())
+def test_what_users_search_for_is_a_node_s_word_and_in_a_template_s_title(words, node):
+    assert words in SCHEMAS[node].search_aliases, "a part of an alias comes behind names that are alike"
+    assert any(words in path.stem.lower() for path in (host.PACK / "workflows").glob("*.json"))
 
 
 @each_node

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import * as edits from '../../web/js/pose_editor/edits.js'
 import { translation } from '../../web/js/pose_editor/geometry.js'
 import { readCanonical } from '../../web/js/pose_editor/openpose_json.js'
 import { mirrorPerson, movePerson, newPerson, rotatePerson, withPose } from '../../web/js/pose_editor/people.js'
@@ -36,7 +37,7 @@ test('the largest is chosen at first; an edit leaves everybody else as they were
   const { session, stored } = two()
   assert.equal(session.chosen, 0)
   session.selectJoint(R_WRIST)
-  session.nudge([1, 0], 'joint')
+  edits.nudge(session, [1, 0], 'joint')
   assert.deepEqual(stored()[1], OTHER)
   assert.equal(stored()[0].chosen, true)
   assert.deepEqual(readCanonical(session.text)[0].pose, STANDING.pose.with(R_WRIST, [119, 256]))
@@ -47,7 +48,7 @@ test('another person is chosen: stored, shown, edited, undone', () => {
   session.choosePerson(1)
   assert.deepEqual(session.pose, half)
   assert.deepEqual(stored(), [{ pose_keypoints_2d: body(STANDING.pose) }, { ...OTHER, chosen: true }])
-  session.nudge([10, 0], 'figure')
+  edits.nudge(session, [10, 0], 'figure')
   assert.deepEqual(stored()[0], { pose_keypoints_2d: body(STANDING.pose) })
   assert.deepEqual(readCanonical(session.text)[0].pose[0], [98, 45])
   session.undo()
@@ -58,13 +59,13 @@ test('another person is chosen: stored, shown, edited, undone', () => {
 test('the whole figure takes hands and face along', () => {
   const { session, stored } = two()
   session.choosePerson(1)
-  session.nudge([10, 20], 'figure')
+  edits.nudge(session, [10, 20], 'figure')
   const [, moved] = stored()
   assert.deepEqual(moved.face_keypoints_2d.slice(0, 3), [100.13, 111.13, 0.5])
   assert.deepEqual(moved.pose_keypoints_2d.slice(0, 3), [98, 65, 1])
   assert.deepEqual(moved.pose_keypoints_3d, OTHER.pose_keypoints_3d)
   session.selectJoint(R_WRIST)
-  session.nudge([1, 0], 'joint')
+  edits.nudge(session, [1, 0], 'joint')
   assert.deepEqual(stored()[1].pose_keypoints_3d.slice(16, 20), [0, 0, 0, 0])
   assert.deepEqual(stored()[1].pose_keypoints_3d.slice(0, 16), OTHER.pose_keypoints_3d.slice(0, 16))
 })
@@ -90,7 +91,7 @@ test('in a mirror the left hand is the right one', () => {
 
 test('on another canvas everybody keeps their proportions, with hands and face', () => {
   const { session, stored } = start([{ pose_keypoints_2d: body(STANDING.pose) }, OTHER], { width: 704, height: 512 })
-  session.nudge([1, 0], 'figure')
+  edits.nudge(session, [1, 0], 'figure')
   const [, other] = stored()
   assert.deepEqual(other.pose_keypoints_2d.slice(0, 3), [44, 150.5, 1])
   assert.deepEqual(other.hand_left_keypoints_2d.slice(0, 3), [10.17, 138.67, 1])

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import * as edits from '../../web/js/pose_editor/edits.js'
 import { amend, record, redo, startHistory, undo } from '../../web/js/pose_editor/history.js'
 import { encodePoses, readCanonical } from '../../web/js/pose_editor/openpose_json.js'
 import { newPerson } from '../../web/js/pose_editor/people.js'
@@ -48,7 +49,7 @@ test('an empty text shows a standing figure and stores nothing until the first e
   session.selectTool('figure')
   session.resize(CANVAS)
   assert.deepEqual(written, [])
-  session.nudge([1, 0], 'joint')
+  edits.nudge(session, [1, 0], 'joint')
   assert.deepEqual(stored(), [STANDING.pose.with(R_WRIST, [119, 256])])
   session.undo()
   assert.equal(written.at(-1), '')
@@ -56,19 +57,19 @@ test('an empty text shows a standing figure and stores nothing until the first e
 
 test('what is stored is what is shown', () => {
   const { session, stored } = startSession()
-  session.rotate(33.3)
+  edits.rotate(session, 33.3)
   assert.deepEqual(stored(), session.frames)
-  session.mirror()
-  session.scale(1.01)
+  edits.mirror(session)
+  edits.scale(session, 1.01)
   assert.deepEqual(stored(), session.frames)
 })
 
 test('mirroring twice stores the same text', () => {
   const { session, written } = startSession()
-  session.nudge([0.37, 0], 'figure')
+  edits.nudge(session, [0.37, 0], 'figure')
   const before = written.at(-1)
-  session.mirror()
-  session.mirror()
+  edits.mirror(session)
+  edits.mirror(session)
   assert.equal(written.at(-1), before)
 })
 
@@ -84,8 +85,8 @@ test('a preview stores nothing; taken back, it leaves no trace', () => {
 test('undo and redo go through every edit', () => {
   const { session, written } = startSession()
   session.selectJoint(R_WRIST)
-  session.nudge([10, 0], 'limb')
-  session.hide(R_WRIST)
+  edits.nudge(session, [10, 0], 'limb')
+  edits.hide(session, R_WRIST)
   session.addFrame()
   const texts = [...written]
   session.undo()
@@ -99,17 +100,17 @@ test('undo and redo go through every edit', () => {
 
 test('a hidden joint comes back where it would be', () => {
   const { session, stored } = startSession()
-  session.toggle(R_WRIST)
+  edits.toggle(session, R_WRIST)
   assert.equal(stored()[0][R_WRIST], null)
-  session.toggle(R_WRIST)
+  edits.toggle(session, R_WRIST)
   assert.deepEqual(stored()[0], STANDING.pose)
 })
 
 test('frames: new, duplicate, switch, delete; the last one stays', () => {
   const { session, stored } = startSession()
-  session.nudge([5, 5], 'figure')
+  edits.nudge(session, [5, 5], 'figure')
   session.addFrame()
-  session.nudge([100, 0], 'figure')
+  edits.nudge(session, [100, 0], 'figure')
   session.addStandingFrame()
   assert.equal(session.frame, 2)
   assert.deepEqual(stored().map((pose) => pose[0]), [[181, 95], [281, 95], [176, 90]])
@@ -128,7 +129,7 @@ test('poses of another canvas are shown as the node scales them, and stored so o
   const { session, written, stored } = startSession(text)
   assert.deepEqual(session.pose[1], [88, 194])
   assert.deepEqual(written, [])
-  session.nudge([1, 0], 'figure')
+  edits.nudge(session, [1, 0], 'figure')
   assert.equal(readCanonical(written.at(-1))[0].width, 352)
   assert.deepEqual(stored()[0][1], [89, 194])
 })
@@ -176,9 +177,9 @@ test('a text that cannot be read is kept until the user replaces it', async () =
   assert.ok(session.isReading)
   await settle()
   assert.match(session.error, /JSON/)
-  session.nudge([1, 1], 'figure')
+  edits.nudge(session, [1, 1], 'figure')
   session.addFrame()
-  session.mirror()
+  edits.mirror(session)
   assert.deepEqual(written, [])
   session.take(framesOf([STANDING.pose], CANVAS))
   assert.equal(session.error, '')
@@ -190,13 +191,13 @@ test('a text that cannot be read is kept until the user replaces it', async () =
 test('a text of another form is shown once the server has read it, stored as it was until edited', async () => {
   const answer = encodePoses([STANDING.pose.with(0, [100, 50])], CANVAS)
   const { session, written, stored } = startSession('other form', async () => Response.json({ frames: JSON.parse(answer) }))
-  session.nudge([1, 1], 'figure')
+  edits.nudge(session, [1, 1], 'figure')
   assert.deepEqual(written, [], 'nothing can be edited that is not read yet')
   assert.equal(session.encode(), 'other form')
   await settle()
   assert.deepEqual(session.pose[0], [100, 50])
   assert.equal(session.text, 'other form')
-  session.nudge([1, 1], 'figure')
+  edits.nudge(session, [1, 1], 'figure')
   assert.deepEqual(stored()[0][0], [101, 51])
   session.undo()
   assert.equal(session.text, 'other form')
@@ -231,7 +232,7 @@ test('a locked session stores nothing', () => {
   session.setConnections({ pose: false, text: true })
   assert.match(session.locked, /connected/)
   assert.deepEqual(session.pose, STANDING.pose.map(() => null))
-  session.nudge([1, 1], 'figure')
+  edits.nudge(session, [1, 1], 'figure')
   session.take(framesOf([STANDING.pose], CANVAS))
   session.clear()
   session.undo()
@@ -245,7 +246,7 @@ test('a pose from the input is the starting point while nothing is stored', () =
   session.setIncoming(encodePoses([other], CANVAS))
   assert.deepEqual(session.pose, other)
   assert.deepEqual(written, [])
-  session.nudge([1, 0], 'figure')
+  edits.nudge(session, [1, 0], 'figure')
   assert.deepEqual(stored()[0][0], [2, 1])
   session.setIncoming(encodePoses([STANDING.pose], CANVAS))
   assert.deepEqual(session.pose[0], [2, 1])
@@ -267,11 +268,11 @@ test('a text set from outside can be undone, an equal one changes nothing', () =
 
 test('a figure dragged out of its canvas, or hidden joint by joint, can still be edited', () => {
   const { session } = startSession()
-  session.nudge([1000, 0], 'figure')
-  session.nudge([-1000, 0], 'figure')
+  edits.nudge(session, [1000, 0], 'figure')
+  edits.nudge(session, [-1000, 0], 'figure')
   assert.deepEqual(session.pose, STANDING.pose)
-  STANDING.pose.forEach((_, joint) => session.hide(joint))
+  STANDING.pose.forEach((_, joint) => edits.hide(session, joint))
   assert.equal(session.error, '')
-  session.toggle(R_WRIST)
+  edits.toggle(session, R_WRIST)
   assert.ok(session.pose[R_WRIST])
 })

@@ -1,4 +1,5 @@
 /** Keys, turned into changes of the session and the camera. */
+import * as edits from './edits.js'
 import { ZOOM_STEP } from './viewport.js'
 
 /** For the help sheet: what to press, and under which name the texts say what it does. */
@@ -58,7 +59,7 @@ function stageAction(event, session, camera, ui) {
   if (direction && camera.isSpaceHeld) return () => camera.pan(direction.map((way) => -way * PAN_STEP))
   if (direction) {
     const scope = hasCommandKey(event) ? 'figure' : event.altKey ? 'limb' : 'joint'
-    return () => session.nudge(direction.map((way) => way * step), session.tool === 'figure' ? 'figure' : scope)
+    return () => edits.nudge(session, direction.map((way) => way * step), session.tool === 'figure' ? 'figure' : scope)
   }
   if (hasCommandKey(event) || event.altKey) return null
   const actions = {
@@ -66,20 +67,20 @@ function stageAction(event, session, camera, ui) {
     p: () => session.stepJoint(-1),
     ']': () => session.stepJoint(1),
     n: () => session.stepJoint(1),
-    delete: () => session.hide(session.joint),
-    backspace: () => session.hide(session.joint),
-    h: () => session.toggle(session.joint),
-    j: () => session.swing(-step),
-    l: () => session.swing(step),
-    q: () => session.rotate(-step),
-    e: () => session.rotate(step),
-    a: () => session.turn(step, 0),
-    d: () => session.turn(360 - step, 0),
-    r: () => session.turn(0, step),
-    f: () => session.turn(0, -step),
-    w: () => session.scale(1 + step / 100),
-    s: () => session.scale(1 / (1 + step / 100)),
-    m: () => session.mirror(),
+    delete: () => edits.hide(session, session.joint),
+    backspace: () => edits.hide(session, session.joint),
+    h: () => edits.toggle(session, session.joint),
+    j: () => edits.swing(session, -step),
+    l: () => edits.swing(session, step),
+    q: () => edits.rotate(session, -step),
+    e: () => edits.rotate(session, step),
+    a: () => edits.turn(session, step, 0),
+    d: () => edits.turn(session, 360 - step, 0),
+    r: () => edits.turn(session, 0, step),
+    f: () => edits.turn(session, 0, -step),
+    w: () => edits.scale(session, 1 + step / 100),
+    s: () => edits.scale(session, 1 / (1 + step / 100)),
+    m: () => edits.mirror(session),
     t: () => session.nextTool(),
     ',': () => session.stepPerson(-1),
     '.': () => session.stepPerson(1),

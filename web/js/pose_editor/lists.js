@@ -1,6 +1,7 @@
 /** The people and frames below the stage and, in the large editor, the joints beside it. */
 import { element, iconButton } from './dom.js'
 import { drawThumbnail } from './drawing.js'
+import * as edits from './edits.js'
 import { JOINT_COLOURS, JOINT_NAMES } from './skeleton.js'
 import { said } from './texts.js'
 
@@ -65,7 +66,7 @@ export function createJointList(session) {
   const rows = JOINT_NAMES.map((key, joint) => {
     const name = said(`name.${key}`)
     const visible = element('input', { type: 'checkbox', 'aria-label': said('joint.visible', { joint: name }) })
-    visible.onchange = () => session.toggle(joint)
+    visible.onchange = () => edits.toggle(session, joint)
     const colour = element('i', { style: `background: ${JOINT_COLOURS[joint]}` })
     const button = element('button', { type: 'button', onclick: () => session.selectJoint(joint) }, colour, name)
     return { row: element('div', { class: 'joint' }, button, visible), button, visible }

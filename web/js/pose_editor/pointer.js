@@ -1,4 +1,5 @@
 /** Mouse, pen and touch on the stage, turned into changes of the session and the camera. */
+import * as edits from './edits.js'
 import {
   bendLimb, boneAt, boundsOf, centreOf, estimateJoint, jointAt, moveJoint, moveLimb, scaling, swingLimb, translation
 } from './geometry.js'
@@ -87,7 +88,7 @@ export function listenToPointer(stage, { session, camera, hover, read }) {
     if (joint === null || !session.canEdit) return
     event.preventDefault()
     event.stopPropagation()
-    session.toggle(joint)
+    edits.toggle(session, joint)
   })
 
   stage.addEventListener(
@@ -115,7 +116,7 @@ export function listenToPointer(stage, { session, camera, hover, read }) {
     const isTilt = Math.abs(dy) > Math.abs(dx)
     const [angle, tilt] = isTilt ? [0, Math.min(Math.max(dy, -90), 90)] : [((Math.round(-dx) % 360) + 360) % 360, 0]
     drag.message = turnMessage(angle, tilt)
-    session.preview(session.turned(drag.turn, angle, Math.round(tilt)), drag.message)
+    session.preview(edits.turned(session, drag.turn, angle, Math.round(tilt)), drag.message)
     read(drag.message)
   }
 }

@@ -6,12 +6,11 @@
  */
 import * as geometry from './geometry.js'
 import { amend, record, redo, startHistory, undo } from './history.js'
-import { jointMessage, takenMessage, turnMessage } from './messages.js'
+import { jointMessage, takenMessage } from './messages.js'
 import { encodeFrames } from './openpose_json.js'
-import { alone, fitFrame, mirrorPerson, movePerson, newPerson, rotatePerson, withPose } from './people.js'
+import { alone, fitFrame, newPerson } from './people.js'
 import { JOINT_NAMES, STANDING } from './skeleton.js'
 import { said } from './texts.js'
-import { turnPerson } from './turning.js'
 
 /** Aspects that differ by less are one: a picture has whole pixels. */
 const SAME_ASPECT = 0.01
@@ -232,64 +231,6 @@ export class PoseSession {
     this.#storePeople(left, Math.min(chosen, left.length - 1), said('person.deleted', { count: left.length }))
   }
 
-  /** Moves the selected joint, its limb, or the figure. scope: 'joint', 'limb' or 'figure'. */
-  nudge(offset, scope) {
-    if (scope === 'figure') return this.commit(movePerson(this.person, geometry.translation(offset)), said('figure.moved'))
-    const point = this.joint === null ? null : this.pose[this.joint]
-    if (!point) return
-    const moved = [point[0] + offset[0], point[1] + offset[1]]
-    const pose =
-      scope === 'limb'
-        ? geometry.moveLimb(this.pose, this.joint, offset)
-        : geometry.moveJoint(this.pose, this.joint, moved)
-    this.commit(withPose(this.person, pose))
-    this.#changed(this.#joint())
-  }
-
-  /** Swings the limb that begins with the bone to the selected joint. */
-  swing(degrees) {
-    if (this.joint === null || !geometry.canSwing(this.pose, this.joint)) return
-    this.commit(withPose(this.person, geometry.swingBy(this.pose, this.joint, (degrees * Math.PI) / 180)))
-    this.#changed(this.#joint())
-  }
-
-  rotate(degrees) {
-    const centre = this.#centre()
-    if (centre) this.commit(rotatePerson(this.person, (degrees * Math.PI) / 180, centre), said('figure.rotated'))
-  }
-
-  scale(factor) {
-    const centre = this.#centre()
-    if (centre) this.commit(movePerson(this.person, geometry.scaling(factor, centre)), said('figure.scaled'))
-  }
-
-  mirror() {
-    this.commit(mirrorPerson(this.person), said('figure.mirrored'))
-  }
-
-  /** Turns the person in space, and raises the viewer, by degrees as the node Turn Pose has them. */
-  turn(angle, tilt) {
-    if (this.canTurn) this.commit(this.turned(this.person, angle, tilt), turnMessage(angle, tilt))
-  }
-
-  turned(person, angle, tilt) {
-    return turnPerson(person, this.canvas, this.lifter, angle, tilt)
-  }
-
-  hide(joint) {
-    if (joint === null || !this.pose[joint]) return
-    this.commit(withPose(this.person, geometry.hideJoint(this.pose, joint)))
-    this.selectJoint(joint)
-  }
-
-  toggle(joint) {
-    if (joint === null) return
-    if (this.pose[joint]) return this.hide(joint)
-    const place = geometry.estimateJoint(this.pose, joint, this.canvas)
-    this.commit(withPose(this.person, geometry.moveJoint(this.pose, joint, place)))
-    this.selectJoint(joint)
-  }
-
   addFrame(frame = this.#frames[this.frame]) {
     if (!this.canEdit) return
     const frames = this.#frames.toSpliced(this.frame + 1, 0, frame)
@@ -356,11 +297,6 @@ export class PoseSession {
 
   #joint() {
     return this.joint === null ? '' : jointMessage(this.pose, this.joint)
-  }
-
-  #centre() {
-    const box = geometry.boundsOf(this.pose)
-    return box && geometry.centreOf(box)
   }
 
   #storePeople(people, chosen, message) {

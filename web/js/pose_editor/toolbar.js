@@ -1,4 +1,5 @@
 import { element, iconButton } from './dom.js'
+import * as edits from './edits.js'
 import { said } from './texts.js'
 
 /**
@@ -11,8 +12,8 @@ export function createToolbar(session, ui) {
   const figure = iconButton('figure', said('toolbar.figure'), () => session.selectTool('figure'))
   const undo = iconButton('undo', said('toolbar.undo'), () => session.undo())
   const redo = iconButton('redo', said('toolbar.redo'), () => session.redo())
-  const toggle = iconButton('toggle', said('joint.toggle'), () => session.toggle(session.joint))
-  const mirror = iconButton('mirror', said('toolbar.mirror'), () => session.mirror())
+  const toggle = iconButton('toggle', said('joint.toggle'), () => edits.toggle(session, session.joint))
+  const mirror = iconButton('mirror', said('toolbar.mirror'), () => edits.mirror(session))
   const presets = iconButton('presets', said('toolbar.gallery'), () => ui.openSheet('presets'))
   const background = iconButton('background', said('toolbar.background'), () => ui.openSheet('background'))
   const detect = iconButton('detect', said('detect'), () => ui.detect())
