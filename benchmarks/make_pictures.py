@@ -39,7 +39,7 @@ DEMO_ROW = ("photo", "result", "truth")
 SHOWN = (176, 256)
 NIGHT = (22, 24, 32)
 ICON, ICON_POSE, CORNER = 400, "jumping", 80
-BANNER, BANNER_FRAME, PANEL = (1260, 540), 14, (371, 540)
+BANNER, BANNER_FRAME, PANEL = (1260, 540), 2, (371, 540)
 SMOOTH = 4  # by which it is drawn larger
 
 
@@ -115,17 +115,19 @@ def make_graphs(folder: Path) -> None:
 
 def figure(pose: Pose, width: int, height: int, share: float = 0.8) -> Image.Image:
     """The pose as thick bones with a head, in the middle of a dark picture, of which it takes that share."""
-    points = pose.points[:14] - pose.points[:14].min(axis=0)
-    scale = share * min(width / points[:, 0].max(), height / points[:, 1].max()) * SMOOTH
-    placed = points * scale + (np.array([width, height]) * SMOOTH - points.max(axis=0) * scale) / 2
+    points = pose.points[:14] - np.nanmin(pose.points[:14], axis=0)
+    extent = np.nanmax(points, axis=0)
+    scale = share * min(width / extent[0], height / extent[1]) * SMOOTH
+    placed = points * scale + (np.array([width, height]) * SMOOTH - extent * scale) / 2
     bone, joint, head = (part * min(width, height) * SMOOTH / 400 for part in (21, 15, 30))
     picture = Image.new("RGB", (width * SMOOTH, height * SMOOTH), NIGHT)
     drawing = ImageDraw.Draw(picture)
     for (start, end), colour in zip(LIMB_ENDS, LIMB_COLOURS, strict=True):
-        if max(start, end) < len(placed):
+        if max(start, end) < len(placed) and np.isfinite(placed[[start, end]]).all():
             line = [tuple(placed[start]), tuple(placed[end])]
             drawing.line(line, fill=tuple((colour * 1.25).astype(int).tolist()), width=round(bone))
-    for number, (x, y) in reversed(list(enumerate(placed.tolist()))):
+    for number in np.flatnonzero(np.isfinite(placed).all(axis=1))[::-1].tolist():
+        x, y = placed[number].tolist()
         radius = joint if number else head
         colour = tuple(JOINT_COLOURS[number or 17].tolist())  # a head as pink as an ear
         drawing.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
