@@ -154,10 +154,10 @@ def layout_of(points: np.ndarray, candidates: Sequence[Layout] | None = None) ->
     misfits, bones = _misfits(points, tuple(candidates))
     best, *others = sorted(range(len(candidates)), key=misfits.__getitem__)
     reading, is_usual = to_coco18(points, candidates[best]), candidates[best] == USUAL.get(len(points))
-    is_clear = all(
-        (misfits[other] - misfits[best]) * min(bones[best], bones[other])
-        > _margin(is_usual, to_coco18(points, candidates[other]), reading)
-        for other in others
+    gaps = [(misfits[other] - misfits[best]) * min(bones[best], bones[other]) for other in others]
+    is_clear = all(  # which margin a pair of orders has is asked only where the gap is not beyond the largest
+        gap > MARGIN or gap > _margin(is_usual, to_coco18(points, candidates[other]), reading)
+        for gap, other in zip(gaps, others, strict=True)
     )
     return candidates[best] if is_clear and misfits[best] < _believable(bones[best], len(candidates)) else None
 
