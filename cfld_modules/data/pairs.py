@@ -157,7 +157,7 @@ def photograph_sizes(files: Sequence[Path]) -> list[tuple[int, int] | Photograph
     """
     # Few enough to keep all cores at work, and enough for the work to count more than its distribution.
     batches = [files[first : first + 64] for first in range(0, len(files), 64)]
-    with ThreadPoolExecutor() as readers:
+    with ThreadPoolExecutor(os.cpu_count()) as readers:  # more of them than cores only take turns
         return list(chain.from_iterable(readers.map(lambda batch: [*map(_size, batch)], batches)))
 
 
