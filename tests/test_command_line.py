@@ -78,7 +78,7 @@ def pixels(path: Path) -> np.ndarray:
     return np.array(Image.open(path)).astype(int)
 
 
-# Transfer
+# Transfer and convert
 
 
 def test_a_photograph_through_a_shell_and_both_forms_of_base_and_checkpoint(files: Path, tmp_path: Path) -> None:
@@ -149,9 +149,6 @@ def test_a_phones_photo_is_turned_upright(files: Path, tmp_path: Path) -> None:
     for name in ("upright", "turned"):
         assert transfer(files, tmp_path / f"{name}_result.png", source=tmp_path / f"{name}.png") == 0
     assert np.array_equal(pixels(tmp_path / "upright_result.png"), pixels(tmp_path / "turned_result.png"))
-
-
-# Convert
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])

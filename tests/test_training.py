@@ -22,6 +22,7 @@ from cfld_modules.training import run_checkpoints
 from cfld_modules.training.denoiser import Denoiser
 from cfld_modules.training.initial_weights import build_models
 from cfld_modules.training.loop import LoopSettings, build_accelerator, learning_rate_factor, run_training
+from cfld_modules.training.run_settings import sole_trainer
 from cfld_modules.training.samples import Augmentation, PairSamples, read_batch
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
 from tests.micro_run import MICRO_CFLD, STEPS, configuration, losses, parsed
@@ -196,7 +197,8 @@ def test_a_second_training_into_one_folder_is_told(folder, whole_run):
     finally:
         holder.kill()
         holder.communicate()
-    train(whole_run)  # a killed one holds nothing
+    with sole_trainer(whole_run.output):
+        pass  # a killed one holds nothing
 
 
 @pytest.mark.parametrize(("ablation", "tokens"), [({"context": "swin"}, 1), ({"hga": False}, 4)])
