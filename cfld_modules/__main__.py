@@ -1,4 +1,4 @@
-"""`python -m cfld_modules`."""
+"""Entry point of `python -m cfld_modules`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Tables of a drawn data set in the layout of DeepFashion: annotations and pairs (docs/method.md, section 10)."""
+"""Writes annotations and pairs of a generated data set in DeepFashion's layout (docs/method.md, section 10)."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""CFLD Demo Models and Demo Person: the model that comes along, and the people it was made for.
+"""CFLD Demo Models and Demo Person: load the demo model that comes along, and draw mannequins to try it on.
 
 What no other node needs is imported when one of them runs, not at every start of ComfyUI.
 """

@@ -1,4 +1,4 @@
-"""PRD Prompt Encoder: a photo of a person to conditioning and appearance."""
+"""PRD Prompt Encoder: makes conditioning and appearance of a person's photo."""
 
 from collections.abc import Sequence
 

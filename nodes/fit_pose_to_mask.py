@@ -1,4 +1,4 @@
-"""Fit Pose to Mask: a pose where a mask says in a photo, and the cut of the photo that CFLD paints.
+"""Fit Pose to Mask: places a pose inside a mask on a photo, and crops the part of the photo that CFLD repaints.
 
 Core crops, scales, samples behind a mask and pastes; it has no node that turns a mask into numbers, or places key
 points.

@@ -1,4 +1,4 @@
-"""CFLD Loader: a checkpoint in models/cfld to a CFLD in the host's care."""
+"""CFLD Loader: loads a checkpoint of models/cfld, whose memory ComfyUI manages from then on."""
 
 import os
 

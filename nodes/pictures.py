@@ -1,4 +1,4 @@
-"""Pictures and masks on the wires: read in one place, with errors that name node and input, and made in one place."""
+"""Reads and makes the pictures and masks of all nodes; errors name the node and the input."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Pose Conditioning: a target pose into the conditioning, as the host carries a ControlNet."""
+"""Pose Conditioning: adds a target pose to the conditioning, the way ComfyUI adds a ControlNet."""
 
 import comfy.model_management
 import comfy.utils

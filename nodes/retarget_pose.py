@@ -1,4 +1,4 @@
-"""Retarget Pose: a pose on the skeleton of the person who shall take it."""
+"""Retarget Pose: puts a pose on the proportions of the person who is to take it."""
 
 from typing import TYPE_CHECKING
 

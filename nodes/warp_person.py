@@ -1,4 +1,4 @@
-"""Warp Person: what a photo shows of a person, moved into another pose, for the sampling to begin with."""
+"""Warp Person: moves a photo's pixels of a person into another pose, as the picture that sampling starts from."""
 
 import comfy.model_management
 import comfy.utils

@@ -1,4 +1,4 @@
-"""Encoded people as files: what the encoders made of a photograph, for the checkpoint that made it."""
+"""Saves and loads encoded people: the encoders' output for one photo, valid only with the same checkpoint."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The tensors of diffusers' AutoencoderTiny under the names of ComfyUI's TAESD class."""
+"""Renames the tensors of diffusers' AutoencoderTiny to the names of ComfyUI's TAESD class."""
 
 import re
 from collections.abc import Mapping

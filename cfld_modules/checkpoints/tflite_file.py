@@ -1,4 +1,4 @@
-"""TensorFlow Lite's file format, read into what `poses.detection.graph` runs.
+"""Reads a TensorFlow Lite file as the list of operations that `poses.detection.graph` runs.
 
 Fields and kinds are numbered as in TensorFlow's schema (tensorflow/compiler/mlir/lite/schema/schema.fbs). Of the format
 only what BlazePose's networks hold is read; anything else is an error, never a guess.

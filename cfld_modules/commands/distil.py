@@ -1,4 +1,4 @@
-"""`distil`: trains a LoRA with which a few sampling steps without guidance do. Also under `accelerate launch`."""
+"""`distil`: trains a LoRA that samples in a few steps without guidance. Also under `accelerate launch`."""
 
 import argparse
 

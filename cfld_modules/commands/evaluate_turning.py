@@ -1,4 +1,4 @@
-"""`evaluate-turning`: how well poses are put in space and turned, as the tables and the picture of docs/training.md."""
+"""`evaluate-turning`: measures how well poses are lifted to 3D and turned, for docs/training.md."""
 
 import argparse
 import math

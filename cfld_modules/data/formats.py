@@ -1,4 +1,4 @@
-"""All data sets, by the format a configuration or command line names."""
+"""Finds the data set class for the name of a format in a configuration or on the command line."""
 
 from typing import TypeAlias
 

@@ -1,4 +1,4 @@
-"""Pairs of photographs of the same person, whatever data set they are from, and the layout the authors' files have."""
+"""Pairs of photographs of the same person, of any data set; reads annotations and pairs in the authors' layout."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The people of a data set, each with their photographs."""
+"""Groups a data set's photographs by person, for commands that take people instead of pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

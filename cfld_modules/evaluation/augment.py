@@ -1,4 +1,4 @@
-"""`augment`: people in other poses, as a set to train person re-identification on.
+"""`augment`: samples people in other poses, leaves out who is lost, and saves a set for person re-identification.
 
 Each person is one piece of work: their pictures are drawn up, made, looked at, made again where the person was lost,
 and written; last of all a record says that the person is done. Whoever has a record is not made again.

@@ -1,4 +1,4 @@
-"""The demo model that comes along: a small CFLD with its own U-Net and autoencoder, trained on mannequins.
+"""`demo`: runs the demo model on a mannequin in six poses, and writes a sheet.
 
 `configs/demo/` makes it in numbered stages; docs/training.md says what it scores, docs/log.md how it came about.
 """

@@ -1,4 +1,4 @@
-"""Results of test pairs beside the true pictures, at one size (docs/method.md, sections 7 and 10)."""
+"""Samples test pairs, and brings results and true pictures to one size (docs/method.md, sections 7 and 10)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

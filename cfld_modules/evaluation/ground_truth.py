@@ -1,4 +1,4 @@
-"""Scores of a data set whose people all stand in the same test poses, with silhouettes (`data people`).
+"""Scores results on a data set of `data people`: each person has a true picture and outline in each test pose.
 
 Pose: how well the outline found in the result is the exact one. Identity: whether, of all people of the data set in the
 very pose that was asked for, the one whose clothes are most like the result's is the right one. Sharpness: how steep

@@ -1,4 +1,4 @@
-"""Identity filter: how likely two pictures show the same person, by a network or by the clothes of mannequins."""
+"""Tells how likely two pictures show the same person, so that `augment` can leave out those that do not."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Worker processes for what needs no network, beside the process that runs it."""
+"""Runs work that needs no neural network in worker processes, beside the process that has the network."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor

@@ -1,4 +1,4 @@
-"""Mannequins: procedural people with ground truth, for measuring pose transfer.
+"""Mannequins, drawn people with ground truth for measuring pose transfer: their splits and their data set.
 
 Any identity can be drawn in any pose, so that a true picture exists for every transfer:
 

@@ -1,4 +1,4 @@
-"""A mannequin that walks on the spot."""
+"""Draws a mannequin that walks on the spot, frame by frame."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Hybrid-granularity attention (docs/method.md, section 2): a person's appearance as additions to U-Net queries."""
+"""Hybrid-granularity attention (docs/method.md, section 2): adds a person's appearance to the U-Net's queries."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Garments, shoes and hair that hang on bodies of any shape: MakeHuman's (.mhclo, .obj; CC0), or the base mesh's own.
+"""Fits garments, shoes and hair to bodies of any shape: MakeHuman's (.mhclo, .obj; CC0), or the base mesh's own.
 
 A garment's vertex is a few vertices of the base mesh, their weights, and an offset that scales with the body.
 """

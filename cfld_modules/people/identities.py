@@ -1,4 +1,4 @@
-"""Who a person is: build, skin, hair and clothes, by number."""
+"""Draws who a person is by a number: build, skin, hair and clothes."""
 
 import colorsys
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What people can put on: MakeHuman's garments from a folder, or else cuts of the base mesh's helpers."""
+"""The clothes there are: MakeHuman's garments from a folder, or else pieces cut from the base mesh's helpers."""
 
 from dataclasses import replace
 from functools import cache

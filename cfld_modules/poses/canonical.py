@@ -1,4 +1,4 @@
-"""Canonical key points: the one form the page reads, which the server makes of any dialect.
+"""Converts key points of any dialect to the JSON that the Pose Editor reads in the page.
 
 A canonical text is a JSON list of frames with `canvas_width`, `canvas_height` and `people`. A person has
 `pose_keypoints_2d`, 54 numbers in pixels, confidence 1, or 0, 0, 0 where missing; where they are known

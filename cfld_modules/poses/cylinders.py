@@ -1,4 +1,4 @@
-"""All parts of a body at once: the surface that a picture sees of each, and which of them is in front.
+"""Finds the visible surface of a body's cylinders at each pixel, of all parts at once, and which part is in front.
 
 A part has its number as of `body_parts`; tensors of numbers say of which part each value is.
 """

@@ -1,4 +1,4 @@
-"""Rasterises lines and convex polygons in fixed point, many at once, wherever they lie.
+"""Fills lines and convex polygons in fixed point, many at once, for `rasterization`.
 
 Nothing is allocated or repeated in proportion to coordinates, only to the canvas. Fixed-point numbers have 16 binary
 places, in int64; points are (x, y). Rounding is OpenCV 5's.

@@ -1,4 +1,4 @@
-"""A frame of people, and what a file says around it: the canvas, the order of the points, the tool."""
+"""The people of one frame, and what its file says of it: the canvas, the order of the points, the tool."""
 
 import math
 import re

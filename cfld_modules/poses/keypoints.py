@@ -1,4 +1,4 @@
-"""Body key points: the one form used inside the pack, and the POSE_KEYPOINT it is written as.
+"""The pack's own class of body key points, and how it is written as ComfyUI's POSE_KEYPOINT.
 
 How other tools write theirs, and how it is read, is in `dialects`.
 """

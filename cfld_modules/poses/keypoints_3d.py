@@ -1,4 +1,4 @@
-"""The third dimension of key points: how `pose_keypoints_3d` is read, and how it is laid over the picture.
+"""Reads `pose_keypoints_3d`, and aligns these points in space with those in the picture.
 
 `pose_keypoints_3d` of a person is a list of x, y, z and confidence for each point of `pose_keypoints_2d`, in the same
 order: x to the right of the picture, y down, z away from the viewer, in metres from the mid hip. A point of confidence

@@ -1,4 +1,4 @@
-"""Training data of a decoder: pictures' latents with the errors that a denoiser leaves in them."""
+"""Makes latents with the errors that a denoiser leaves, to train the small autoencoder's decoder on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Latents of training pictures, with either autoencoder; encoded once and kept, where asked."""
+"""Encodes training pictures, by Stable Diffusion's autoencoder or the small one, and keeps the latents in a file."""
 
 import hashlib
 from collections.abc import Sequence

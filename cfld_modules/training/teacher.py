@@ -1,4 +1,4 @@
-"""A trained model and its guidance, and the people and poses that its student learns from."""
+"""The teacher of a distillation: a trained model with its guidance, and the people and poses that it is asked for."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

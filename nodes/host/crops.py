@@ -1,4 +1,4 @@
-"""Crops: which part of the picture, and of the person's figure, a U-Net call shows: a tile, an area, a window.
+"""Finds which part of the picture and of the person a U-Net call covers, in tiles, areas and windows.
 
 A conditioning area is a frame of its own with the whole figure in it, but only a part of the picture's mask. A tile,
 cut out by an upscaler or a tiled sampler, is a part of both. The crops travel as coordinates in an entry of

@@ -1,4 +1,4 @@
-"""Warns of nodes that sample a part of a picture, cut out and enlarged, without saying where it lay.
+"""Warns of nodes that sample an enlarged crop of a picture without telling CFLD where the crop is.
 
 To a sampler such a crop is a picture like any other. So the graph is read: detailers go by their names, since
 upscalers of whole pictures take and give the same, and a crop by the picture it is taken from.

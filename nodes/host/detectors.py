@@ -1,4 +1,4 @@
-"""The detectors there are, their weights in the host's folders, and networks that are read once a process.
+"""Lists the pose detectors, finds their weights in ComfyUI's folders, and loads each network once a process.
 
 A detector is imported when somebody is looked for, since most graphs look for nobody.
 """

@@ -1,4 +1,4 @@
-"""Guidance types in the host: its own classifier-free guidance of two predictions, plus weighted differences of others.
+"""CFLD's guidance types in ComfyUI: its own guidance of two rows, plus weighted differences of further rows.
 
 Every function of other packs before, in and after classifier-free guidance thus sees two predictions that are what
 they seem. The rows that the terms need join the same U-Net call; the terms are added before any other function that

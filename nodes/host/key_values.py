@@ -1,4 +1,4 @@
-"""CFLD's trained cross-attention keys and values: for rows that CFLD conditions; all others keep the model's own."""
+"""Uses CFLD's trained cross-attention keys and values in rows that CFLD conditions; other rows keep the model's own."""
 
 from collections.abc import Callable
 from typing import Any

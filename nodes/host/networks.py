@@ -1,4 +1,4 @@
-"""CFLD's networks as a model the host loads and offloads, and the type that is on a CFLD wire."""
+"""CFLD's networks as a model that ComfyUI loads and offloads, and the class of what a CFLD socket passes on."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Patches of a model's methods by the host's object patches, each wrapped around the one before it."""
+"""Patches methods of a model through ComfyUI's object patches; each patch wraps the one before it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager

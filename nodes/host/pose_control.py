@@ -1,4 +1,4 @@
-"""The target pose as one of the host's controls, like a ControlNet, and the conditioning that carries it."""
+"""The target pose as a control of ComfyUI, like a ControlNet, and the conditioning that has it."""
 
 import copy
 import math

@@ -1,4 +1,4 @@
-"""Samples a person and a scene together, each predicted by a guider of the host's own.
+"""Guider that samples a person and a scene together: each by a guider of ComfyUI's own, fused in each step.
 
 The scene's guider samples with a sampler that runs the person's whole sampling: both models are then prepared, hooked,
 wrapped and cleaned up by the host alone, as if each were the only one.

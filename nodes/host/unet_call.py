@@ -1,4 +1,4 @@
-"""State of one U-Net call that CFLD's layers read: who is in which row, where they are, and which rows repeat.
+"""State of one U-Net call for CFLD's layers: the person, the pose and the crop of each row of the batch.
 
 A layer sees tokens only. The call reaches it through a context variable, which is a thread's and a call's own.
 """

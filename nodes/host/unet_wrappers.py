@@ -1,4 +1,4 @@
-"""Wrappers around the host's U-Net calls that tell CFLD's layers which call they are in, whoever samples."""
+"""Wraps every U-Net call of ComfyUI, so that CFLD's layers know which call they run in, with any sampler."""
 
 from typing import Any
 
