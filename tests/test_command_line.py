@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from cfld_modules import settings
@@ -231,7 +230,7 @@ def test_a_wrong_option_is_named_with_its_remedy(
     (tmp_path / "bad.json").write_text('[{"people": []}]')
     (tmp_path / "folder.png").mkdir()
     if changes == {"base": "{tmp}/other"}:
-        write_other_base(tmp_path / "other")
+        tiny_models.write_other_base(tmp_path / "other")
 
     def filled(value: object) -> object:
         if isinstance(value, list):
@@ -298,13 +297,6 @@ def test_folders_of_poses_and_photos_are_read_in_the_order_of_their_numbers(
     assert transfer(files, tmp_path / "b.png", pose=tmp_path / "poses", source=tmp_path / "photos") == 0
     for number in range(3):
         assert np.array_equal(pixels(three[number]), pixels(tmp_path / f"b-00{number}.png"))
-
-
-def write_other_base(folder: Path) -> None:
-    """SD 1.5's layout with another context width, as another generation of Stable Diffusion has."""
-    unet = UNet2DConditionModel(block_out_channels=(32, 32, 32, 32), cross_attention_dim=16, attention_head_dim=8)
-    unet.save_pretrained(folder / "unet")
-    tiny_models.tiny_autoencoder().save_pretrained(folder / "vae")
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,10 @@ def write_base_folder(folder: Path, vae: AutoencoderKL | AutoencoderTiny | None 
     tiny_unet().save_pretrained(folder / "unet")
     (vae or tiny_vae()).save_pretrained(folder / "vae")
     return folder
+
+
+def write_other_base(folder: Path) -> None:
+    """SD 1.5's layout with another context width, as another generation of Stable Diffusion has."""
+    unet = UNet2DConditionModel(block_out_channels=(32, 32, 32, 32), cross_attention_dim=16, attention_head_dim=8)
+    unet.save_pretrained(folder / "unet")
+    tiny_autoencoder().save_pretrained(folder / "vae")
