@@ -1,4 +1,4 @@
-"""CFLD's networks as a model that ComfyUI loads and offloads, and the class of what is on a CFLD connection.
+"""CFLD's networks as a model that ComfyUI loads and offloads, and the class of what is on a CFLD connection."""
 
 from dataclasses import dataclass
 from typing import Any
