@@ -44,6 +44,11 @@ class Cylinders:
         """(P,)."""
         return self.along[:, :2].norm(dim=1)
 
+    @property
+    def direction(self) -> torch.Tensor:
+        """(P, 2), of unit length, along the axis in the picture."""
+        return self.along[:, :2] / self.length_in_picture[:, None]
+
     def cross_section(self, number: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """At shares of the axis: half the width and half the depth of the ellipse that the viewer sees, and the angle
         of its front.
@@ -61,9 +66,9 @@ class Cylinders:
         self, number: torch.Tensor, share: torch.Tensor, across: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """x and y at shares of the axis, and distances to its side."""
-        unit = self.along[:, :2] / self.length_in_picture[:, None]
-        x = self.start[number, 0] + share * self.along[number, 0] + across * unit[number, 1]
-        return x, self.start[number, 1] + share * self.along[number, 1] - across * unit[number, 0]
+        right, down = self.direction.T
+        x = self.start[number, 0] + share * self.along[number, 0] + across * down[number]
+        return x, self.start[number, 1] + share * self.along[number, 1] - across * right[number]
 
     def scaled(self, scale: float) -> "Cylinders":
         half_width, half_depth = self.half_width * scale, self.half_depth * scale
@@ -127,10 +132,9 @@ def seen_surface(body: Cylinders, height: int, width: int) -> tuple[torch.Tensor
 def _surface(body: Cylinders, height: int, width: int) -> Surface:
     """Of all parts, also where one hides another."""
     number, row, column = _pixels_about(body, height, width)
-    unit, length = body.along[:, :2] / body.length_in_picture[:, None], body.length_in_picture[number]
+    (right, down), length = body.direction[number].T, body.length_in_picture[number]
     x, y = column - body.start[number, 0], row - body.start[number, 1]
-    across = x * unit[number, 1] - y * unit[number, 0]
-    along = x * unit[number, 0] + y * unit[number, 1]
+    across, along = x * down - y * right, x * right + y * down
     share = (along / length).clamp(0, 1)
     radius, thickness, lean = body.cross_section(number, share)
     beyond = (along - share * length) / (body.cap[number] * radius)
@@ -148,7 +152,7 @@ def _pixels_about(body: Cylinders, height: int, width: int) -> tuple[torch.Tenso
     """
     widest = torch.maximum(body.half_width.amax(dim=1), body.half_depth.amax(dim=1))[:, None]
     cap, length = body.cap[:, None] * widest, body.length_in_picture[:, None]
-    right, down = (body.along[:, :2] / length).T[:, :, None]
+    right, down = body.direction.T[:, :, None]
     y = torch.arange(height) - body.start[:, 1, None]
     sides = _between(y * right - widest, y * right + widest, down)
     ends = _between(-cap - y * down, length + cap - y * down, right)

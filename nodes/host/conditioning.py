@@ -38,12 +38,16 @@ def source_count(conditioning: list) -> int:
     return max(len(entry[0]) for entry in conditioning)
 
 
-def is_within(sigma: torch.Tensor, start: float, end: float) -> bool:
-    """Whether noise levels (rows,), all the same, are in a range. Asked only where it is not all of the sampling, since
-    on a GPU the answer has to wait for all that was queued.
+def is_whole(start: float, end: float) -> bool:
+    """Whether a range of noise levels is all of the sampling, so that no step has to be asked for its own: on a GPU the
+    answer waits for all that was queued.
     """
-    is_all = start > BEFORE_THE_FIRST_STEP and end <= 0
-    return is_all or end <= float(sigma[0]) <= start
+    return start > BEFORE_THE_FIRST_STEP and end <= 0
+
+
+def is_within(sigma: torch.Tensor, start: float, end: float) -> bool:
+    """Whether noise levels (rows,), all the same, are in a range."""
+    return is_whole(start, end) or end <= float(sigma[0]) <= start
 
 
 def is_cfld(entry: Entry) -> bool:

@@ -16,7 +16,7 @@ import torch
 from comfy.patcher_extension import WrappersMP
 
 from ...cfld_modules.saliency import Fusion, fuse
-from .conditioning import KEY, Entry, Percents, is_cfld
+from .conditioning import KEY, Entry, Percents, is_cfld, is_whole
 from .guidance import weights_of
 from .object_patches import PatchedMethod
 
@@ -112,9 +112,10 @@ class SceneGuider(comfy.samplers.CFGGuider):
         options, (person, scene) = model_options or {}, self.sides
         own = self.model_options.get(AFTER_CFG, [])
         of_sampler = [function for function in options.get(AFTER_CFG, []) if function not in own]
-        if timestep[0] <= end:
+        has_both = is_whole(start, end)
+        if not has_both and timestep[0] <= end:
             return person.predict(x, timestep, options, seed)
-        if timestep[0] > start:
+        if not has_both and timestep[0] > start:
             return scene.predict(x, timestep, scene.options | _after_cfg(scene.options, options, of_sampler), seed)
         both_rows = {"disable_cfg1_optimization": True}
         persons = person.predict(x, timestep, options | both_rows | {AFTER_CFG: own}, seed)
