@@ -36,11 +36,13 @@ const place = async (page, [x, y]) => {
   })
   await search.fill('pose transfer')
   await page.getByText('Subgraph Blueprints / CFLD').first().click()
-  // It follows the mouse until a click.
+  // It follows the mouse until a click, but on a busy machine it may not do so yet when the first click comes.
   await page.waitForFunction((count) => window.app.graph.nodes.length === count, before + 1)
-  await page.mouse.move(x + 190, y - 300)
-  await page.mouse.click(x + 200, y - 300)
-  await page.waitForFunction(() => window.app.graph.nodes.every(({ flags }) => !flags.ghost))
+  await eventually(async () => {
+    await page.mouse.move(x + 190, y - 300)
+    await page.mouse.click(x + 200, y - 300)
+    await page.waitForFunction(() => window.app.graph.nodes.every(({ flags }) => !flags.ghost), { timeout: 2000 })
+  })
 }
 
 describeInPage('blueprint', (real) => {
