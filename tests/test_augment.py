@@ -110,7 +110,7 @@ def test_too_few_poses_are_an_error(people, poses):
         draw_transfers(people[0], 1, poses, AugmentSettings(pictures=1, least_distance=0.9))
 
 
-def test_the_distance_of_poses(people):
+def test_pose_distance_ignores_place_and_size_but_not_mirroring(people):
     pose = people[0].photographs[0].pose()
     moved = Pose(pose.points + (9, -5), pose.width, pose.height)
     larger = Pose(pose.points * 2, pose.width * 2, pose.height * 2)
@@ -253,7 +253,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_set(people, poses, tm
     assert pipeline.calls == [4, 4]
 
 
-def test_processes_share_the_people(people, poses, tmp_path, monkeypatch):
+def test_augment_by_two_processes_shares_people_between_them(people, poses, tmp_path, monkeypatch):
     """Each of two takes its own; here one after the other, the second one the main process with the summary."""
 
     class Process:

@@ -57,7 +57,7 @@ def test_both_forms_compute_the_same(folder: Path, file: Path) -> None:
         torch.testing.assert_close(from_folder, from_file, rtol=0, atol=1e-5)
 
 
-def test_a_folder_with_taesd(tmp_path: Path) -> None:
+def test_a_base_folder_with_taesd_loads_the_tiny_autoencoder(tmp_path: Path) -> None:
     tiny_models.write_base_folder(tmp_path, tiny_models.tiny_autoencoder())
     assert isinstance(load_base_model(tmp_path)[1], AutoencoderTiny)
 

@@ -69,7 +69,7 @@ def test_the_body_is_an_adults(file: Path) -> None:
         assert lowest == 440 if file.stem == "jumping" else lowest == 484
 
 
-def test_no_two_are_alike() -> None:
+def test_any_two_bundled_poses_differ_visibly() -> None:
     for (first, a), (second, b) in combinations([(file.stem, load(file)) for file in FILES], 2):
         difference = np.abs(np.nan_to_num(a.points, nan=-50.0) - np.nan_to_num(b.points, nan=-50.0))
         assert difference.max() > 10, (first, second)

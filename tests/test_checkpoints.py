@@ -57,7 +57,7 @@ def test_the_pair_is_told_by_its_keys_and_found_by_either_file(
 
 
 @pytest.mark.parametrize("dtype", [None, torch.float32, torch.float16, torch.bfloat16])
-def test_conversion_keeps_every_value(pair: Path, tmp_path: Path, dtype: torch.dtype | None) -> None:
+def test_converting_to_any_dtype_keeps_every_value(pair: Path, tmp_path: Path, dtype: torch.dtype | None) -> None:
     counted: list[str] = []
     file = tmp_path / "x.safetensors"
     convert_checkpoint(pair, file, dtype, lambda names: (counted.append(name) or name for name in names))

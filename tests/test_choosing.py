@@ -36,7 +36,7 @@ def test_without_a_visible_person_every_rule_chooses_nobody(rule, people):
     assert choose_person(people, rule) is None
 
 
-def test_central_heeds_the_height():
+def test_central_person_is_chosen_by_height_as_well():
     assert choose_person([person(200, 20), person(230, 100)], "central") == 1
 
 

@@ -133,7 +133,9 @@ def test_the_nth_photo_goes_with_the_nth_pose(files: Path, plain: np.ndarray, tm
     ],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip
-def test_every_option_is_heeded(files: Path, plain: np.ndarray, tmp_path: Path, changes: dict) -> None:
+def test_changing_any_option_of_transfer_changes_the_picture(
+    files: Path, plain: np.ndarray, tmp_path: Path, changes: dict
+) -> None:
     filled = {name: value.format(files=files) if name == "lora" else value for name, value in changes.items()}
     assert transfer(files, tmp_path / "changed.png", **filled) == 0
     assert not np.array_equal(pixels(tmp_path / "changed.png"), plain)
@@ -384,7 +386,7 @@ def test_numbers_are_read_with_types_that_settings_have() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_help_of_every_command_shows_its_usage(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit:
         main([command, "--help"])
     shown = capfd.readouterr().out

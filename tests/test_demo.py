@@ -32,7 +32,7 @@ def test_results_are_closer_to_the_truth_than_the_source():
 
 
 @pytest.mark.parametrize(("name", "goal"), [("silhouette_iou", 0.85), ("retrieved", 0.80)])
-def test_goals_are_reached(name, goal):
+def test_the_demo_model_s_scores_reach_the_goals(name, goal):
     assert SCORES[name] >= goal
 
 
@@ -46,7 +46,7 @@ def test_the_docs_say_what_was_recorded(name):
 
 @pytest.mark.parametrize("score", ["retrieved", "ssim"])
 @pytest.mark.parametrize("ablation", ["without HGA", "without PRD"])
-def test_both_granularities_matter(ablation, score):
+def test_ablations_without_hga_or_prd_score_lower(ablation, score):
     """The paper's order, of the means of two seeds."""
     full, ablated = ([scores[score] for scores in ABLATIONS[variant].values()] for variant in ("full", ablation))
     assert len(full) == len(ablated) == 2

@@ -92,7 +92,7 @@ def coco_file(names: tuple[str, ...], written: Callable[[str], str] = lambda nam
 
 
 @pytest.mark.parametrize("names", [RIGHT_FIRST, tuple(sorted(COCO)), COCO[::-1]], ids=["right", "alphabetical", "back"])
-def test_categories_name_the_order(names: tuple) -> None:
+def test_coco_categories_in_another_order_are_followed(names: tuple) -> None:
     """cvat-ai/cvat 5048: exported skeletons have the order in which their points were drawn."""
     assert_reads(coco_file(names), FIGURE)
 

@@ -62,7 +62,7 @@ def test_the_training_photographs_aspects_are_taken_whole(size: tuple[int, int],
         ((1, 9), "crop", Box(0, 4, 1, 5)),
     ],
 )
-def test_boxes_of_odd_sizes(size: tuple[int, int], fit: str, expected: Box) -> None:
+def test_fit_box_of_odd_sizes_is_exact(size: tuple[int, int], fit: str, expected: Box) -> None:
     assert fit_box(*size, fit) == expected
 
 

@@ -50,7 +50,7 @@ def test_a_head_has_its_place_from_behind_too():
     assert intersection_over_union(*heads) > 0.8
 
 
-def test_size_growth_and_feather():
+def test_region_mask_follows_size_growth_and_feather():
     pose = FRONT[0].pose
     mask = region_mask(pose, "lower body", 512, 512)
     assert mask.shape == (512, 512) and mask.dtype == np.float32 and set(np.unique(mask)) >= {0.0, 1.0}

@@ -57,7 +57,7 @@ def test_a_point_that_is_not_seen_is_wrong_and_one_not_asked_for_is_not_counted(
     assert judged(unseen, asked=hidden).pck == 1.0
 
 
-def test_nobody_there_scores_zero():
+def test_a_result_without_a_person_scores_zero():
     assert judged() == Judgement(False, 0.0, 0.0)
 
 

@@ -41,12 +41,12 @@ def test_pixels_round_trip_in_memory_and_as_json(pose: Pose) -> None:
 
 
 @given(poses())
-def test_normalised_round_trip(pose: Pose) -> None:
+def test_normalised_key_points_read_back_the_same(pose: Pose) -> None:
     assert_same(read_pose_keypoints([openpose_normalised(pose)])[0], pose)
 
 
 @given(poses(), st.lists(st.floats(0.01, 0.95), min_size=18, max_size=18))
-def test_sdpose_round_trip(pose: Pose, scores: list[float]) -> None:
+def test_key_points_in_sdpose_s_form_read_back_the_same(pose: Pose, scores: list[float]) -> None:
     assert_same(read_pose_keypoints([sdpose(pose, scores)])[0], pose)
 
 
@@ -179,7 +179,7 @@ def test_files_in_any_unicode_and_printed_python_values(pose: Pose, encoding: st
     assert_same(read_pose_keypoints(text)[0], pose, 0)
 
 
-def test_null_coordinates_are_missing() -> None:
+def test_key_points_with_null_coordinates_are_missing() -> None:
     values = person(10, 20, 30, 60)
     values["pose_keypoints_2d"][1] = None
     assert read_people(values).visible[:3].tolist() == [False, True, True]

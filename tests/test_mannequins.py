@@ -78,13 +78,13 @@ def test_seeds_mean_the_same_everywhere() -> None:
     np.testing.assert_allclose(mannequin.pose.points[[0, 1, 4, 13]], POINTS, atol=1e-3)
 
 
-def test_same_arguments_same_picture() -> None:
+def test_drawing_the_same_seeds_gives_the_same_picture() -> None:
     first, second = (draw_mannequin(sample_identity(3), sample_pose(5)) for _ in range(2))
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.pose.points, second.pose.points)
 
 
-def test_every_kind_occurs_soon() -> None:
+def test_a_hundred_seeds_bring_every_kind_of_clothes_hair_and_pose() -> None:
     people = [sample_identity(seed) for seed in range(80)]
     garments = [garment for person in people for garment in person.garments]
     assert {garment.kind for garment in garments} == GARMENT_KINDS
@@ -97,7 +97,7 @@ def test_every_kind_occurs_soon() -> None:
         assert {sample_pose(seed, view).view for seed in range(50)} == {view}
 
 
-def test_picture_frame_and_scale() -> None:
+def test_drawing_twice_as_large_keeps_frame_and_outline() -> None:
     small, large = (draw_mannequin(sample_identity(1), sample_pose(1), *size) for size in ((176, 256), (352, 512)))
     assert small.image.shape == (256, 176, 3) and small.image.dtype == np.uint8
     assert small.silhouette.shape == (256, 176) and small.silhouette.dtype == bool
@@ -120,7 +120,7 @@ def test_key_points_lie_on_the_person_and_the_person_in_the_picture() -> None:
         assert 0.05 < mannequin.silhouette.mean() < 0.5, seed
 
 
-def test_silhouette_is_exact() -> None:
+def test_silhouette_covers_what_the_person_changes_in_the_picture() -> None:
     """What a person changes in the picture, shadow on the floor and blended edges aside, is the silhouette."""
     mannequin = draw_mannequin(dressed("stripes"), named_pose("arms up", 0))
     wall = np.median(mannequin.image[:, :20].astype(int), axis=1)[:, None]
@@ -151,7 +151,7 @@ def test_right_is_the_persons_right() -> None:
         ("walking", 0, {"right knee", "left knee"}, set()),
     ],
 )
-def test_hidden_points_are_missing(name: str, yaw: float, seen: set[str], hidden: set[str]) -> None:
+def test_key_points_that_the_body_hides_are_missing(name: str, yaw: float, seen: set[str], hidden: set[str]) -> None:
     for seed in range(6):
         names = visible_names(draw_mannequin(sample_identity(seed), named_pose(name, yaw)))
         assert seen <= names, seed
@@ -223,7 +223,7 @@ def test_lines_of_sight_end_on_the_shapes(tilt: float) -> None:
         assert low_x <= x[hit].min() and x[hit].max() <= high_x and low_y <= y[hit].min() and y[hit].max() <= high_y
 
 
-def test_splits_are_disjoint() -> None:
+def test_training_and_test_seeds_never_overlap() -> None:
     train, test = split_seeds("train", 10**9), split_seeds("test", 10**9)
     assert train.stop <= test.start
     assert list(split_seeds("test", 3)) == list(test[:3])
@@ -276,7 +276,7 @@ def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
         write_mannequins(tmp_path, 1, pictures=1)
 
 
-def test_drawing_is_fast() -> None:
+def test_drawing_a_mannequin_takes_little_cpu_time() -> None:
     """About 10 ms of one core; the bound leaves room for a slower or busy one."""
     people = [(sample_identity(seed), sample_pose(seed)) for seed in range(20)]
     times = []

@@ -151,7 +151,7 @@ def test_noise_schedule_is_the_authors(sampled: Tensors) -> None:
     assert list(inversion_timesteps(50)) == list(range(-19, 962, 20))
 
 
-def test_nothing_stored_goes_unchecked(encoded: Tensors, called: Tensors, sampled: Tensors) -> None:
+def test_every_tensor_of_the_golden_file_is_compared(encoded: Tensors, called: Tensors, sampled: Tensors) -> None:
     inputs = {name for name in golden().shapes if name.startswith("in.")}
     assert set(encoded) | set(called) | set(sampled) | inputs == set(golden().shapes)
 
@@ -255,7 +255,7 @@ def test_a_mistake_in_the_networks_is_noticed(mistake: Mistake, part: str, monke
 
 @pytest.mark.parametrize("level", range(3))
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 2), (0, 2)])
-def test_exchanged_branches_are_noticed(
+def test_two_exchanged_hga_branches_break_parity(
     networks: CFLD, encoded: Tensors, level: int, first: int, second: int, monkeypatch: Patch
 ) -> None:
     """Branches of different levels have different sizes and cannot be exchanged at all."""

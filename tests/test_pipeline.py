@@ -162,7 +162,7 @@ def test_a_step_is_one_call_without_the_rows_that_cancel(
 
 
 @pytest.mark.parametrize("size", [(24, 40), (33, 25), (8, 8), (64, 44)])
-def test_any_size_of_latents(pipeline: CFLDPipeline, size: tuple[int, int]) -> None:
+def test_pipeline_at_any_size_of_latents_keeps_their_shape(pipeline: CFLDPipeline, size: tuple[int, int]) -> None:
     noise = golden.input_tensor("noise", (1, 4, *size))
     pose = pipeline.encode_poses(poses("front"), "pad")
     sampled = pipeline.denoise(noise, pipeline.encode_sources(photos(1), "pad"), pose, steps=1)

@@ -70,7 +70,7 @@ def test_a_mistake_in_the_settings_names_the_key(folder, change, message):
         parse_settings(configuration(folder, "unused") | change, TrainSettings)
 
 
-def test_settings_survive_yaml(folder):
+def test_settings_written_as_yaml_read_back_the_same(folder):
     settings = parsed(folder, folder / "unused")
     assert parse_settings(yaml.safe_load(yaml.safe_dump(plain_settings(settings))), TrainSettings) == settings
     assert parse_settings(yaml.safe_load("{steps: 3, learning_rate: 1e-4}"), LoopSettings).learning_rate == 1e-4
@@ -83,7 +83,7 @@ def test_the_configurations_that_come_along_are_valid(file):
     read_settings(file, next((kind for word, kind in kinds.items() if word in file.name), TrainSettings))
 
 
-def test_single_settings_are_changed():
+def test_set_options_change_only_the_settings_they_name():
     changes = ["training.steps=7", "model.cfld.hga=false", "output=elsewhere", "augmentation.flip=0"]
     settings = read_settings(ROOT / "configs/demo/2_model.yaml", TrainSettings, changes)
     assert (settings.training.steps, settings.model.cfld.hga, settings.output) == (7, False, Path("elsewhere"))

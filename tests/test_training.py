@@ -38,7 +38,7 @@ def whole_run(folder):
     return settings
 
 
-def test_the_loss_falls(whole_run):
+def test_training_a_few_steps_lowers_the_loss(whole_run):
     values = list(losses(whole_run.output).values())
     assert len(values) == STEPS
     assert np.mean(values[-4:]) < 0.8 * np.mean(values[:2])

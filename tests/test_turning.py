@@ -113,7 +113,7 @@ def test_no_turn_is_the_pose_bit_for_bit(pose: Pose) -> None:
 
 @given(poses(), st.floats(0, 360), st.floats(-90, 90))
 @settings(max_examples=100)
-def test_anything_can_be_turned(pose: Pose, angle: float, tilt: float) -> None:
+def test_any_pose_turned_stays_visible_and_finite(pose: Pose, angle: float, tilt: float) -> None:
     turned = turn(lift(pose), angle, tilt)
     assert (turned.width, turned.height) == (pose.width, pose.height)
     assert turned.visible.any()
@@ -146,7 +146,7 @@ def test_right_stays_the_persons_right() -> None:
 
 
 @pytest.mark.parametrize(("angle", "facing"), [(90, -1), (270, 1)])
-def test_clockwise_from_above(angle: int, facing: int) -> None:
+def test_turning_by_a_quarter_goes_clockwise_seen_from_above(angle: int, facing: int) -> None:
     (profile,) = turntable(bundled("a_pose"), angle, 0, 1)
     near, far = ([15, 17], [14, 16]) if facing < 0 else ([14, 16], [15, 17])
     assert (profile.points[0, 0] - profile.points[1, 0]) * facing > 5

@@ -76,7 +76,7 @@ def test_smaller_and_elsewhere_is_the_photo_shrunk() -> None:
 
 
 @pytest.mark.parametrize("name", ["t_pose", "a_pose", "arms_up"])
-def test_limbs_keep_their_colours(name: str) -> None:
+def test_warped_limbs_keep_the_photo_s_colours(name: str) -> None:
     source, target = bundled("standing_front"), bundled(name)
     result = warped(painted(source, middles(source)), source, target)
     seen = 0

@@ -44,7 +44,7 @@ def test_saved_to_a_file_and_loaded(model, person, rows, figure):
     figure("conditioning saved with torch.save", predict(person.hga(model), positive, negative), guided(rows), 1e-5)
 
 
-def test_without_hga_is_said(model, person):
+def test_conditioning_without_hga_apply_names_the_missing_node(model, person):
     with pytest.raises(ValueError, match="Pose Conditioning: the sampler's model has no HGA Apply"):
         predict(model, person.positive, person.negative)
     with pytest.raises(ValueError, match="CFLD Guider: input 'model' has no HGA Apply"):

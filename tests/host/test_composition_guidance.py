@@ -80,7 +80,7 @@ def test_cfg_override_before_and_after(model, person, rows, figure, cfg):
 
 
 @pytest.mark.parametrize("cfg", [0.0, 1.0, CFG, POSE_SCALE])
-def test_a_list_of_cfgs(model, person, rows, figure, cfg):
+def test_cfg_given_as_a_list_is_read_step_by_step(model, person, rows, figure, cfg):
     guider = Scheduled(person.hga(model))
     guider.set_conds(person.positive, person.negative)
     guider.set_cfg([cfg, 7.0])

@@ -234,7 +234,7 @@ def test_a_controlnet_that_knows_two_kinds_of_rows(model, person, rows, figure, 
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
-def test_windows_of_frames(model, person, figure, place):
+def test_context_windows_of_frames_match_each_window_alone(model, person, figure, place):
     """AnimateDiff without a motion model: two windows of two of the four frames."""
     sampling = pack("ComfyUI-AnimateDiff-Evolved", "animatediff.sampling")
     context = pack("ComfyUI-AnimateDiff-Evolved", "animatediff.context")

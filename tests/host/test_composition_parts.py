@@ -49,7 +49,7 @@ def windows(model, dim=3, length=16, overlap=8, schedule="standard_static", clos
     return nodes_context_windows.ContextWindowsManualNode.execute(model, **arguments).result[0]
 
 
-def test_windows_over_the_width(model, person, start, figure):
+def test_context_windows_over_the_width_match_each_window_alone(model, person, start, figure):
     found = predict(windows(person.hga(model)), person.positive, person.negative, CFG, start)
     total, count = torch.zeros_like(start), torch.zeros_like(start)
     for left in (0, 8):
@@ -58,7 +58,7 @@ def test_windows_over_the_width(model, person, start, figure):
     figure("ContextWindows over the width", found, total / count, 1e-4)
 
 
-def test_windows_over_the_height(model, person, start, figure):
+def test_context_windows_over_the_height_match_each_window_alone(model, person, start, figure):
     tall = start.transpose(2, 3).contiguous()
     patched = windows(person.hga(model), dim=2, length=12, overlap=0)
     found = predict(patched, person.positive, person.negative, CFG, tall)
@@ -121,7 +121,7 @@ class Tiled(comfy.samplers.CFGGuider):
         ], dim=3)  # fmt: skip
 
 
-def test_a_guider_that_crops(model, person, start, figure):
+def test_a_guider_that_crops_matches_each_crop_alone(model, person, start, figure):
     guider = Tiled(person.hga(model))
     guider.set_conds(person.positive, person.negative)
     guider.set_cfg(CFG)

@@ -11,7 +11,7 @@ from tiny_host import nodes
 pytestmark = pytest.mark.usefixtures("no_gradients")
 
 
-def test_merging_before_and_after(model, person, text, figure):
+def test_a_model_merged_before_or_after_hga_gives_the_same(model, person, text, figure):
     other = tiny_host.stock_model()
     for parameter in other.model.parameters():
         parameter.mul_(0.9)

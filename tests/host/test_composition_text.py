@@ -121,6 +121,6 @@ def test_a_mask_of_the_appearance_and_an_area(model, person, figure):
     figure("HGA's mask and ConditioningSetArea", area[..., :16], expected, 1e-5)
 
 
-def test_a_text_negative(model, person, text, rows, figure):
+def test_text_as_negative_takes_the_unconditional_row(model, person, text, rows, figure):
     result = predict(person.hga(model), person.positive, text)
     figure("text as the negative, unequal scales", result, guided(rows, uncond="text"), 1e-5)

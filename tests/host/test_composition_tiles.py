@@ -40,7 +40,7 @@ def test_context_windows_give_each_frame_its_pose(model, person, frames, figure)
     )
 
 
-def test_windows_of_animatediff(model, person, frames, figure):
+def test_windows_of_two_frames_match_each_frame_alone(model, person, frames, figure):
     """As AnimateDiff-Evolved does it: a wrapper that hands on two frames of all that has as many as there are.
 
     It refuses a control without `sub_idxs`.

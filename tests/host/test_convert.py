@@ -51,7 +51,7 @@ def test_a_name_stays_in_the_folder(models, filename):
     assert [path.name for path in models.iterdir()] == ["authors"]
 
 
-def test_mistakes_are_named(models):
+def test_convert_with_bad_input_names_it_and_writes_nothing(models):
     with pytest.raises(ValueError, match="^CFLD Convert: input 'cfld_name': 'gone.bin' is not in models/cfld"):
         convert("gone.bin")
     with pytest.raises(ValueError, match="^CFLD Convert: input 'dtype' is 'fp8'; give one of fp32, fp16, bf16"):

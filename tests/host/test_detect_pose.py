@@ -147,7 +147,7 @@ class RunsCode:
 
 @needs_package
 @pytest.mark.parametrize("content", [b"<!DOCTYPE html>", b"", {"other": torch.zeros(1)}, [1.0], RunsCode()])
-def test_another_file_is_refused(annotators, content, capsys):
+def test_a_file_that_is_not_openpose_s_network_is_refused(annotators, content, capsys):
     path = annotators / "body_pose_model.pth"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     with pytest.raises(ValueError, match="is not the OpenPose body network or is damaged; download"):
@@ -193,7 +193,7 @@ def test_a_damaged_blazepose_is_named_and_nothing_else_taken(annotators):
 
 
 @needs_package
-def test_auto_takes_openpose_first(annotators, dots):
+def test_auto_with_both_detectors_takes_openpose_and_says_so(annotators, dots):
     network, weights = dots
     (annotators / weights.name).symlink_to(weights)
     (annotators / "blazepose.safetensors").write_bytes(b"not read")

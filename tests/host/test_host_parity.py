@@ -38,7 +38,7 @@ KSAMPLER_CASES = [(2.0, 2.0, 2), (2.2, 2.6, 3), (1.0, 2.0, 3), (2.0, 1.0, 3), (2
 
 
 @pytest.mark.parametrize(("pose_guidance", "cfg", "rows"), KSAMPLER_CASES)
-def test_ksampler_equals_the_pipeline(model, encoded, pose_guidance, cfg, rows):
+def test_ksampler_with_hga_apply_equals_the_pipeline(model, encoded, pose_guidance, cfg, rows):
     patched, calls = count_calls(encoded.patched(model, pose_guidance=pose_guidance))
     latents = ksample(patched, encoded.positive, encoded.negative, cfg, STEPS)
     weights = tiny_host.guidance.row_weights("uc_down_full", {"down": pose_guidance, "full": cfg})

@@ -42,7 +42,7 @@ def test_readme_s_table_is_what_the_schemas_say():
 
 
 @each_node
-def test_everything_is_translated(node):
+def test_a_node_s_chinese_texts_cover_every_input_and_output(node):
     definition = node_definitions.read("zh")[node]
     assert shape(definition) == shape(node_definitions.english()[node])
     for text in texts(definition):
@@ -51,7 +51,7 @@ def test_everything_is_translated(node):
 
 
 @each_node
-def test_chinese_is_chinese(node):
+def test_a_node_s_chinese_texts_contain_chinese_characters(node):
     definition = node_definitions.read("zh")[node]
     tooltips = [slot["tooltip"] for part in ("inputs", "outputs") for slot in definition[part].values()]
     for text in (definition["display_name"], definition["description"], *tooltips):
@@ -110,5 +110,5 @@ def test_its_help_page_has_a_picture(node):
         assert (DOCS / path).stat().st_size < 200_000, f"{path} is large for a help page"
 
 
-def test_nothing_stale_is_left():
+def test_chinese_texts_name_only_nodes_that_exist():
     assert node_definitions.read("zh").keys() == SCHEMAS.keys()

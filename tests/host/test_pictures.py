@@ -33,7 +33,7 @@ def with_one(tensor, value):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
-def test_rgb_passes_untouched(dtype):
+def test_rgb_pictures_of_any_dtype_keep_their_values(dtype):
     read = pictures.read_pictures("Node", "image", COLOURS.to(dtype))
     assert torch.equal(read, COLOURS.to(dtype).float())
 

@@ -26,7 +26,7 @@ def own_poses(tmp_path_factory, monkeypatch):
     return user / "default" / "cfld" / "poses"
 
 
-def test_bundled_poses_come_first(input_folder):
+def test_pose_names_list_bundled_poses_before_the_user_s(input_folder):
     (input_folder / "mine").mkdir()
     for name in ("b.json", "a.json", "mine/c.json", "picture.png"):
         (input_folder / name).touch()
@@ -176,7 +176,7 @@ def test_everybody_and_every_key_is_kept(own_poses):
     assert json.loads((own_poses / "two_00001.json").read_text()) == frame
 
 
-def test_nothing_is_overwritten(own_poses, monkeypatch):
+def test_a_pose_saved_under_a_taken_number_takes_the_next(own_poses, monkeypatch):
     names = [save(load(name), "pose") for name in BUNDLED[:3]]
     assert [name[-5:] for name in names] == ["00001", "00002", "00003"]
     (own_poses / "pose_00002.json").unlink()

@@ -31,7 +31,7 @@ def test_the_two_styles_differ_in_thickness():
     assert (cfld.amax(-1) > 0).sum() < (openpose.amax(-1) > 0).sum()
 
 
-def test_draws_the_largest_person():
+def test_drawing_a_frame_of_two_people_draws_the_larger():
     small, large = load(BUNDLED[0])[0], load(BUNDLED[1])[0]
     shrunk = np.array(small["people"][0]["pose_keypoints_2d"]).reshape(-1, 3) * (0.2, 0.2, 1.0)
     both = large | {"people": [{"pose_keypoints_2d": shrunk.ravel().tolist()}, *large["people"]]}

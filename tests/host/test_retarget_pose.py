@@ -42,7 +42,7 @@ def test_a_pose_on_its_own_skeleton_stays():
 
 
 @pytest.mark.parametrize(("count", "references"), [(1, 1), (3, 1), (1, 3), (3, 3)])
-def test_frames_pair_up(count, references):
+def test_retargeting_lists_of_frames_pairs_them_in_turn(count, references):
     names, others = BUNDLED[:count], BUNDLED[-references:]
     both = [load(name)[0] for name in names], child_of([load(name)[0] for name in others])
     retargeted, = result(nodes.CFLDRetargetPose, *both)

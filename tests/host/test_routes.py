@@ -143,7 +143,7 @@ def test_everybody_is_found_and_the_server_goes_on_meanwhile(server, dots):
 
 
 @needs_package
-def test_nobody_is_no_error(server, dots):
+def test_a_picture_without_people_answers_an_empty_list(server, dots):
     assert ask(server, encoded(Image.new("RGB", (64, 48))), "/cfld/detect_pose") == (
         200, {"people": [], "canvas_width": 64, "canvas_height": 48}
     )

@@ -69,7 +69,9 @@ CASES = [(*stages, False) for stages in STAGES.values()] + [(*STAGES["three stag
 
 
 @pytest.mark.parametrize(("begin", "end", "second"), CASES, ids=[*STAGES, "another model"])
-def test_the_published_formulas(model, other, person, hga, texts, same_steps, begin, end, second, request):
+def test_each_step_fuses_noise_by_the_published_formulas(
+    model, other, person, hga, texts, same_steps, begin, end, second, request
+):
     scene_model = other if second else None
     guider = scene_guider(
         person.hga(model), person, texts, scene_model=scene_model,
@@ -97,7 +99,7 @@ def test_the_published_formulas(model, other, person, hga, texts, same_steps, be
 
 
 @pytest.mark.parametrize(("batch", "height", "width"), [(2, 16, 16), (1, 17, 23), (1, 2, 9)])
-def test_any_size_and_batch(model, person, hga, texts, same_steps, batch, height, width):
+def test_scene_guider_at_any_size_and_batch_fuses_noise(model, person, hga, texts, same_steps, batch, height, width):
     guider = scene_guider(person.hga(model), person, texts)
     what = f"{batch} of {width}x{height}"
     same_steps(what, guider, noise_of(batch, height, width), fused(model, hga, person, texts), sigmas=SIGMAS[1:])

@@ -116,7 +116,7 @@ def test_a_stage_is_what_a_sampler_gives_without_the_node(model, person, texts, 
         assert torch.equal(sample(guider, START, sampler), sample(alone, START, sampler)), sampler
 
 
-def test_scales_of_one(model, person, hga, texts):
+def test_scene_guider_with_scales_of_one_fuses_conditional_rows(model, person, hga, texts):
     guider = scene_guider(person.hga(model), person, texts, scene_guidance=1.0, person_guidance=1.0)
     assert_fuses(guider, hga, person, model, texts, 1.0, 1.0)
 
@@ -143,7 +143,7 @@ def test_a_lora_of_the_person_alone(model, person, texts):
     assert_fuses(guider, person.hga(with_one, 1.0), person, model, texts)
 
 
-def test_another_persons_scene(model, person, hga, encoded):
+def test_scene_model_with_another_person_keeps_both_people(model, person, hga, encoded):
     """HGA Apply on both models of one checkpoint, with different people."""
     from composition import Person
 
