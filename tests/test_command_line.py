@@ -129,7 +129,7 @@ def test_the_nth_photo_goes_with_the_nth_pose(files: Path, plain: np.ndarray, tm
     "changes",
     [
         {"seed": 1}, {"scheduler": "dpm++"}, {"guidance_type": "down_full"}, {"full_scale": 4.0}, {"fit": "crop"},
-        {"dtype": "bf16"}, {"steps": 3}, {"lora": "{files}/lora.safetensors"},
+        {"steps": 3}, {"lora": "{files}/lora.safetensors"},
     ],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip

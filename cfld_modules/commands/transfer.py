@@ -105,6 +105,7 @@ def _load_pipeline(arguments: argparse.Namespace, scheduler: "SchedulerMixin") -
     from ..errors import CheckpointError
     from ..pipeline.base_model import load_base_model
     from ..pipeline.cfld_pipeline import CFLDPipeline
+    from ..pipeline.half_precision import warn_if_emulated
     from ..pipeline.lora import fuse_lora
     from ..pipeline.unet_patch import patch_unet
 
@@ -116,6 +117,7 @@ def _load_pipeline(arguments: argparse.Namespace, scheduler: "SchedulerMixin") -
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise CommandError(f"--device: '{device}' cannot be used ({reason}); leave it out, or give cpu") from error
+    warn_if_emulated(torch.device(device), dtype, "leave out --dtype")
     with option("--cfld", CheckpointError):
         checkpoint = load_checkpoint(arguments.cfld)
         networks = build_networks(checkpoint)

@@ -116,7 +116,7 @@ def retrieve_identity(result: np.ndarray, target: MannequinPhotograph, people: S
     return min(people, key=distance)
 
 
-@lru_cache(maxsize=256)  # several results of one pair are compared with the same people
+@lru_cache(maxsize=1024)  # several results of one pair are compared with the same people
 def _exact_features(photograph: MannequinPhotograph, width: int, height: int) -> np.ndarray:
     drawn = photograph.draw(width, height)
     return clothes_features(drawn.image, drawn.pose)

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
 
 from ..errors import CheckpointError
+from ..pipeline.half_precision import warn_if_emulated
 from ..settings import Bound, Count, CountOrNone, Positive, Seed
 from .run_checkpoints import Progress, RunCheckpoints, RunState
 
@@ -30,6 +31,7 @@ WARMUP_START = 0.1
 LEARNING_RATE_DROP = 0.1
 LOSS_JUMP = 100.0  # times what it usually is: no draw of timesteps or pictures makes it so much larger
 USUAL_LOSS_DECAY = 0.98
+AUTOCAST_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 REMEDY = (
     "go on from the last checkpoint with --set training.max_grad_norm=1 (or less), or lower the learning rate and give "
     "another output"
@@ -113,10 +115,13 @@ def build_accelerator(settings: LoopSettings, output: Path) -> Accelerator:
     """Made before anything asks which process this is: accelerate's other ways to ask settle it without the launcher's
     choice of CPUs, and each process would then be the only one.
     """
-    return Accelerator(
+    accelerator = Accelerator(
         mixed_precision=settings.mixed_precision, gradient_accumulation_steps=settings.gradient_accumulation,
         log_with="tensorboard", project_dir=output,
     )
+    dtype = AUTOCAST_DTYPES[settings.mixed_precision]
+    warn_if_emulated(accelerator.device, dtype, "train with --set training.mixed_precision=no")
+    return accelerator
 
 
 def run_training(accelerator: Accelerator, settings: LoopSettings, output: Path, task: Task) -> None:

@@ -103,7 +103,7 @@ def _space_changed(changes: list[int]) -> list[dict]:
         place = random.randrange(len(space))
         match random.randrange(7):
             case 0:
-                person["pose_keypoints_3d"] = random.choice((*SCALARS, {}, [], [[]], {"x": 1}, [space], space * 30_000))
+                person["pose_keypoints_3d"] = random.choice((*SCALARS, {}, [], [[]], {"x": 1}, [space], space * 3_000))
             case 1:
                 person["pose_keypoints_3d"] = [space[start : start + 4] for start in range(0, len(space), 4)]
             case 2:

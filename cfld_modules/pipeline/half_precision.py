@@ -1,0 +1,17 @@
+"""Warns where a processor computes in 16 bits so slowly that nobody would wait for it."""
+
+import logging
+
+import torch
+
+logger = logging.getLogger("cfld")
+
+
+def warn_if_emulated(device: torch.device, dtype: torch.dtype, remedy: str) -> None:
+    """On x86 without AVX-512, convolutions take a hundred times as long in fp16 and bf16 as in fp32.
+
+    See findings/torch_half_convolution_without_avx512.sh.
+    """
+    if device.type == "cpu" and dtype.itemsize == 2 and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        name = str(dtype).removeprefix("torch.")
+        logger.warning("%s: this processor's convolutions take a hundred times as long in it; %s", name, remedy)
