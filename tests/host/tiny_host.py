@@ -114,7 +114,7 @@ def sigmas_of(model: comfy.model_patcher.ModelPatcher, steps: int) -> torch.Tens
 
 
 def ksample(
-    model: object, positive: list, negative: list, cfg: float = 2.0, steps: int = 4, sampler: str = "euler",
+    model: object, positive: list, negative: list, cfg: float = 2.0, steps: int = 2, sampler: str = "euler",
     latents: torch.Tensor | None = None, start: torch.Tensor | None = None, **changes: object,
 ) -> torch.Tensor:
     """What core's KSampler node computes, from the goldens' noise."""
