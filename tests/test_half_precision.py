@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from PIL import Image
 from cfld_modules.command_line import main
 from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
 from cfld_modules.pipeline.half_precision import warn_if_emulated
-from cfld_modules.training.loop import LoopSettings, build_accelerator
+from cfld_modules.training import loop
 from tests import golden, tiny_models
 
 CPU = torch.device("cpu")
@@ -71,7 +72,9 @@ def test_precision_that_is_as_fast_as_expected_is_not_warned_of(
 
 @pytest.mark.parametrize("capability", ["AVX2"], indirect=True)
 def test_training_in_bf16_without_avx512_is_warned_of(
-    capability: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    capability: None, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build_accelerator(LoopSettings(steps=1, mixed_precision="bf16"), tmp_path)
+    # A process has one precision, which the first accelerator in it settles.
+    monkeypatch.setattr(loop, "Accelerator", lambda **options: SimpleNamespace(device=CPU))
+    loop.build_accelerator(loop.LoopSettings(steps=1, mixed_precision="bf16"), tmp_path)
     assert "training.mixed_precision=no" in caplog.text
