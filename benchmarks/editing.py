@@ -49,11 +49,11 @@ class Demo:
         self.model, self.vae, self.cfld = nodes.CFLDDemoModels.execute().result
 
     def encode(self, person: int, pose: int = 0) -> tuple[list, list, object]:
-        image, _ = nodes.CFLDDemoPerson.execute(person, pose, 352, 512).result
+        image, *_ = nodes.CFLDDemoPerson.execute(person, pose, 352, 512).result
         return nodes.CFLDPromptEncoder.execute(self.cfld, image, "pad").result
 
     def posed(self, positive: list, negative: list, pose: int) -> tuple[list, list]:
-        _, points = nodes.CFLDDemoPerson.execute(0, pose, 352, 512).result
+        _, points, _ = nodes.CFLDDemoPerson.execute(0, pose, 352, 512).result
         conditioned = nodes.CFLDPoseConditioning.execute(self.cfld, positive, negative, points, 1.0, 0.0, 1.0, "pad")
         return conditioned.result[:2]
 
@@ -125,7 +125,7 @@ def clothes(demo: Demo) -> dict:
 
     def exchanged(upper: int, lower: int, pose: int) -> tuple[np.ndarray, torch.Tensor]:
         (above, learnt, above_appearance), (below, _, below_appearance) = demo.encode(upper), demo.encode(lower)
-        _, points = nodes.CFLDDemoPerson.execute(0, pose, 352, 512).result
+        _, points, _ = nodes.CFLDDemoPerson.execute(0, pose, 352, 512).result
         mask = nodes.CFLDPoseMask.execute(points, "lower body", 128, 128, 0, 2, "pad").result[0]
         regions = [
             core.ConditioningSetMask().append(prompt, where, "default", 1.0)[0]
@@ -165,7 +165,7 @@ def masks() -> dict:
         mask = nodes.CFLDPoseMask.execute(points, "whole figure", SHOWN_WIDTH, SHOWN_HEIGHT, 0, 0, "pad").result[0]
         view = next((name for name in overlaps if name in photograph.view), "side")
         overlaps[view].append(intersection_over_union(mask[0].numpy() > 0.5, drawn.silhouette))
-    _, points = nodes.CFLDDemoPerson.execute(0, POSE, 352, 512).result
+    _, points, _ = nodes.CFLDDemoPerson.execute(0, POSE, 352, 512).result
     shown = [truth(FIRST, POSE)]
     for region in ("head", "upper body", "lower body", "whole figure"):
         mask = nodes.CFLDPoseMask.execute(points, region, SHOWN_WIDTH, SHOWN_HEIGHT, 0, 0, "pad").result[0][0].numpy()

@@ -115,7 +115,7 @@ def finish(models: Models, model: Any, positive: list, negative: list, clock: Cl
 
 
 def rows_of(models: Models, rounds: int) -> list[dict]:
-    photo, pose = cfld_nodes.CFLDDemoPerson.execute(0, 3, 352, 512).result
+    photo, pose, _ = cfld_nodes.CFLDDemoPerson.execute(0, 3, 352, 512).result
     ways: dict[str, Callable[[Clock], None]] = {
         "CFLD": lambda clock: picture_by_cfld(models, photo, pose, clock),
         "plain host": lambda clock: picture_by_the_host(models, clock),

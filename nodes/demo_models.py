@@ -3,6 +3,7 @@
 What no other node needs is imported when one of them runs, not at every start of ComfyUI.
 """
 
+import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.checkpoints.cfld_checkpoint import build_networks, load_checkpoint
@@ -72,6 +73,7 @@ class CFLDDemoPerson(io.ComfyNode):
             outputs=[
                 io.Image.Output("image", tooltip="The person in the pose."),
                 PoseType.Output("pose", tooltip="Exact key points; hidden ones are missing."),
+                io.Mask.Output("mask", tooltip="Exactly where the person is, for Warp Person."),
             ],
         )
 
@@ -85,5 +87,6 @@ class CFLDDemoPerson(io.ComfyNode):
             check_count("Demo Person", name, side, 16, 4096)
         mannequin = held_out_photograph(person, pose).draw(width, height)
         return io.NodeOutput(
-            image_batch([mannequin.image]), write_pose_keypoints([mannequin.pose]), ui=preview([mannequin.image])
+            image_batch([mannequin.image]), write_pose_keypoints([mannequin.pose]),
+            torch.from_numpy(mannequin.silhouette).float()[None], ui=preview([mannequin.image]),
         )

@@ -54,8 +54,8 @@ def test_the_workflow_is_as_close_to_the_truth_as_the_docs_say(plain_server):
 
 def conditioning(cfld):
     """A person's photograph and the target's pose, for `reference.py`, and what the nodes make of them for `cfld`."""
-    source, _ = nodes.CFLDDemoPerson.execute(3, 0, 176, 256).result
-    _, pose = nodes.CFLDDemoPerson.execute(3, 1, 176, 256).result
+    source, *_ = nodes.CFLDDemoPerson.execute(3, 0, 176, 256).result
+    _, pose, _ = nodes.CFLDDemoPerson.execute(3, 1, 176, 256).result
     prompt, learnt, appearance = nodes.CFLDPromptEncoder.execute(cfld, source, "pad").result
     positive, negative, _ = nodes.CFLDPoseConditioning.execute(
         cfld, prompt, learnt, pose=pose, strength=1.0, start_percent=0.0, end_percent=1.0, fit="pad"

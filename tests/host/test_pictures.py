@@ -312,8 +312,12 @@ def test_drawings_that_cannot_fit_are_refused_before_they_begin(monkeypatch):
 
 @pytest.mark.parametrize(("width", "height"), [(16, 4096), (4096, 16), (16, 16), (176, 256)])
 def test_a_demo_person_of_any_aspect_is_in_the_picture(width, height):
-    image, frames = nodes.CFLDDemoPerson.execute(3, 2, width, height).result
+    image, frames, mask = nodes.CFLDDemoPerson.execute(3, 2, width, height).result
     assert image.shape == (1, height, width, 3) and image.std() > 0
+    assert mask.shape == (1, height, width) and set(mask.unique().tolist()) == {0.0, 1.0}
+    wall = image[0, :, :1].expand(-1, width, -1)
+    difference = (image[0] - wall).abs().amax(dim=-1)
+    assert difference[mask[0] == 1].mean() > 3 * difference[mask[0] == 0].mean(), "the mask lies elsewhere"
     pose, = reading.read_pose_keypoints(frames)
     points = pose.points[pose.visible]
     assert (points >= -0.5).all() and (points <= (width, height)).all()
