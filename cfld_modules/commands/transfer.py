@@ -117,7 +117,7 @@ def _load_pipeline(arguments: argparse.Namespace, scheduler: "SchedulerMixin") -
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise CommandError(f"--device: '{device}' cannot be used ({reason}); leave it out, or give cpu") from error
-    warn_if_emulated(torch.device(device), dtype, "leave out --dtype")
+    warn_if_emulated(torch.device(device), arguments.dtype, "leave out --dtype")
     with option("--cfld", CheckpointError):
         checkpoint = load_checkpoint(arguments.cfld)
         networks = build_networks(checkpoint)

@@ -7,11 +7,11 @@ import torch
 logger = logging.getLogger("cfld")
 
 
-def warn_if_emulated(device: torch.device, dtype: torch.dtype, remedy: str) -> None:
+def warn_if_emulated(device: torch.device, precision: str, remedy: str) -> None:
     """On x86 without AVX-512, convolutions take a hundred times as long in fp16 and bf16 as in fp32.
 
     See findings/torch_half_convolution_without_avx512.sh.
     """
-    if device.type == "cpu" and dtype.itemsize == 2 and torch.backends.cpu.get_cpu_capability() == "AVX2":
-        name = str(dtype).removeprefix("torch.")
-        logger.warning("%s: this processor's convolutions take a hundred times as long in it; %s", name, remedy)
+    is_half = precision in ("fp16", "bf16")
+    if is_half and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        logger.warning("%s: this processor's convolutions take a hundred times as long in it; %s", precision, remedy)

@@ -31,7 +31,6 @@ WARMUP_START = 0.1
 LEARNING_RATE_DROP = 0.1
 LOSS_JUMP = 100.0  # times what it usually is: no draw of timesteps or pictures makes it so much larger
 USUAL_LOSS_DECAY = 0.98
-AUTOCAST_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 REMEDY = (
     "go on from the last checkpoint with --set training.max_grad_norm=1 (or less), or lower the learning rate and give "
     "another output"
@@ -119,8 +118,8 @@ def build_accelerator(settings: LoopSettings, output: Path) -> Accelerator:
         mixed_precision=settings.mixed_precision, gradient_accumulation_steps=settings.gradient_accumulation,
         log_with="tensorboard", project_dir=output,
     )
-    dtype = AUTOCAST_DTYPES[settings.mixed_precision]
-    warn_if_emulated(accelerator.device, dtype, "train with --set training.mixed_precision=no")
+    remedy = "train with --set training.mixed_precision=no"
+    warn_if_emulated(accelerator.device, settings.mixed_precision, remedy)
     return accelerator
 
 
