@@ -84,7 +84,7 @@ def test_drawing_the_same_seeds_gives_the_same_picture() -> None:
     np.testing.assert_array_equal(first.pose.points, second.pose.points)
 
 
-def test_a_hundred_seeds_bring_every_kind_of_clothes_hair_and_pose() -> None:
+def test_many_seeds_bring_every_kind_of_clothes_hair_and_pose() -> None:
     people = [sample_identity(seed) for seed in range(80)]
     garments = [garment for person in people for garment in person.garments]
     assert {garment.kind for garment in garments} == GARMENT_KINDS

@@ -79,13 +79,13 @@ def test_splitting_the_batch_changes_nothing(model, encoded, guider, monkeypatch
     def run():
         patched, calls = count_calls(encoded.patched(model, pose_guidance=2.2))
         if guider == "dual":
-            return guide(dual_cfg_guider(patched, encoded), sigmas_of(model, 4)), calls
-        return ksample(patched, encoded.positive, encoded.negative, 2.6, steps=4), calls
+            return guide(dual_cfg_guider(patched, encoded), sigmas_of(model, STEPS)), calls
+        return ksample(patched, encoded.positive, encoded.negative, 2.6, STEPS), calls
 
     together, calls = run()
     monkeypatch.setattr(model.model, "memory_required", lambda *args, **kwargs: 1e30)
     apart, split_calls = run()
-    assert calls == [3 * BATCH] * 4 and split_calls == [BATCH] * 12
+    assert calls == [3 * BATCH] * STEPS and split_calls == [BATCH] * 3 * STEPS
     assert (together - apart).abs().max() < TOLERANCE
 
 
