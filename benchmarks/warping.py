@@ -9,7 +9,7 @@ warping.json, warping.md and sheet.png.
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -27,13 +27,12 @@ from cfld_modules.evaluation.judge import judge_picture
 from cfld_modules.evaluation.metrics import ssim
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.evaluation.sheet import contact_sheet
-from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
+from cfld_modules.evaluation.textured import pasted, sample_from
 from cfld_modules.poses.body_parts import TRUNK, body_parts
 from cfld_modules.poses.detection.detector import Detector
 from cfld_modules.poses.framing import frame_pose, scale_pose
 from cfld_modules.poses.lifting import lift
-from cfld_modules.poses.warping import Warped, feathered_inwards, warp_person
-from cfld_modules.training.latents import encode_posteriors
+from cfld_modules.poses.warping import Warped, warp_person
 
 WIDTH, HEIGHT, SQUARE = 88, 128, 128
 STEPS, SEEDS, BATCH, SHEET_PAIRS = 8, (0, 1), 10, 20
@@ -43,19 +42,15 @@ FEATHER = 1  # pixels of a pasted edge
 
 @dataclass(frozen=True)
 class Way:
-    """denoise: 1 is from pure noise; is_held: covered latents are the photo's at every step, as Set Latent Noise Mask
-    holds them; is_pasted: the photo's pixels lie over the result.
-    """
+    """denoise: 1 is from pure noise; is_pasted: the photo's pixels lie over the result."""
 
     denoise: float
-    is_held: bool = False
     is_pasted: bool = False
 
 
 WAYS = {
-    "CFLD": Way(1), "start at 0.85": Way(0.85), "start at 0.7": Way(0.7), "start at 0.5": Way(0.5),
-    "held from 0.7": Way(0.7, is_held=True), "pasted": Way(1, is_pasted=True),
-    "start at 0.7, pasted": Way(0.7, is_pasted=True),
+    "CFLD": Way(1), "start at 0.7": Way(0.7), "start at 0.5": Way(0.5), "pasted": Way(1, is_pasted=True),
+    "start at 0.7, pasted": Way(0.7, is_pasted=True), "start at 0.5, pasted": Way(0.5, is_pasted=True),
 }
 
 
@@ -74,43 +69,8 @@ def warped_pair(source: PhotographFile, target: PhotographFile) -> tuple[Warped,
     return warp_person(photo, there, here, mask), float(np.degrees(turn))
 
 
-@torch.no_grad()
-def sampled(
-    pipeline: CFLDPipeline, pairs: Sequence[tuple[PhotographFile, PhotographFile]], starts: Sequence[Warped],
-    denoise: float, is_held: bool, seed: int,
-) -> list[np.ndarray]:
-    """RGB uint8 (HEIGHT, WIDTH, 3), one a pair; with denoise 1 from noise alone."""
-    steps = round(STEPS / denoise)
-    appearance = pipeline.encode_sources([Image.fromarray(source.picture()) for source, _ in pairs], "pad")
-    pose = pipeline.encode_poses([target.pose() for _, target in pairs], "pad")
-    size = len(pairs), 4, SQUARE // 8, SQUARE // 8
-    noise = torch.randn(size, generator=torch.Generator().manual_seed(seed))
-    latents = noise * pipeline.scheduler.init_noise_sigma
-    if steps > STEPS:
-        pictures = torch.stack([start.image for start in starts]).permute(0, 3, 1, 2) * 2 - 1
-        square = torch.nn.functional.interpolate(pictures, (SQUARE, SQUARE), mode="bicubic", antialias=True)
-        clean = encode_posteriors(pipeline.vae, square) * pipeline.vae.config.scaling_factor
-        pipeline.scheduler.set_timesteps(steps)
-        first = pipeline.scheduler.timesteps[steps - STEPS]
-        latents = pipeline.scheduler.add_noise(clean, noise, first.expand(len(pairs)))
-
-    def hold(step: int, _epsilon: torch.Tensor, latents: torch.Tensor) -> None:
-        following = pipeline.scheduler.timesteps[step + 1 : step + 2]
-        wanted = pipeline.scheduler.add_noise(clean, noise, following.expand(len(pairs))) if len(following) else clean
-        latents.copy_(torch.where(held, wanted, latents))
-
-    if is_held:
-        covered = torch.stack([start.covered for start in starts])[:, None].float()
-        held = torch.nn.functional.interpolate(covered, latents.shape[-2:], mode="area") > 0.5
-    latents = pipeline.denoise(
-        latents, appearance, pose, steps=steps, first_step=steps - STEPS, callback=hold if is_held else None
-    )
-    return list(pipeline.decode(latents, WIDTH, HEIGHT))
-
-
-def pasted(result: np.ndarray, start: Warped) -> np.ndarray:
-    weight = feathered_inwards(start.covered.float(), FEATHER).numpy()[..., None]
-    return np.rint(result + weight * (start.image.numpy() * 255 - result)).astype(np.uint8)
+def seeded_noise(seed: int, batch: int) -> torch.Tensor:
+    return torch.randn((batch, 4, SQUARE // 8, SQUARE // 8), generator=torch.Generator().manual_seed(seed))
 
 
 def picture(photograph: PhotographFile) -> np.ndarray:
@@ -173,16 +133,19 @@ def main() -> None:
         batch = numbers[first : first + BATCH]
         chosen = [pairs[number] for number in batch]
         starts, turns = zip(*(warped_pair(*pair) for pair in chosen), strict=True)
+        photos, poses = [source.picture() for source, _ in chosen], [target.pose() for _, target in chosen]
         shown = [[picture(source), (start.image.numpy() * 255).astype(np.uint8)]
                  for (source, _), start in zip(chosen, starts, strict=True)]
         results = {
-            (*kind, seed): sampled(pipeline, chosen, starts, *kind, seed)
-            for kind in {(way.denoise, way.is_held) for way in WAYS.values()} for seed in SEEDS
+            (denoise, seed): sample_from(
+                pipeline, photos, poses, starts, seeded_noise(seed, len(chosen)), WIDTH, HEIGHT, STEPS, denoise
+            )
+            for denoise in {way.denoise for way in WAYS.values()} for seed in SEEDS
         }
         for (name, way), seed in product(WAYS.items(), SEEDS):
             for place, ((_, target), start) in enumerate(zip(chosen, starts, strict=True)):
-                result = results[way.denoise, way.is_held, seed][place]
-                result = pasted(result, start) if way.is_pasted else result
+                result = results[way.denoise, seed][place]
+                result = pasted(result, start, FEATHER) if way.is_pasted else result
                 own = scores(result, target, start, people[pose_name(target)], detector)
                 rows.append({"way": name, "turn": turns[place], "pair": batch[place], "seed": seed} | own)
                 if seed == SEEDS[0]:

@@ -10,8 +10,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from .errors import PhotographError
 
-# Behind a cut-out person: the wall behind the mannequins. DeepFashion's photographs are of studios as well, with a
-# plain wall between light grey and white; black, or a colour hidden under the transparency, is nothing CFLD ever saw.
+# Behind a cut-out person. DeepFashion's photographs are of studios, with a plain wall between light grey and white;
+# black, or a colour hidden under the transparency, is nothing CFLD ever saw.
 STUDIO_WALL = (226, 227, 231)
 LARGEST_PIXELS = 100_000_000  # some hundred bytes can say more, and each takes ten bytes while it is read
 LARGEST_SIDE = 65_535  # as JPEG allows

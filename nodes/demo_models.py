@@ -1,4 +1,4 @@
-"""CFLD Demo Models and Demo Person: load the demo model that comes along, and draw mannequins to try it on.
+"""CFLD Demo Models and Demo Person: load the demo model that comes along, and show the people to try it on.
 
 What no other node needs is imported when one of them runs, not at every start of ComfyUI.
 """
@@ -24,13 +24,13 @@ class CFLDDemoModels(io.ComfyNode):
             node_id="CFLDDemoModels",
             display_name="CFLD Demo Models",
             category=DEMO,
-            description="The small model that comes with this pack: with nothing downloaded it moves drawn mannequins "
+            description="The small model that comes with this pack: with nothing downloaded it moves rendered people "
             "(Demo Person), at 128x128. For photos use Stable Diffusion 1.5 and CFLD Loader.",
             search_aliases=["pose transfer demo", "example model", "try cfld"],
             inputs=[],
             outputs=[
                 io.Model.Output("model", tooltip="A small U-Net of Stable Diffusion 1.5's layout, for HGA Apply."),
-                io.Vae.Output("vae", tooltip="Its autoencoder, a TAESD trained on mannequins."),
+                io.Vae.Output("vae", tooltip="Its autoencoder, a small TAESD."),
                 CFLDType.Output("cfld", tooltip="Its CFLD, for the other CFLD nodes."),
             ],
         )
@@ -52,17 +52,18 @@ class CFLDDemoPerson(io.ComfyNode):
             node_id="CFLDDemoPerson",
             display_name="Demo Person",
             category=DEMO,
-            description="Draws a mannequin the demo model has not seen: in any of a million poses. The same "
+            description="Shows a rendered person the demo model has not seen: twelve people in eight poses. The same "
             "person in the target's pose is what a perfect transfer would give.",
             search_aliases=["mannequin", "pose transfer demo", "synthetic person", "ground truth"],
             inputs=[
                 io.Int.Input(
                     "person", default=0, min=0, max=LARGEST_NUMBER,
-                    tooltip="Who: skin, hair, build and clothes.",
+                    tooltip="Who, 0 to 11; from 12 on they begin again with the first.",
                 ),
                 io.Int.Input(
                     "pose", default=0, min=0, max=LARGEST_NUMBER,
-                    tooltip="How they stand, and seen from where; 0 shows the front.",
+                    tooltip="How they stand, and seen from where, 0 to 7; 0 shows the front, 5 a side, 6 the back. "
+                    "From 8 on they begin again.",
                 ),
                 io.Int.Input("width", default=352, min=16, max=4096, tooltip="Width of the picture in pixels."),
                 io.Int.Input(
@@ -79,14 +80,14 @@ class CFLDDemoPerson(io.ComfyNode):
 
     @classmethod
     def execute(cls, person: int, pose: int, width: int, height: int) -> io.NodeOutput:
-        from ..cfld_modules.mannequins.photograph import held_out_photograph
+        from ..cfld_modules.demo_people import demo_photo
 
         for name, number in (("person", person), ("pose", pose)):
             check_count("Demo Person", name, number, 0, LARGEST_NUMBER)
         for name, side in (("width", width), ("height", height)):
             check_count("Demo Person", name, side, 16, 4096)
-        mannequin = held_out_photograph(person, pose).draw(width, height)
+        photo = demo_photo(person, pose, width, height)
         return io.NodeOutput(
-            image_batch([mannequin.image]), write_pose_keypoints([mannequin.pose]),
-            torch.from_numpy(mannequin.silhouette).float()[None], ui=preview([mannequin.image]),
+            image_batch([photo.image]), write_pose_keypoints([photo.pose]),
+            torch.from_numpy(photo.silhouette).float()[None], ui=preview([photo.image]),
         )

@@ -29,10 +29,10 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def photos():
     """Person 3 in plain cuts: from the front, turned away, and from the front again."""
-    from cfld_modules.data.people_writer import person_photos, pose_of_seed
+    from cfld_modules.data.people_writer import invited, pose_of_seed
 
-    front = pose_of_seed(0)
-    return list(person_photos(None, 3, [front, front.turned(180.0), front], 176, 256))
+    front, studio = pose_of_seed(0), invited(None, 3, 176, 256)
+    return [studio.photograph(pose) for pose in (front, front.turned(180.0), front)]
 
 
 @needs_anny
@@ -76,7 +76,7 @@ def test_right_is_the_persons_right_and_a_face_turned_away_is_missing(photos):
 
 @needs_anny
 def test_a_wrist_behind_the_back_is_missing():
-    from cfld_modules.data.people_writer import person_photos
+    from cfld_modules.data.people_writer import invited
     from cfld_modules.people.poses import BodyPose
 
     arms = {"R": (20.0, -26.0, 110.0, 80.0), "L": (17.0, 0.0, -8.0, 14.0)}
@@ -84,7 +84,8 @@ def test_a_wrist_behind_the_back_is_missing():
     behind, seen = (
         BodyPose(yaw, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), arms, legs, 15.0) for yaw in (0.0, 180.0)
     )
-    front, back = (photo.pose.visible for photo in person_photos(None, 3, [behind, seen], 176, 256))
+    studio = invited(None, 3, 176, 256)
+    front, back = (studio.photograph(pose).pose.visible for pose in (behind, seen))
     assert not front[4] and front[7] and back[4]
 
 
@@ -136,14 +137,14 @@ def test_a_smoothed_mesh_keeps_its_border_flat_places_flat_and_weights_whole():
 
 @needs_anny
 def test_a_written_folder_has_the_layout_of_deepfashion(tmp_path):
-    from cfld_modules.data.people_writer import TARGETS, TEST_POSES, person_photos, pose_of_seed, write_people
+    from cfld_modules.data.people_writer import TARGETS, TEST_POSES, invited, pose_of_seed, write_people
 
     assert write_people(tmp_path, None, count=1, test_count=1, pictures=3, processes=2) == 3 + TEST_POSES + 1
     data = DeepFashionData("deepfashion", tmp_path)
     train, test = data.pairs("train"), data.pairs("test")
     assert len(train.pairs) == 6 and len(test.pairs) == TARGETS and len(test.photographs) == TEST_POSES + 1
     assert {pair[0] for pair in test.pairs} == {0}
-    (drawn,) = person_photos(None, 0, [pose_of_seed(2)], 176, 256)
+    drawn = invited(None, 0, 176, 256).photograph(pose_of_seed(2))
     written = train.photographs[2]
     assert (written.picture() == drawn.image).all()
     assert np.array_equal(written.pose().visible, drawn.pose.visible)

@@ -1,9 +1,10 @@
-"""`demo`: the bundled demo model moves a mannequin into six poses, with nothing downloaded."""
+"""`demo`: the bundled demo model puts a bundled person into seven poses, with nothing downloaded."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from ..demo_people import PEOPLE
 from ..errors import StepsError
 from . import number, option
 
@@ -11,8 +12,8 @@ from . import number, option
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("output/demo.png"), help="sheet to write (%(default)s)")
     parser.add_argument(
-        "--person", type=number("CountOrNone", "number of a person"), default=14, metavar="N",
-        help="which of the people that the model was not trained on, from 0 (%(default)s: of 50, whom it moves best)",
+        "--person", type=int, choices=range(PEOPLE), default=4, metavar="N",
+        help=f"which of the bundled people, 0 to {PEOPLE - 1} (%(default)s); the model was not trained on them",
     )
     parser.add_argument("--steps", type=number("Steps", "number of steps"), default=4, help="1 to 1000 (%(default)s)")
     parser.add_argument("--seed", type=number("Seed", "seed"), default=3407, help="of the noise (%(default)s)")
@@ -23,4 +24,4 @@ def run(arguments: argparse.Namespace) -> None:
 
     with option("--steps", StepsError):
         make_demo(arguments.out, arguments.person, arguments.steps, arguments.seed)
-    sys.stdout.write(f"{arguments.out}: source, pose, result and truth\n")
+    sys.stdout.write(f"{arguments.out}: photo, pose, result alone and with the photo's texture, truth\n")

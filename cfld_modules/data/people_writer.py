@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
@@ -18,7 +17,7 @@ from ..people.bodies import body_model
 from ..people.dressing import dress
 from ..people.identities import sample_identity
 from ..people.poses import BodyPose, sample_pose
-from ..people.studio import Photo, Studio
+from ..people.studio import Studio
 from ..people.wardrobes import FolderWardrobe, HelperWardrobe
 from .pairs import Split
 
@@ -85,15 +84,13 @@ def write_people(
     return sum(map(len, people))
 
 
-def person_photos(
-    garments: Path | None, person: int, poses: Sequence[BodyPose], width: int, height: int
-) -> Iterator[Photo]:
-    """One person in these poses, drawn now."""
+def invited(garments: Path | None, person: int, width: int, height: int) -> Studio:
+    """The studio with this person in it, dressed."""
     identity = sample_identity(person)
     shape = body_model().shape(identity.phenotypes)
     studio = _studio(width, height)
     studio.invite(shape, dress(identity, shape, FolderWardrobe(garments) if garments else HelperWardrobe()))
-    yield from (studio.photograph(pose) for pose in poses)
+    return studio
 
 
 def pose_of_seed(seed: int) -> BodyPose:
@@ -123,8 +120,9 @@ def _photograph(sitting: Sitting) -> list[Row]:
         return rows
     rows.clear()
     poses = [pose_of_seed(pose) for pose in sitting.poses]
-    photos = person_photos(sitting.garments, sitting.person, poses, WIDTH, HEIGHT)
-    for name, photo in zip(names, photos, strict=True):
+    studio = invited(sitting.garments, sitting.person, WIDTH, HEIGHT)
+    for name, pose in zip(names, poses, strict=True):
+        photo = studio.photograph(pose)
         Image.fromarray(photo.image).save(sitting.folder / f"{sitting.split}_highres" / f"{name}.png")
         if sitting.split == "test":
             mask = (photo.silhouette * 255 + 0.5).astype(np.uint8)

@@ -1,18 +1,21 @@
-"""`demo`: runs the demo model on a mannequin in six poses, and writes a sheet.
+"""`demo`: the demo model puts a bundled person into seven poses, alone and keeping the photo's texture, on one sheet.
 
 `configs/demo/` makes it in numbered stages; docs/training.md says what it scores, docs/log.md how it came about.
 """
 
 from pathlib import Path
 
-from ..demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH
-from ..mannequins.photograph import held_out_photograph
-from ..pipeline.cfld_pipeline import CFLDPipeline
-from .generate import generate_pictures, transfer_sheet
-from .models import load_pipeline
+import torch
 
-POSES = 6
-SHEET_SCALE = 2
+from ..demo_model import BASE_FOLDER, CFLD_FILE
+from ..demo_people import POSES, demo_photo
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..poses.pose_drawing import draw_pose_in_style
+from .models import load_pipeline
+from .sheet import contact_sheet
+from .textured import DENOISE, FEATHER, pasted, sample_from, warp_photo
+
+WIDTH, HEIGHT = 176, 256  # of the sheet's pictures
 
 
 def load_demo_pipeline(scheduler: str = "ddim", steps: int | None = None) -> CFLDPipeline:
@@ -21,15 +24,26 @@ def load_demo_pipeline(scheduler: str = "ddim", steps: int | None = None) -> CFL
 
 
 def make_demo(out: Path, person: int, steps: int, seed: int) -> None:
-    """Write a sheet of source, pose, result and truth of one person in six poses.
+    """Write a sheet of photo, pose, result, result with the photo's texture, and truth, a pose a row.
 
     Args:
-        person: a mannequin that was not trained on, by number from 0.
+        person: one of `demo_people`.
         seed: of the noise that all results begin with.
     """
-    source = held_out_photograph(person, 0)
-    pairs = [(source, held_out_photograph(person, POSES * person + number)) for number in range(1, POSES + 1)]
+    photo, *truths = (demo_photo(person, pose, WIDTH, HEIGHT) for pose in range(POSES))
+    poses = [truth.pose for truth in truths]
     pipeline = load_demo_pipeline("ddim_trailing", steps)  # in few steps better than "ddim": docs/performance.md
-    results = generate_pictures(pipeline, pairs, "pad", WIDTH, HEIGHT, steps=steps, seed=seed)
+    side = pipeline.cfld.config.source.image_size // 4
+    noise = torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(seed))
+    starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
+    alone, started = (
+        sample_from(pipeline, [photo.image] * len(poses), poses, starts, noise, WIDTH, HEIGHT, steps, denoise)
+        for denoise in (1.0, DENOISE)
+    )
+    textured = [pasted(result, start, FEATHER // 2) for result, start in zip(started, starts, strict=True)]
+    drawings = [draw_pose_in_style(pose, WIDTH, HEIGHT, "cfld") for pose in poses]
+    rows = [
+        [photo.image, *row, truth.image] for *row, truth in zip(drawings, alone, textured, truths, strict=True)
+    ]
     out.parent.mkdir(parents=True, exist_ok=True)
-    transfer_sheet(pairs, results, "pad", WIDTH, HEIGHT, SHEET_SCALE).save(out)
+    contact_sheet(rows, ("photo", "pose", "CFLD", "keeping texture", "truth")).save(out)

@@ -1,6 +1,7 @@
 """The photographer: a posed person, lit, in front of a wall, with exact key points, depth and silhouette (VTK)."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,13 @@ DEPTH_OF_JOINT = np.array([0.04, 0.14, 0.13, 0.09, 0.06, 0.13, 0.09, 0.06, 0.17,
 
 @dataclass(frozen=True)
 class Photo:
-    """image: RGB uint8 (height, width, 3); pose: on it, hidden joints missing; depth: metres from the camera, (height,
-    width), infinite where nobody is; silhouette: share of each pixel, (height, width)."""
+    """image: RGB uint8 (height, width, 3); pose: on it, hidden joints missing; space: all joints in metres, (18, 3), to
+    the right, down and away from the camera; depth: metres from the camera, (height, width), infinite where nobody is;
+    silhouette: share of each pixel, (height, width)."""
 
     image: np.ndarray
     pose: Pose
+    space: np.ndarray
     depth: np.ndarray
     silhouette: np.ndarray
 
@@ -80,16 +83,20 @@ class Studio:
         for _, actor in self._shown:
             self._renderer.AddActor(actor)
 
-    def photograph(self, pose: BodyPose) -> Photo:
-        """The invited person in this pose, whole, as large as fits."""
+    def photograph(self, pose: BodyPose, framed: Sequence[BodyPose] = ()) -> Photo:
+        """The invited person in this pose, whole, as large as fits.
+
+        Args:
+            framed: the poses that the camera fits, for several views by one camera; `pose` where not given.
+        """
         model = body_model()
-        moves = model.bone_moves(self._shape, bone_turns(pose, model, self._shape))
-        body = move_points(self._shape.vertices, model.bone_weights, moves)
-        joints = model.key_points(body)
-        points = [move_points(surface.points, surface.bone_weights, moves) for surface, _ in self._shown]
+        moves = self._moves(pose)
+        joints = model.key_points(move_points(self._shape.vertices, model.bone_weights, moves))
+        points = self._points(moves)
         all_points = np.concatenate(points)
         floor = all_points[:, 2].min()
-        aim, tall = self._framing(all_points, floor)
+        framed_points = [np.concatenate(self._points(self._moves(pose))) for pose in framed] or [all_points]
+        aim, tall = self._framing(np.concatenate(framed_points), min(part[:, 2].min() for part in framed_points))
         for (surface, actor), moved in zip(self._shown, points, strict=True):
             _move(actor, surface, moved)
         pixels, depth = self._render(aim, tall)
@@ -104,8 +111,16 @@ class Studio:
         visible_points = np.where(is_seen[:, None], key_points, np.nan)
         return Photo(
             np.clip(image + 0.5, 0, 255).astype(np.uint8), Pose(visible_points, self.width, self.height),
-            depth[:: self.oversampling, :: self.oversampling], share,
+            joints[:, [0, 2, 1]] * (1, -1, 1), depth[:: self.oversampling, :: self.oversampling], share,
         )
+
+    def _moves(self, pose: BodyPose) -> np.ndarray:
+        model = body_model()
+        return model.bone_moves(self._shape, bone_turns(pose, model, self._shape))
+
+    def _points(self, moves: np.ndarray) -> list[np.ndarray]:
+        """Of each surface that is shown."""
+        return [move_points(surface.points, surface.bone_weights, moves) for surface, _ in self._shown]
 
     def _framing(self, points: np.ndarray, floor: float) -> tuple[np.ndarray, float]:
         """What the camera looks at, and how many metres the picture is high there."""

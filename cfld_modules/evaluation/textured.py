@@ -1,0 +1,56 @@
+"""Transfer that keeps the photo's texture, as the template *Keep texture* does it: sampling begins from Warp Person's
+picture, and the pixels that the photo shows lie over the result."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..poses.keypoints import Pose
+from ..poses.lifting import lift
+from ..poses.warping import Warped, feathered_inwards, warp_person
+from ..training.latents import encode_posteriors
+
+DENOISE, FEATHER = 0.7, 4  # the template's, the feather at 512 pixels of height
+
+
+def warp_photo(photo: np.ndarray, pose: Pose, mask: np.ndarray, targets: Sequence[Pose]) -> list[Warped]:
+    """The person of a photo RGB uint8 (H, W, 3), who is where the mask (H, W) is true, in each target pose."""
+    pixels, is_person, there = torch.from_numpy(photo) / 255, torch.from_numpy(mask).float(), lift(pose)
+    return [warp_person(pixels, there, lift(target), is_person) for target in targets]
+
+
+def pasted(result: np.ndarray, start: Warped, feather: int) -> np.ndarray:
+    """The photo's own pixels over a result RGB uint8 (H, W, 3) of the start's size."""
+    weight = feathered_inwards(start.covered.float(), feather).numpy()[..., None]
+    return np.rint(result + weight * (start.image.numpy() * 255 - result)).astype(np.uint8)
+
+
+@torch.no_grad()
+def sample_from(
+    pipeline: CFLDPipeline, photos: Sequence[np.ndarray], poses: Sequence[Pose], starts: Sequence[Warped],
+    noise: torch.Tensor, width: int, height: int, steps: int, denoise: float,
+) -> list[np.ndarray]:
+    """Results RGB uint8 (height, width, 3) without pasting, of photos' people in the poses, one each.
+
+    Args:
+        noise: (B, 4, S/8, S/8), or one for all.
+        denoise: share of the noise levels that is sampled, in so many steps; 1 begins with noise alone.
+    """
+    batch, side = len(poses), 8 * noise.shape[-1]
+    noise, total = noise.expand(batch, -1, -1, -1), round(steps / denoise)
+    pipeline.set_progress_bar_config(disable=True)
+    appearance = pipeline.encode_sources([Image.fromarray(photo) for photo in photos], "pad")
+    maps = pipeline.encode_poses(poses, "pad")
+    pictures = torch.stack([start.image for start in starts]).permute(0, 3, 1, 2) * 2 - 1
+    square = torch.nn.functional.interpolate(pictures, (side, side), mode="bicubic", antialias=True)
+    clean = encode_posteriors(pipeline.vae, square) * pipeline.vae.config.scaling_factor
+    pipeline.scheduler.set_timesteps(total)
+    latents = noise * pipeline.scheduler.init_noise_sigma
+    if total > steps:
+        first = pipeline.scheduler.timesteps[total - steps]
+        latents = pipeline.scheduler.add_noise(clean, noise, first.expand(batch))
+    latents = pipeline.denoise(latents, appearance, maps, steps=total, first_step=total - steps)
+    return list(pipeline.decode(latents, width, height))
