@@ -11,7 +11,6 @@ from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.keypoints import Pose
 from ..poses.lifting import lift
 from ..poses.warping import Warped, feathered_inwards, warp_person
-from ..training.latents import encode_posteriors
 
 DENOISE, FEATHER = 0.7, 4  # the template's, the feather at 512 pixels of height
 
@@ -46,7 +45,7 @@ def sample_from(
     maps = pipeline.encode_poses(poses, "pad")
     pictures = torch.stack([start.image for start in starts]).permute(0, 3, 1, 2) * 2 - 1
     square = torch.nn.functional.interpolate(pictures, (side, side), mode="bicubic", antialias=True)
-    clean = encode_posteriors(pipeline.vae, square) * pipeline.vae.config.scaling_factor
+    clean = pipeline.encode(square)
     pipeline.scheduler.set_timesteps(total)
     latents = noise * pipeline.scheduler.init_noise_sigma
     if total > steps:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DConditionModel
+from diffusers import AutoencoderTiny, DiffusionPipeline, SchedulerMixin, UNet2DConditionModel
 from PIL import Image
 
 from ..guidance import ROWS, SCALES_OF, row_weights
@@ -153,6 +153,13 @@ class CFLDPipeline(DiffusionPipeline):
             clean = (latents - (1 - level).sqrt() * epsilon) / level.sqrt()
             latents = next_level.sqrt() * clean + (1 - next_level).sqrt() * epsilon
         return latents
+
+    @torch.no_grad()
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures (B, 3, S, S) in [-1, 1] -> latents (B, 4, S/8, S/8), the likeliest where there is a choice."""
+        encoded = self.vae.encode(pictures.to(self.device, self.vae.dtype))
+        latents = encoded.latents if isinstance(self.vae, AutoencoderTiny) else encoded.latent_dist.mode()
+        return latents * self.vae.config.scaling_factor
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor, width: int, height: int) -> np.ndarray:
