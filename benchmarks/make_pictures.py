@@ -22,11 +22,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "host")]
 from comfy_server import running_server  # noqa: E402
 from host import need_host  # noqa: E402
 
+from cfld_modules.demo_people import demo_photo  # noqa: E402
 from cfld_modules.evaluation.sheet import contact_sheet  # noqa: E402
-from cfld_modules.mannequins.benchmark import FIRST_TEST_SEED  # noqa: E402
-from cfld_modules.mannequins.identity import sample_identity  # noqa: E402
-from cfld_modules.mannequins.photograph import held_out_photograph  # noqa: E402
-from cfld_modules.mannequins.walk import draw_walk  # noqa: E402
 from cfld_modules.poses.keypoints import Pose  # noqa: E402
 from cfld_modules.poses.pose_maps import JOINT_COLOURS, LIMB_COLOURS, LIMB_ENDS  # noqa: E402
 from cfld_modules.poses.reading import parse_pose_json  # noqa: E402
@@ -44,7 +41,7 @@ SMOOTH = 4  # by which it is drawn larger
 
 
 def make_demo(folder: Path) -> None:
-    """Runs the template in ComfyUI, and the same graph from pure noise with nothing pasted, beside the drawn truth."""
+    """Runs the template in ComfyUI, and the same graph from pure noise with nothing pasted, beside the rendered truth."""
     walk = json.loads((ROOT / "workflows" / "api" / "walk.json").read_text(encoding="utf-8"))
     classes = {node["class_type"]: number for number, node in walk.items()}
     titles = {node["_meta"]["title"]: number for number, node in walk.items()}
@@ -64,11 +61,11 @@ def make_demo(folder: Path) -> None:
             names = [[file["filename"] for file in run.outputs[name]["images"]] for name in wires]
             return [[pixels(folder / "temp" / name) for name in group] for group in names]
 
-        person = walk[photo]["inputs"]["person"]
         pasted = [classes["ImageCompositeMasked"], 0]
         photos, drawings, textured = pictures(walk, photo=[photo, 0], pose=["drawing", 0], textured=pasted)
         (plain,) = pictures(alone, alone=[titles["Scale to the person's aspect"], 0])
-    truth = [drawn.image for drawn in draw_walk(sample_identity(FIRST_TEST_SEED + person), 360, *SHOWN)]
+    with Image.open(DOCS / "walk_truth.webp") as film:
+        truth = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
     order = ("photo", "pose", "CFLD", "with the photo's texture", "truth")
     rows = zip(photos * len(truth), drawings, plain, textured, truth, strict=True)
     first, *others = [contact_sheet([list(row)], order) for row in rows]
@@ -145,7 +142,7 @@ def make_icon(_: Path) -> None:
     walk = json.loads((ROOT / "workflows" / "api" / "walk.json").read_text(encoding="utf-8"))
     inputs = {node["_meta"]["title"]: node["inputs"] for node in walk.values()}
     person = inputs["Source person"]
-    photo = held_out_photograph(person["person"], person["pose"]).draw(*PANEL)
+    photo = demo_photo(person["person"], person["pose"], *PANEL)
     target = parse_pose_json(inputs["Walk, sixteen poses"]["pose_json"])[BANNER_FRAME]
     row = ImageSequence.all_frames(Image.open(DOCS / "demo.webp"))[BANNER_FRAME].convert("RGB")
     left = 3 * (row.width + 4) // 5

@@ -37,7 +37,7 @@ WORDS = {
 SHRINK = 4  # 512 pixels to the demo model's 128
 WALL = (222, 223, 228)
 DEMO, SOURCE, POSE = "demo", "shown source", "shown pose"
-MANNEQUIN = {"class_type": "CFLDDemoPerson", "inputs": {"person": 44, "pose": 7, "width": 352, "height": 512}}
+PERSON = {"class_type": "CFLDDemoPerson", "inputs": {"person": 9, "pose": 4, "width": 352, "height": 512}}
 PLACE = (350, 152, 352, 512)  # in the room where somebody is painted: left, top, width, height
 # By which input a node that needs other weights is passed, for each of its outputs.
 PASSED = {
@@ -83,7 +83,7 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
             continue
         inputs = {name: reroute(value) if isinstance(value, list) else value for name, value in node["inputs"].items()}
         if node["class_type"] == "CFLDDetectPose":
-            made[f"{number} found"] = MANNEQUIN
+            made[f"{number} found"] = PERSON
             continue
         is_square = "width" in inputs and inputs["width"] == inputs["height"]
         for name in SIZES.get(node["class_type"], ("width", "height") if is_square else ()):
@@ -232,9 +232,9 @@ def main(words: Sequence[str]) -> None:
 
         inputs = server.folder / "input"
         inputs.mkdir(exist_ok=True)
-        _, (mannequin,), _ = run({"1": MANNEQUIN, f"{SOURCE} 0": preview(["1", 0])})
+        _, (photo,), _ = run({"1": PERSON, f"{SOURCE} 0": preview(["1", 0])})
         room_with_mask().save(inputs / "scene.png")
-        mannequin.convert("RGB").save(inputs / "example.png")
+        photo.convert("RGB").save(inputs / "example.png")
         for title in titles:
             workflow = json.loads((WORKFLOWS / f"{title}.json").read_text(encoding="utf-8"))
             name = workflow["extra"].get("api", title)
