@@ -41,7 +41,7 @@ SMOOTH = 4  # by which it is drawn larger
 
 
 def make_demo(folder: Path) -> None:
-    """Runs the template in ComfyUI, and the same graph from pure noise with nothing pasted, beside the rendered truth."""
+    """Runs the template in ComfyUI, and the same graph from pure noise with nothing pasted; beside both the truth."""
     walk = json.loads((ROOT / "workflows" / "api" / "walk.json").read_text(encoding="utf-8"))
     classes = {node["class_type"]: number for number, node in walk.items()}
     titles = {node["_meta"]["title"]: number for number, node in walk.items()}
