@@ -102,8 +102,8 @@ def measure(root: Path) -> dict[str, float]:
     with data_sets() as folder:
         photographs = [PhotographFile(f"{n}.jpg", folder / f"{n}.jpg", poses[n]) for n in range(PEOPLE)]
         pairs = Pairs(photographs, [(0, 1), (1, 0), (2, 3), (3, 2)])
-        with_pictures = PairSamples(pairs, 256, 7, Augmentation())
-        with_latents = PairSamples(pairs, 256, 7, Augmentation(), torch.zeros(PEOPLE, 8, 64, 64))
+        with_pictures = PairSamples(pairs, 256, 64, 7, Augmentation())
+        with_latents = PairSamples(pairs, 256, 64, 7, Augmentation(), torch.zeros(PEOPLE, 8, 64, 64))
         photo = Image.open(folder / "0.jpg").convert("RGB")
         result = truth_picture(photographs[2], "stretch", 176, 256)
         settings = evaluate.EvaluationSettings()

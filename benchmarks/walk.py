@@ -22,7 +22,7 @@ from cfld_modules.poses.framing import scale_pose
 from cfld_modules.poses.reading import parse_pose_json
 
 PACK = Path(__file__).parents[1]
-STEPS, STILL, LATENT_SIDE = 4, 2, 16
+STEPS, STILL = 4, 2
 
 
 def flicker(pictures: list[np.ndarray], truth: list[np.ndarray]) -> float:
@@ -44,7 +44,8 @@ def main() -> None:
         truth = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
     pipeline = load_demo_pipeline("ddim_trailing", STEPS)
-    noises = torch.randn((len(poses), 4, LATENT_SIDE, LATENT_SIDE), generator=torch.Generator().manual_seed(3407))
+    side = pipeline.unet.config.sample_size
+    noises = torch.randn((len(poses), 4, side, side), generator=torch.Generator().manual_seed(3407))
 
     def sampled(noise: torch.Tensor, denoise: float) -> list[np.ndarray]:
         return sample_from(

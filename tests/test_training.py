@@ -133,7 +133,7 @@ def test_what_is_trained_and_what_is_frozen(folder, train_unet):
     cfld, unet, vae = build_models(settings)
     model = Denoiser(cfld, unet, vae, train_unet == "all").train()
     pairs = MannequinData("mannequins", people=1, pictures=2).pairs("train")
-    sample = PairSamples(pairs, 32, 0, Augmentation())[0]
+    sample = PairSamples(pairs, 32, 8, 0, Augmentation())[0]
     model({name: tensor[None] for name, tensor in sample.items()})["loss"].backward()
     with_gradient = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     expected = {f"cfld.{name}" for name, _ in cfld.named_parameters()}

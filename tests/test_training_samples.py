@@ -43,7 +43,7 @@ def test_timesteps_are_cubic_or_uniform(drawn_pairs):
     assert cubic_timesteps(np.array([0.0, 0.5, 0.9999])).tolist() == [999, 875, 0]
     assert uniform_timesteps(np.array([0.0, 0.5, 0.9999])).tolist() == [0, 500, 999]
     for kind, mean in (("cubic", 750), ("uniform", 500)):
-        data = PairSamples(drawn_pairs, 32, 7, Augmentation(timesteps=kind))
+        data = PairSamples(drawn_pairs, 32, 8, 7, Augmentation(timesteps=kind))
         timesteps = torch.cat([data[number]["timesteps"] for number in range(300)])
         assert timesteps.float().mean().item() == pytest.approx(mean, abs=40)
 
@@ -54,7 +54,7 @@ def drawn_pairs():
 
 
 def test_a_sample_depends_on_its_number_alone(drawn_pairs):
-    first, second = (PairSamples(drawn_pairs, 32, 7, Augmentation()) for _ in range(2))
+    first, second = (PairSamples(drawn_pairs, 32, 8, 7, Augmentation()) for _ in range(2))
     for number in (5, 0, 3):
         second[number]
     assert all(torch.equal(first[5][name], second[5][name]) for name in first[5])
@@ -64,7 +64,7 @@ def test_a_sample_depends_on_its_number_alone(drawn_pairs):
 
 
 def test_a_sample_shows_source_and_target_and_their_poses(drawn_pairs):
-    samples = PairSamples(drawn_pairs, 32, 7, Augmentation(flip=0.0))
+    samples = PairSamples(drawn_pairs, 32, 8, 7, Augmentation(flip=0.0))
     sample, pair = read_batch(samples[1]), drawn_pairs[samples._pair(1)]
     for place, photograph in enumerate(pair):
         assert torch.equal(sample["pictures"][place], square_picture(photograph.picture(), "stretch", 64))
@@ -76,7 +76,7 @@ def test_a_sample_of_the_papers_size_is_handed_over_in_few_bytes(drawn_pairs):
     """A seventh of the 18.3 MB that its numbers are, and a megabyte where the latents are there."""
     augmentation = Augmentation()
     for posteriors, most in ((None, 2.5e6), (torch.zeros(len(drawn_pairs.photographs), 8, 64, 64), 1.15e6)):
-        sample = PairSamples(drawn_pairs, 256, 7, augmentation, posteriors)[0]
+        sample = PairSamples(drawn_pairs, 256, 64, 7, augmentation, posteriors)[0]
         assert sum(tensor.nbytes for tensor in sample.values()) < most
 
 
@@ -87,7 +87,7 @@ def test_each_pair_of_a_batch_has_its_own_condition(folder, drawn_pairs):
     with torch.no_grad():
         for parameter in cfld.appearance_encoder.parameters():  # the zero convolutions would hide a mix-up
             parameter.add_(torch.randn_like(parameter))
-        samples = [PairSamples(drawn_pairs, 32, 7, Augmentation())[number] for number in range(3)]
+        samples = [PairSamples(drawn_pairs, 32, 8, 7, Augmentation())[number] for number in range(3)]
         apart = [model(default_collate([sample]))["loss"].item() for sample in samples]
         together = model(default_collate(samples))["loss"].item()
     assert together == pytest.approx(np.mean(apart), rel=1e-5)
@@ -99,7 +99,7 @@ def test_the_loss_weighs_each_latent_by_its_own_timestep(folder, drawn_pairs, lo
     cfld, unet, vae = build_models(parsed(folder, folder / "unused").model)
     plain, weighted = Denoiser(cfld, unet, vae, True).eval(), Denoiser(cfld, unet, vae, True, loss).eval()
     levels = plain.scheduler.alphas_cumprod
-    sample = PairSamples(drawn_pairs, 32, 7, Augmentation())[0]
+    sample = PairSamples(drawn_pairs, 32, 8, 7, Augmentation())[0]
     for timestep in (0, 300, 600, 999):
         sample["timesteps"] = torch.tensor([timestep, timestep])
         batch = default_collate([sample])
@@ -113,7 +113,7 @@ def test_the_loss_weighs_each_latent_by_its_own_timestep(folder, drawn_pairs, lo
 def test_latents_of_one_batch_have_weights_of_their_own(folder, drawn_pairs):
     cfld, unet, vae = build_models(parsed(folder, folder / "unused").model)
     model = Denoiser(cfld, unet, vae, True, "noisy").eval()
-    sample = PairSamples(drawn_pairs, 32, 7, Augmentation())[0]
+    sample = PairSamples(drawn_pairs, 32, 8, 7, Augmentation())[0]
     losses = {}
     for timesteps in ((100, 100), (999, 999), (100, 999)):
         sample["timesteps"] = torch.tensor(timesteps)
@@ -124,7 +124,9 @@ def test_latents_of_one_batch_have_weights_of_their_own(folder, drawn_pairs):
 
 
 def test_only_the_picture_for_the_encoder_is_mirrored(drawn_pairs):
-    plain, mirrored = (read_batch(PairSamples(drawn_pairs, 32, 7, Augmentation(flip=flip))[0]) for flip in (0.0, 1.0))
+    plain, mirrored = (
+        read_batch(PairSamples(drawn_pairs, 32, 8, 7, Augmentation(flip=flip))[0]) for flip in (0.0, 1.0)
+    )
     assert torch.equal(plain["source"].flip(-1), mirrored["source"])
     assert not torch.equal(plain["source"], mirrored["source"])
     assert all(torch.equal(plain[name], mirrored[name]) for name in ("pictures", "pose_maps"))
@@ -141,7 +143,7 @@ def test_shares_of_rows_that_cannot_be_are_refused(rows):
 )
 @pytest.mark.usefixtures("no_pictures")
 def test_rows_are_drawn_as_often_as_asked(drawn_pairs, rows):
-    data = PairSamples(drawn_pairs, 32, 7, Augmentation(rows=rows))
+    data = PairSamples(drawn_pairs, 32, 8, 7, Augmentation(rows=rows))
     given = torch.cat([data[number]["given"] for number in range(300)])
     for name, share in dataclasses.asdict(rows).items():
         row = torch.tensor(dataclasses.astuple(ROWS[name]))
@@ -161,7 +163,7 @@ def test_a_row_in_training_is_that_row_of_guidance(folder, drawn_pairs, name):
     with torch.no_grad():
         for parameter in cfld.appearance_encoder.parameters():  # the zero convolutions would hide a mix-up
             parameter.add_(torch.randn_like(parameter))
-        sample = PairSamples(drawn_pairs, 32, 7, Augmentation())[1]
+        sample = PairSamples(drawn_pairs, 32, 8, 7, Augmentation())[1]
         sample["given"] = torch.tensor([dataclasses.astuple(ROWS[name])] * 2)
         loss = model({key: tensor[None] for key, tensor in sample.items()})["loss"].item()
         sample = read_batch(sample)
@@ -177,7 +179,7 @@ def test_latents_encoded_before_are_those_encoded_meanwhile(folder, drawn_pairs)
     cfld, unet, vae = build_models(parsed(folder, folder / "unused").model)
     model = Denoiser(cfld, unet, vae, True).eval()
     posteriors = encode_photographs(vae, drawn_pairs.photographs, drawn_pairs.fit, 64)
-    both = [PairSamples(drawn_pairs, 32, 7, Augmentation(), given)[2] for given in (None, posteriors)]
+    both = [PairSamples(drawn_pairs, 32, 8, 7, Augmentation(), given)[2] for given in (None, posteriors)]
     with torch.no_grad():
         values = [model({name: tensor[None] for name, tensor in sample.items()})["loss"].item() for sample in both]
     assert "pictures" not in both[1]

@@ -33,7 +33,7 @@ def make_demo(out: Path, person: int, steps: int, seed: int) -> None:
     photo, *truths = (demo_photo(person, pose, WIDTH, HEIGHT) for pose in range(POSES))
     poses = [truth.pose for truth in truths]
     pipeline = load_demo_pipeline("ddim_trailing", steps)  # in few steps better than "ddim": docs/performance.md
-    side = pipeline.cfld.config.source.image_size // 4
+    side = pipeline.unet.config.sample_size
     noise = torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(seed))
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
     alone, started = (

@@ -65,7 +65,7 @@ class CFLDPipeline(DiffusionPipeline):
         batch = max(len(sources), len(poses))
         appearance = _repeated(self.encode_sources(sources, fit), batch)
         pose = [features.expand(batch, -1, -1, -1) for features in self.encode_poses(poses, fit)]
-        side = self.cfld.config.source.image_size // 4
+        side = self.unet.config.sample_size
         noise = torch.randn(batch, 4, side, side, generator=generator).to(self.device)
         self.scheduler.set_timesteps(steps, device=self.device)  # the first noise level depends on the steps
         latents = self.denoise(
@@ -116,7 +116,7 @@ class CFLDPipeline(DiffusionPipeline):
     ) -> torch.Tensor:
         """One U-Net call with a block of B for each row in `weights`, and their weighted sum, in float32."""
         batch, dtype = latents.shape[0], self.unet.dtype
-        grids = [_halved(latents.shape[-2:], level) for level in range(3)]
+        grids = halved_grids(latents.shape[-2:])
         rows = [ROWS[name] for name in weights]
         prompt, unconditional = appearance.prompt, self.cfld.learnable_vector.expand(batch, -1, -1)
         residuals = {}
@@ -174,9 +174,9 @@ def inversion_timesteps(steps: int) -> range:
     return range(1 - stride, 1 + stride * (steps - 1), stride)
 
 
-def _halved(size: torch.Size, times: int) -> tuple[int, int]:
-    """The grid of a U-Net level, whose downsampling rounds up."""
-    return -(-size[0] // 2**times), -(-size[1] // 2**times)
+def halved_grids(size: torch.Size) -> list[tuple[int, int]]:
+    """(rows, columns) of the U-Net's first three levels, whose downsampling rounds up, for latents of that size."""
+    return [(-(-size[0] // 2**level), -(-size[1] // 2**level)) for level in range(3)]
 
 
 def _repeated(appearance: Appearance, batch: int) -> Appearance:

@@ -95,20 +95,22 @@ class PairSamples(Dataset):
 
     A sample is a dictionary; its first axes of two are source and target, which are both denoised:
     `source` (3, S, S), what the encoder sees; `drawings` (2, 3, S, S) and `joints` (2, 18, 2), of which
-    `read_batch` makes pose maps; `noise` (2, 4, S/4, S/4); `timesteps` (2,) int64; `given` (2, 3) bool, whether prompt,
-    pose and appearance are; `posterior_noise` (2, 4, S/4, S/4) and `pictures` (2, 3, 2S, 2S), or `posteriors`
-    (2, C, S/4, S/4) where these are given. Pictures are uint8: a process that loads data hands over a seventh of what
+    `read_batch` makes pose maps; `noise` (2, 4, h, h); `timesteps` (2,) int64; `given` (2, 3) bool, whether prompt,
+    pose and appearance are; `posterior_noise` (2, 4, h, h) and `pictures` (2, 3, 8h, 8h), or `posteriors`
+    (2, C, h, h) where these are given. Pictures are uint8: a process that loads data hands over a seventh of what
     numbers with a point would be.
 
     Args:
-        size: S in pixels, the source encoder's picture; latents are of pictures twice as large.
+        size: S in pixels, the source encoder's picture.
+        latent_side: h; the paper's is S/4.
         posteriors: of all photographs, as `latents.encode_photographs` makes them.
     """
 
     def __init__(
-        self, pairs: Pairs, size: int, seed: int, augmentation: Augmentation, posteriors: torch.Tensor | None = None
+        self, pairs: Pairs, size: int, latent_side: int, seed: int, augmentation: Augmentation,
+        posteriors: torch.Tensor | None = None,
     ) -> None:
-        self.pairs, self.size, self.seed = pairs, size, seed
+        self.pairs, self.size, self.latent_side, self.seed = pairs, size, latent_side, seed
         self.augmentation, self.posteriors = augmentation, posteriors
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
@@ -119,7 +121,7 @@ class PairSamples(Dataset):
         picture = source.picture()
         shown_picture = square_pixels(picture, self.pairs.fit, self.size)
         draw_timesteps = uniform_timesteps if self.augmentation.timesteps == "uniform" else cubic_timesteps
-        latent_shape = (2, LATENT_CHANNELS, self.size // 4, self.size // 4)
+        latent_shape = (2, LATENT_CHANNELS, self.latent_side, self.latent_side)
         sample = {
             "source": shown_picture.flip(-1) if random.random() < self.augmentation.flip else shown_picture,
             "timesteps": torch.from_numpy(draw_timesteps(random.random(2))),
@@ -129,7 +131,8 @@ class PairSamples(Dataset):
         } | drawn_poses([photograph.pose() for photograph in (source, target)], self.pairs.fit, self.size)
         if self.posteriors is not None:
             return sample | {"posteriors": self.posteriors[list(self.pairs.pairs[index])]}
-        pictures = [square_pixels(pixels, self.pairs.fit, 2 * self.size) for pixels in (picture, target.picture())]
+        both = (picture, target.picture())
+        pictures = [square_pixels(pixels, self.pairs.fit, 8 * self.latent_side) for pixels in both]
         return sample | {"pictures": torch.stack(pictures)}
 
     def _pair(self, number: int) -> int:

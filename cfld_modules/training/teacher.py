@@ -52,15 +52,19 @@ class Teacher:
 
 class TeacherSamples(Dataset):
     """Sample n of an endless run over pairs, whose targets' pictures are not looked at: `source` uint8 (3, S, S),
-    `drawings` and `joints` of one pose, see `samples.read_batch`, and `noise` (4, S/4, S/4)."""
+    `drawings` and `joints` of one pose, see `samples.read_batch`, and `noise` (4, h, h).
 
-    def __init__(self, size: int, pairs: Pairs, seed: int) -> None:
-        self.size, self.pairs, self.seed = size, pairs, seed
+    Args:
+        size, latent_side: S in pixels, and h.
+    """
+
+    def __init__(self, size: int, latent_side: int, pairs: Pairs, seed: int) -> None:
+        self.size, self.latent_side, self.pairs, self.seed = size, latent_side, pairs, seed
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         random = np.random.default_rng([self.seed, number])
         source, target = self.pairs[int(random.integers(len(self.pairs)))]
-        noise = random.standard_normal((4, self.size // 4, self.size // 4), np.float32)
+        noise = random.standard_normal((4, self.latent_side, self.latent_side), np.float32)
         poses = drawn_poses([target.pose()], self.pairs.fit, self.size)
         return {
             "source": square_pixels(source.picture(), self.pairs.fit, self.size), "noise": torch.from_numpy(noise),

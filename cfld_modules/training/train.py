@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ..evaluation.generate import held_out_sheet
 from ..pipeline.base_model import save_network
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.schedulers import published_scheduler
+from ..settings import Bound
 from .denoiser import Denoiser, Loss
 from .initial_weights import ModelSettings, build_models
 from .latents import cached_posteriors
@@ -36,6 +37,8 @@ class TrainSettings:
 
     Attributes:
         output: folder of the run; training goes on from the last checkpoint in it.
+        latent_side: of the latents that are denoised, an eighth of their pictures in pixels; where not given, the
+            paper's, a quarter of what the source encoder sees. Larger ones get appearance and pose resampled.
         latents: a file to keep every photograph's latents in, which are then encoded once, before training; worth it
             for small pictures. Runs with the same photographs and autoencoder can share it.
         export_dtype: precision of the files written in the end.
@@ -46,6 +49,7 @@ class TrainSettings:
     training: LoopSettings
     model: ModelSettings = field(default_factory=ModelSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    latent_side: Annotated[int, Bound(ge=8, le=1024, multiple_of=8)] | None = None
     latents: Path | None = None
     loss: Loss = "epsilon"
     export_dtype: Literal["fp32", "fp16"] = "fp32"
@@ -73,14 +77,16 @@ class DenoisingTask:
         cfld, unet, vae = build_models(settings.model)
         self.model = Denoiser(cfld, unet, vae, settings.model.train_unet == "all", settings.loss)
         size, seed = cfld.config.source.image_size, settings.training.seed
+        side = settings.latent_side or size // 4
+        unet.register_to_config(sample_size=side)
         pairs = settings.data.pairs("train")
         self.held_out = settings.data.pairs("test")
         posteriors = None
         if settings.latents:
             vae.to(accelerator.device, memory_format=torch.channels_last)
-            posteriors = cached_posteriors(settings.latents, accelerator, vae, pairs, 2 * size)
-        self.data = PairSamples(pairs, size, seed, settings.augmentation, posteriors)
-        self.held_out_data = PairSamples(self.held_out, size, seed, settings.augmentation)
+            posteriors = cached_posteriors(settings.latents, accelerator, vae, pairs, 8 * side)
+        self.data = PairSamples(pairs, size, side, seed, settings.augmentation, posteriors)
+        self.held_out_data = PairSamples(self.held_out, size, side, seed, settings.augmentation)
 
     def sheet(self) -> tuple[Image.Image, dict[str, float]]:
         """Source, pose, result and truth of held-out pairs; the loss on others."""
