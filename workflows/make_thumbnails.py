@@ -5,7 +5,7 @@
 
 A card is square: who goes in, an arrow, and what comes out, with the target pose below, and a word above. The page puts
 a badge over a strip at the top left, so nobody is there. Without the published
-weights, a text encoder, a ControlNet and an upscaler, a workflow runs without those of its nodes, at 128 pixels.
+weights, a text encoder, a ControlNet and an upscaler, a workflow runs without those of its nodes, at 192 pixels.
 To be run again whenever the demo model's files change.
 """
 
@@ -34,7 +34,7 @@ WORDS = {
     "person_in_a_photo": "inpaint", "texture_from_photo": "texture", "few_steps_with_taesd": "TAESD",
     "walk": "walk",
 }
-SHRINK = 4  # 512 pixels to the demo model's 128
+SHRINK = 3 / 8  # 512 pixels to the demo model's 192
 WALL = (222, 223, 228)
 DEMO, SOURCE, POSE = "demo", "shown source", "shown pose"
 PERSON = {"class_type": "CFLDDemoPerson", "inputs": {"person": 9, "pose": 4, "width": 352, "height": 512}}
@@ -87,7 +87,7 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
             continue
         is_square = "width" in inputs and inputs["width"] == inputs["height"]
         for name in SIZES.get(node["class_type"], ("width", "height") if is_square else ()):
-            inputs[name] = inputs[name] if isinstance(inputs[name], list) else inputs[name] // SHRINK
+            inputs[name] = inputs[name] if isinstance(inputs[name], list) else round(inputs[name] * SHRINK / 8) * 8
         inputs |= {name: value for name, value in SAMPLING.items() if name in inputs}
         made[number] = {"class_type": node["class_type"], "inputs": inputs}
     return made
