@@ -9,11 +9,16 @@ from comfy_api.latest import io
 from ..cfld_modules.errors import PoseError, shortened
 from ..cfld_modules.poses.framing import ASPECT_TOLERANCE, FITS, FRAME_ASPECT, Fit, frame_pose, scale_pose
 from ..cfld_modules.poses.keypoints import Pose
+from .host.notices import warn_on_node
 from .pictures import check_memory, picture_array, read_masks, read_pictures
 from .previews import preview, sample
 from .types import PEOPLE, PoseType, check_choice, check_count, fit_input, read_poses
 
 NODE = "Warp Person"
+BLACK_MASK = (
+    f"{NODE}: input 'mask' is black everywhere, so the pose alone says where the person is. Detect Pose gives a mask "
+    "with detector 'blazepose', not with 'openpose'"
+)
 
 
 class CFLDWarpPerson(io.ComfyNode):
@@ -70,6 +75,9 @@ class CFLDWarpPerson(io.ComfyNode):
         check_count(NODE, "feather", feather, 0, 256)
         photos = read_pictures(NODE, "image", image)
         masks = None if mask is None else read_masks(NODE, "mask", mask)
+        warnings = []
+        if masks is not None and not masks.any():
+            warnings, masks = [BLACK_MASK], None
         sources = [_on_photo(pose, photos) for pose in read_poses(NODE, "source_pose", source_pose)]
         frame_width = max(1, round(height * FRAME_ASPECT))
         poses = read_poses(NODE, "target_pose", target_pose)
@@ -106,7 +114,8 @@ class CFLDWarpPerson(io.ComfyNode):
             covers.append(feathered_inwards(cover, feather))
             progress.update(1)
         return io.NodeOutput(
-            torch.stack(images), torch.stack(covers), ui=preview([picture_array(image) for image in sample(images)])
+            torch.stack(images), torch.stack(covers),
+            ui=preview([picture_array(image) for image in sample(images)]) | warn_on_node(*warnings),
         )
 
 

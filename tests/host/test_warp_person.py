@@ -59,9 +59,13 @@ def test_transparent_photo_stands_before_the_wall():
     assert image.std() < 0.01
 
 
-def test_mask_of_nobody_covers_nothing():
-    image, mask = warp(mask=torch.zeros(1, HEIGHT, WIDTH))
-    assert not mask.any() and image.isfinite().all()
+def test_black_mask_is_warned_of_and_left_out():
+    """Detect Pose gives one where OpenPose detects, and all of the result would be made up."""
+    output = nodes.CFLDWarpPerson.execute(
+        photo(), bundled("standing_front"), bundled("a_pose"), 128, 128, 0, "pad", torch.zeros(1, HEIGHT, WIDTH)
+    )
+    assert all(map(torch.equal, output.result, warp()))
+    assert output.ui["text"][0].startswith("Warp Person: input 'mask' is black everywhere")
 
 
 def test_smaller_photo_of_the_same_picture_is_taken():
