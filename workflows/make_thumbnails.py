@@ -69,7 +69,7 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
         if kind in outputs:
             return [DEMO, outputs[kind][output]]
         if kind == "CFLDDetectPose":
-            return [f"{number} found", 1]
+            return [f"{number} found", output + 1]  # Demo Person's pose and mask come behind its picture
         if kind == "CLIPTextEncode":
             return [encoder, 0]
         others = [kinds[value[0]] for value in inputs.values() if isinstance(value, list)]
