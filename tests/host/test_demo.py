@@ -38,7 +38,6 @@ def test_the_workflow_is_as_close_to_the_truth_as_the_docs_say(plain_server):
         for node in prompt.values():
             if node["class_type"] == "CFLDDemoPerson":
                 node["inputs"]["person"] += person
-                node["inputs"]["pose"] += 2 * person if node["inputs"]["pose"] else 0
         run = plain_server.run(prompt)
         assert run.error is None, run.error["exception_message"]
         (result,) = plain_server.pictures(run)
