@@ -62,12 +62,12 @@ demo-model: venv
 	$(VENV) -m cfld_modules distil configs/demo/3_lora.yaml --set teacher.base=$(MADE)/base teacher.cfld=$(MADE)/cfld.safetensors
 
 # What docs/training.md says of the demo model in use: pictures into web/docs/images, figures into output/ and
-# to the terminal. To be run when the demo model has changed.
+# to the terminal. To be run when the demo model has changed; takes what `demo-model` takes, and its people.
 demo-figures: venv
 	@python=$$($(VENV) tests/host/host.py) && mkdir -p output && $$python benchmarks/editing.py | tee output/editing.json
 	rm -rf output/augmentation
-	$(VENV) -m benchmarks.augmentation --out output/augmentation
-	$(VENV) -m cfld_modules evaluate-turning --people 12
+	$(VENV) -m benchmarks.augmentation --data output/people --out output/augmentation
+	$(VENV) -m cfld_modules evaluate-turning --people 12 $(if $(GARMENTS),--garments $(GARMENTS))
 
 js:
 	@if command -v node > /dev/null; then node --test tests/js/*.test.mjs; \
@@ -97,8 +97,7 @@ bench: venv
 	$(VENV) benchmarks/published.py
 	$(VENV) benchmarks/loading.py
 	$(VENV) benchmarks/scaling.py
-	test -d output/mannequins || $(VENV) -m cfld_modules data mannequins --out output/mannequins --count 1
-	$(VENV) benchmarks/quality.py
+	$(VENV) benchmarks/quality.py $(if $(wildcard output/people),--data output/people)
 
 # An hour or two at the lowest priority: 100,000 inputs a target where one costs under a millisecond, else ten minutes.
 fuzz: venv

@@ -1,19 +1,19 @@
-"""Do generated pictures help to recognise people? A small classifier of mannequins says so, whichever way it falls.
+"""Do generated pictures help to recognise people? A small classifier of people says so, whichever way it falls.
 
-    python -m benchmarks.augmentation --out output/augmentation
+    python -m benchmarks.augmentation --data output/people --out output/augmentation
 
-Each person is known from one picture, from the front. The classifier is trained on these alone, on these and what
-`augment` makes of them with the demo model, and, for what could be had at best, on these and as many true pictures. It
-is tested on the same people from behind, in poses that occur nowhere else, each picture 22 pixels wide and in a light
-of its own. Neither people nor poses are the demo model's own.
+The people are those whom `data people` puts aside for tests, who all stand in the same poses. Each is known from one
+picture, from the front. The classifier is trained on these alone, on these and what `augment` makes of them with the
+demo model, and, for what could be had at best, on these and as many true pictures. It is tested on the same people from
+behind, in poses that occur nowhere else, each picture 22 pixels wide and in a light of its own. Neither people nor
+poses are the demo model's own.
 """
 
 import argparse
 import csv
 import json
 import sys
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +22,17 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
+from cfld_modules.data.deepfashion import DeepFashionData
+from cfld_modules.data.pairs import Photograph
 from cfld_modules.data.people import Person
 from cfld_modules.demo_model import HEIGHT, WIDTH
 from cfld_modules.evaluation.augment import AugmentSettings, augment
 from cfld_modules.evaluation.demo import load_demo_pipeline
+from cfld_modules.evaluation.generate import truth_picture
+from cfld_modules.evaluation.ground_truth import pose_name
 from cfld_modules.evaluation.identity_filter import clothes_confidence
 from cfld_modules.evaluation.metrics import unit_tensor
-from cfld_modules.mannequins.photograph import MannequinPhotograph, held_out_photograph
 
-TEST_PICTURES = 4  # from behind
-FIRST_ASKED, FIRST_TRUE, FIRST_TEST = 10_000, 20_000, 30_000  # pose numbers: generated, true, tested on
 SHRINK = 8  # of the pictures' 176x256 pixels: somebody far from the camera
 LIGHT = 0.3  # by how much a picture's red, green and blue are lighter or darker, each
 TRAINING_STEPS, BATCH = 200, 32
@@ -39,23 +40,46 @@ SEEDS = (1, 2, 3)
 TEST_SEED = 0
 
 
-def photographs(people: int, pictures: int, first_pose: int) -> list[tuple[int, MannequinPhotograph]]:
-    """(person, photograph) of each person in so many poses, all of them different."""
+FACE, SHOULDERS = [0, 14, 15], [2, 5]
+People = Sequence[Mapping[str, Photograph]]  # of each, in which pose
+
+
+def people_of(data: Path, most: int) -> People:
+    """The first people of the test split."""
+    people: dict[str, dict[str, Photograph]] = {}
+    for photograph in DeepFashionData("deepfashion", data).pairs("test").photographs:
+        people.setdefault(photograph.name.split("_")[0], {})[pose_name(photograph)] = photograph
+    return list(people.values())[:most]
+
+
+def poses_by_use(people: People) -> dict[str, list[str]]:
+    """The front that all are known from; of the others those that show most people's backs, to be tested on; and of the
+    rest every second one for either of the other two uses.
+    """
+    front, *others = people[0]
+    behind = [pose for pose in others if np.mean([shows_back(person[pose]) for person in people]) > 0.5]
+    rest = [pose for pose in others if pose not in behind]
+    return {"known": [front], "asked": rest[::2], "true": rest[1::2], "tested": behind}
+
+
+def shows_back(photograph: Photograph) -> bool:
+    pose = photograph.pose()
+    right, left = pose.points[SHOULDERS, 0]
+    return not pose.visible[FACE].any() and bool(right > left)
+
+
+def chosen(people: People, poses: Sequence[str], pictures: int) -> list[tuple[int, Photograph]]:
+    """(person, photograph) of each person in so many of the poses, which go round among the people."""
+    count = min(pictures, len(poses))
     return [
-        (person, held_out_photograph(person, first_pose + person * pictures + number))
-        for person in range(people) for number in range(pictures)
-    ]  # fmt: skip
+        (number, person[poses[(number * count + place) % len(poses)]])
+        for number, person in enumerate(people) for place in range(count)
+    ]
 
 
-def from_behind(people: int, pictures: int, first_pose: int) -> list[tuple[int, MannequinPhotograph]]:
-    """(person, photograph) of each person in so many poses that show the back, all of them different."""
-    poses = (pose for pose in count(first_pose) if held_out_photograph(0, pose).view == "back")
-    return [(person, held_out_photograph(person, next(poses))) for person in range(people) for _ in range(pictures)]
-
-
-def drawn(labelled: Sequence[tuple[int, MannequinPhotograph]]) -> tuple[torch.Tensor, torch.Tensor]:
+def shown(labelled: Sequence[tuple[int, Photograph]]) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures (B, 3, H, W) in [0, 1] and who is on them."""
-    pictures = [unit_tensor(photograph.draw(WIDTH, HEIGHT).image) for _, photograph in labelled]
+    pictures = [unit_tensor(truth_picture(photograph, "stretch", WIDTH, HEIGHT)) for _, photograph in labelled]
     return torch.stack(pictures), torch.tensor([person for person, _ in labelled])
 
 
@@ -112,22 +136,25 @@ def small(pictures: torch.Tensor) -> torch.Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("output/augmentation"), help="for the set and the figures")
+    parser.add_argument("--data", type=Path, required=True, help="folder of 'data people'")
     parser.add_argument("--people", type=int, default=40)
     parser.add_argument("--pictures", type=int, default=4, help="made of each person (%(default)s)")
     parser.add_argument("--steps", type=int, default=4, help="of ddim (%(default)s)")
     arguments = parser.parse_args()
 
-    fronts = [(person, held_out_photograph(person, 0)) for person in range(arguments.people)]
+    everybody = people_of(arguments.data, arguments.people)
+    uses = poses_by_use(everybody)
+    fronts = chosen(everybody, uses["known"], 1)
     people = [Person(photograph.name, [photograph]) for _, photograph in fronts]
-    asked = [photograph for _, photograph in photographs(arguments.people, arguments.pictures, FIRST_ASKED)]
+    asked = [photograph for _, photograph in chosen(everybody, uses["asked"], arguments.pictures)]
     settings = AugmentSettings(
         arguments.pictures, width=WIDTH, height=HEIGHT, fit="stretch", steps=arguments.steps, test_share=0,
     )  # fmt: skip
     summary = augment(load_demo_pipeline(), people, asked, clothes_confidence, arguments.out, settings)
 
-    single, made = drawn(fronts), generated(arguments.out)
-    true = drawn(photographs(arguments.people, arguments.pictures, FIRST_TRUE))
-    test = drawn(from_behind(arguments.people, TEST_PICTURES, FIRST_TEST))
+    single, made = shown(fronts), generated(arguments.out)
+    true = shown(chosen(everybody, uses["true"], arguments.pictures))
+    test = shown(chosen(everybody, uses["tested"], arguments.pictures))
     sets = {
         "one picture": single,
         "one picture and the generated ones": tuple(map(torch.cat, zip(single, made, strict=True))),

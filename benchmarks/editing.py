@@ -27,19 +27,21 @@ from tiny_host import nodes  # noqa: E402
 
 import nodes as core  # noqa: E402
 from cfld_modules.demo_model import HEIGHT, WIDTH  # noqa: E402
+from cfld_modules.demo_people import PEOPLE, POSES, DemoPhoto, demo_photo  # noqa: E402
+from cfld_modules.evaluation.clothes import clothes_features, intersection_over_union  # noqa: E402
 from cfld_modules.evaluation.metrics import psnr, ssim  # noqa: E402
 from cfld_modules.evaluation.sheet import PAPER, contact_sheet  # noqa: E402
-from cfld_modules.mannequins.photograph import held_out_photograph  # noqa: E402
-from cfld_modules.mannequins.scores import clothes_features, intersection_over_union  # noqa: E402
+from cfld_modules.poses.keypoints import write_pose_keypoints  # noqa: E402
 
 PICTURES = PACK / "web" / "docs" / "images"
 SHOWN_WIDTH, SHOWN_HEIGHT = 2 * WIDTH, 2 * HEIGHT
 COLUMNS, FONT_SIZE = 3, 22  # of the pictures
 FIRST, SECOND, POSE = 0, 9, 1
 STEPS = 20
-PAIRS = 12  # of people, whose clothes are exchanged
-MASKS, INVERTED = 200, 3  # people
-UPPER_STRIPS, LOWER_STRIPS = slice(0, 5), slice(5, 9)  # of `mannequins.scores.STRIPS`
+FRONT_POSES = (1, 2, 3, 4)  # of the poses that clothes are exchanged in
+VIEWS = {5: "side", 6: "back"}  # of the poses; the others show the front
+INVERTED = 3  # people
+UPPER_STRIPS, LOWER_STRIPS = slice(0, 5), slice(5, 9)  # of `clothes.STRIPS`
 
 
 class Demo:
@@ -72,7 +74,11 @@ class Demo:
 
 
 def truth(person: int, pose: int) -> np.ndarray:
-    return held_out_photograph(person, pose).draw(SHOWN_WIDTH, SHOWN_HEIGHT).image
+    return shown_photo(person, pose).image
+
+
+def shown_photo(person: int, pose: int) -> DemoPhoto:
+    return demo_photo(person, pose, SHOWN_WIDTH, SHOWN_HEIGHT)
 
 
 def sheet(name: str, titles: list[str], pictures: list[np.ndarray]) -> None:
@@ -135,11 +141,11 @@ def clothes(demo: Demo) -> dict:
         return demo.pictures(demo.latents(model, *demo.posed(regions[0] + regions[1], learnt, pose)))[0], mask
 
     def features(picture: np.ndarray, pose: int) -> np.ndarray:
-        return clothes_features(picture, held_out_photograph(0, pose).draw(SHOWN_WIDTH, SHOWN_HEIGHT).pose)
+        return clothes_features(picture, shown_photo(0, pose).pose)
 
     right = {"upper body": [], "lower body": []}
-    for pair in range(PAIRS):
-        upper, lower, pose = 2 * pair, 2 * pair + 1, 100 + pair
+    for upper in range(PEOPLE):
+        lower, pose = (upper + 1) % PEOPLE, FRONT_POSES[upper % len(FRONT_POSES)]
         result, people = features(exchanged(upper, lower, pose)[0], pose), []
         for person in (upper, lower):
             people.append(features(truth(person, pose), pose))
@@ -152,19 +158,20 @@ def clothes(demo: Demo) -> dict:
         "clothes_of_two_people.jpg", ["upper body", "lower body", "mask", "result"],
         [truth(FIRST, 0), truth(SECOND, 0), np.stack([shown] * 3, axis=2), result],
     )
-    return {f"{region} is the right person's, of {PAIRS} pairs": float(np.mean(hits)) for region, hits in right.items()}
+    return {
+        f"{region} is the right person's, of {PEOPLE} pairs": float(np.mean(hits)) for region, hits in right.items()
+    }
 
 
 def masks() -> dict:
     """How well a figure's mask, from key points alone, is its outline."""
     overlaps = {"front": [], "side": [], "back": []}
-    for number in range(MASKS):
-        photograph = held_out_photograph(number, 1000 + number)
-        drawn = photograph.draw(SHOWN_WIDTH, SHOWN_HEIGHT)
-        points = tiny_host.nodes.demo_models.write_pose_keypoints([drawn.pose])
+    for number in range(PEOPLE * POSES):
+        person, pose = divmod(number, POSES)
+        photo = shown_photo(person, pose)
+        points = write_pose_keypoints([photo.pose])
         mask = nodes.CFLDPoseMask.execute(points, "whole figure", SHOWN_WIDTH, SHOWN_HEIGHT, 0, 0, "pad").result[0]
-        view = next((name for name in overlaps if name in photograph.view), "side")
-        overlaps[view].append(intersection_over_union(mask[0].numpy() > 0.5, drawn.silhouette))
+        overlaps[VIEWS.get(pose, "front")].append(intersection_over_union(mask[0].numpy() > 0.5, photo.silhouette))
     _, points, _ = nodes.CFLDDemoPerson.execute(0, POSE, 352, 512).result
     shown = [truth(FIRST, POSE)]
     for region in ("head", "upper body", "lower body", "whole figure"):
@@ -217,8 +224,8 @@ def inversion(demo: Demo) -> dict:
 
         alone = custom.BasicGuider.execute(model, negative).result[0]
         noise = sample(alone, flipped, latent)
-        drawn = held_out_photograph(person, 0)
-        given = {"photograph": drawn.picture(), "pose": points}  # a pose that the unconditional row does not heed
+        # A pose that the unconditional row does not heed.
+        given = {"photograph": demo_photo(person, 0).image, "pose": points}
         clean = latent["samples"] * tiny_host.LATENT_SCALE
         path = tiny_host.sampling_path(model, flipped, clean / flipped[0])
         steps = tiny_host.ask_reference("demo_euler", **given, weights={"uc": 1.0}, **path) / tiny_host.LATENT_SCALE

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cfld_modules.data.deepfashion import DeepFashionData  # noqa: E402
 from cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, WIDTH  # noqa: E402
+from cfld_modules.demo_people import FOLDER  # noqa: E402
 from cfld_modules.evaluation.evaluate import EvaluationSettings, PairMeasure, measure_pair  # noqa: E402
 from cfld_modules.evaluation.generate import generate_pictures  # noqa: E402
 from cfld_modules.evaluation.models import load_pipeline  # noqa: E402
@@ -154,7 +155,7 @@ def plot(table: Sequence[Mapping[str, Any]], file: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("output/mannequins"))
+    parser.add_argument("--data", type=Path, default=FOLDER, help="of 'data people' (the bundled ones)")
     parser.add_argument("--out", type=Path, default=Path("output/quality"))
     parser.add_argument("--pairs", type=int, default=200, help="the first so many (%(default)s)")
     parser.add_argument("--lines", nargs="+", default=[""], help="only lines whose name begins so")

@@ -17,8 +17,8 @@ from timing import interleaved
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cfld_modules.demo_model import HEIGHT, WIDTH  # noqa: E402
+from cfld_modules.demo_people import PEOPLE, POSES, demo_photo  # noqa: E402
 from cfld_modules.evaluation.demo import load_demo_pipeline  # noqa: E402
-from cfld_modules.mannequins.photograph import held_out_photograph  # noqa: E402
 
 STEPS = 4
 PICTURES = (1, 2, 4, 8, 16)
@@ -44,8 +44,9 @@ def main() -> None:
     options = benchmark_parser(__doc__, 3).parse_args()
     pipeline = load_demo_pipeline()
     pipeline.set_progress_bar_config(disable=True)
-    people = [Image.fromarray(held_out_photograph(number, 0).picture()) for number in range(max(PICTURES))]
-    poses = [held_out_photograph(0, number).pose() for number in range(1, max(PICTURES) + 1)]
+    # Sixteen pictures of twelve people, no two alike; eight poses, of two people.
+    people = [Image.fromarray(demo_photo(number, number // PEOPLE).image) for number in range(max(PICTURES))]
+    poses = [demo_photo(number // POSES, number).pose for number in range(max(PICTURES))]
 
     def made(sources: int, targets: int) -> None:
         pipeline(people[:sources], poses[:targets], steps=STEPS, width=WIDTH, height=HEIGHT)

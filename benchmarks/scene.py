@@ -17,17 +17,17 @@ from comfy.samplers import CFGGuider, sampler_object
 from PIL import Image
 from tiny_host import nodes
 
-from cfld_modules.mannequins.photograph import held_out_photograph
-from cfld_modules.mannequins.scores import intersection_over_union
+from cfld_modules.demo_people import demo_photo
+from cfld_modules.evaluation.clothes import intersection_over_union
 
 PEOPLE, STEPS, SIDE = 8, 4, 16  # SIDE: of the latents
 SCENE_CFG, PERSON_CFG = 2.0, 2.0
-OTHER_PERSON, OTHER_POSE = 500, 700
+OTHER_PERSON, OTHER_POSE = 6, 4  # beyond a person's own number and pose
 
 
 def silhouette(person: int, pose: int) -> np.ndarray:
     """The true figure on the latents' grid: places of which it has half or more."""
-    drawn = held_out_photograph(person, pose).draw(editing.SHOWN_WIDTH, editing.SHOWN_HEIGHT).silhouette
+    drawn = demo_photo(person, pose, editing.SHOWN_WIDTH, editing.SHOWN_HEIGHT).silhouette
     return np.array(Image.fromarray(drawn.astype(np.uint8) * 255).resize((SIDE, SIDE), Image.Resampling.BOX)) >= 128
 
 
@@ -52,7 +52,7 @@ class Graphs:
     """Scene Guider with a person of the demo's, and the three scenes."""
 
     def __init__(self, demo: editing.Demo, number: int) -> None:
-        self.demo, self.number, self.pose = demo, number, 100 + number
+        self.demo, self.number, self.pose = demo, number, 1 + number
         self.prompt, self.learnt, appearance = demo.encode(number)
         self.model = demo.patched(appearance)
         self.positive, self.negative = demo.posed(self.prompt, self.learnt, self.pose)
@@ -62,10 +62,10 @@ class Graphs:
         prompt, learnt, appearance = self.demo.encode(OTHER_PERSON + self.number)
         other = self.demo.patched(appearance)
         bare = nodes.CFLDApplyHGA.execute(self.demo.model, self.demo.cfld, appearance, 1e-12, 2.0, 0.0, 1.0).result[0]
-        elsewhere = self.demo.posed(prompt, learnt, OTHER_POSE + self.number)
+        elsewhere = self.demo.posed(prompt, learnt, OTHER_POSE + self.pose)
         return {
             "another person in another pose": (*elsewhere, other),
-            "another pose, nobody's appearance": (*self.demo.posed(learnt, learnt, OTHER_POSE + self.number), bare),
+            "another pose, nobody's appearance": (*self.demo.posed(learnt, learnt, OTHER_POSE + self.pose), bare),
             "nothing at all": (self.learnt, self.learnt, bare),
         }
 
@@ -87,7 +87,7 @@ def overlaps(demo: editing.Demo) -> dict[str, list[float]]:
             sample(graphs.guider(scene, 0.0, 1.0), number, masks)
             found.setdefault(name, []).append([intersection_over_union(mask, truth) for mask in masks])
         found.setdefault("for comparison: the silhouette of another pose", []).append(
-            [intersection_over_union(silhouette(number, OTHER_POSE + number), truth)]
+            [intersection_over_union(silhouette(number, OTHER_POSE + graphs.pose), truth)]
         )
     return {name: np.mean(values, axis=0).round(3).tolist() for name, values in found.items()}
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "transfer": "put the person of a photo into another pose",
     "get": "download a detector of people, BlazePose",
     "convert": "make one small .safetensors from the authors' two .bin files",
-    "demo": "move a mannequin into six poses, with nothing downloaded",
+    "demo": "move a bundled person into seven poses, with nothing downloaded",
     "data": "make data sets",
     "train": "train CFLD on pairs of pictures",
     "train-autoencoder": "train the small autoencoder of a model from scratch",

@@ -18,12 +18,12 @@ if importlib.util.find_spec("hypothesis"):  # the host's Python need not have it
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What training tests train on: `mannequins/` and `autoencoder/`."""
-    from cfld_modules.mannequins.benchmark import write_mannequins
+    """What training tests train on: `people/` and `autoencoder/`."""
+    from tests.bundled_people import write_people
     from tests.tiny_models import tiny_autoencoder
 
     folder = tmp_path_factory.mktemp("training")
-    write_mannequins(folder / "mannequins", count=3, test_count=1, pictures=2)
+    write_people(folder / "people", people=3, test_people=1, pictures=2)
     tiny_autoencoder().save_pretrained(folder / "autoencoder")
     return folder
 

@@ -19,9 +19,9 @@ import yaml
 
 from cfld_modules.checkpoints.blazepose_file import BLAZEPOSE_FILE
 from cfld_modules.checkpoints.tensor_files import read_tensors
-from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.photographs import check_photograph
 from tests import golden, tiny_models
+from tests.bundled_people import write_people
 from tests.micro_run import configuration
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def check_whole(folder: Path) -> int:
 
 
 def prepare(folder: Path) -> None:
-    write_mannequins(folder / "mannequins", count=3, test_count=1, pictures=2)
+    write_people(folder / "people", people=3, test_people=1, pictures=2)
     tiny_models.tiny_autoencoder().save_pretrained(folder / "autoencoder")
     golden.write_authors_pair(folder / "authors")
 
@@ -63,7 +63,7 @@ def train(folder: Path, out: Path) -> list[object]:
 def distil(folder: Path, out: Path) -> list[object]:
     content = {
         "output": str(out / "run"), "rank": 2,
-        "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
+        "data": {"format": "deepfashion", "root": str(folder / "people")},
         "teacher": {"base": str(DEMO / "base"), "cfld": str(DEMO / "cfld.safetensors")},
         "training": {"steps": 4, "batch_size": 1, "checkpoint_every": 1, "sheet_every": 0},
     }  # fmt: skip
@@ -72,7 +72,7 @@ def distil(folder: Path, out: Path) -> list[object]:
 
 
 def augment(folder: Path, out: Path) -> list[object]:
-    return ["augment", "--base", DEMO / "base", "--cfld", DEMO / "cfld.safetensors", "--data", folder / "mannequins",
+    return ["augment", "--base", DEMO / "base", "--cfld", DEMO / "cfld.safetensors", "--data", folder / "people",
             "--pictures", 1, "--out", out / "set", "--size", "88x128", "--steps", 2, "--scheduler", "ddim",
             "--min-distance", 0]  # fmt: skip
 

@@ -18,7 +18,7 @@ def configuration(folder, output, training=None, **others):
     """A configuration file's content; `training` and `others` replace what is in it."""
     return {
         "output": str(output),
-        "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
+        "data": {"format": "deepfashion", "root": str(folder / "people")},
         "training": {
             "steps": STEPS, "batch_size": 2, "learning_rate": 2e-3, "warmup_steps": 2, "checkpoint_every": 6,
             "keep_checkpoints": 2, "sheet_every": 0,

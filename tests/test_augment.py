@@ -18,16 +18,15 @@ from transformers import ResNetConfig, ResNetModel
 
 from cfld_modules.command_line import main
 from cfld_modules.data.folder import FolderData
-from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.data.pairs import Pairs
 from cfld_modules.data.people import people_of_pairs
 from cfld_modules.data.reid import DUKE, MARKET, layout_for, person_numbers
 from cfld_modules.evaluation import augment as augmentation
 from cfld_modules.evaluation.augment import AugmentError, AugmentSettings, augment, draw_transfers
 from cfld_modules.evaluation.identity_filter import EmbedderError, clothes_confidence, load_embedder
-from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.poses.distance import pose_distance
 from cfld_modules.poses.keypoints import Pose, mirror, write_pose_keypoints
+from tests.bundled_people import training_pairs, write_people
 
 DEMO = Path(__file__).parents[1] / "demo_model"
 SETTINGS = AugmentSettings(
@@ -38,7 +37,7 @@ SETTINGS = AugmentSettings(
 
 @pytest.fixture(scope="module")
 def people():
-    return people_of_pairs(MannequinData("mannequins", people=3, pictures=2).pairs("train"))
+    return people_of_pairs(training_pairs(people=3, pictures=2))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,7 @@ def table(file):
 
 
 def test_people_are_whom_pairs_connect():
-    photographs = MannequinData("mannequins", people=2, pictures=3).pairs("train").photographs
+    photographs = training_pairs(people=2, pictures=3).photographs
     pairs = Pairs(photographs, [(0, 2), (2, 1), (4, 5)])
     found = people_of_pairs(pairs)
     assert [list(person.photographs) for person in found] == [list(photographs[:3]), list(photographs[4:])]
@@ -94,13 +93,13 @@ def test_a_folder_is_taken_whole_with_single_pictures(tmp_path, people):
 
 
 def test_drawing_is_repeatable_far_enough_and_without_a_pose_twice(people, poses):
-    settings = AugmentSettings(pictures=3, seeds=(1, 2), least_distance=0.04, fit="stretch")
+    settings = AugmentSettings(pictures=3, seeds=(1, 2), least_distance=0.025, fit="stretch")
     drawn = draw_transfers(people[0], 1, poses, settings)
     assert drawn == draw_transfers(people[0], 1, poses, settings) != draw_transfers(people[0], 2, poses, settings)
     assert [(transfer.sequence, transfer.frame) for transfer in drawn] == [(s, f) for s in (0, 1) for f in range(3)]
     for transfer in drawn:
         assert transfer.source in people[0].photographs
-        assert pose_distance(transfer.source.pose(), transfer.target.pose(), "stretch") >= 0.04
+        assert pose_distance(transfer.source.pose(), transfer.target.pose(), "stretch") >= 0.025
     for sequence in (0, 1):
         assert len({transfer.target.name for transfer in drawn if transfer.sequence == sequence}) == 3
 
@@ -111,7 +110,7 @@ def test_too_few_poses_are_an_error(people, poses):
 
 
 def test_pose_distance_ignores_place_and_size_but_not_mirroring(people):
-    pose = people[0].photographs[0].pose()
+    pose = people[0].photographs[1].pose()
     moved = Pose(pose.points + (9, -5), pose.width, pose.height)
     larger = Pose(pose.points * 2, pose.width * 2, pose.height * 2)
     assert pose_distance(pose, moved, "pad") == pytest.approx(0) == pose_distance(pose, larger, "pad")
@@ -330,7 +329,7 @@ def test_torchreid_reads_more_people_as_dukemtmc(people, poses, tmp_path, torchr
     ],
 )
 def test_a_wrong_option_is_named(tmp_path, capfd, options, words):
-    write_mannequins(tmp_path / "data", count=1, test_count=1, pictures=2)
+    write_people(tmp_path / "data", people=1, test_people=1, pictures=2)
     files = ["--base", DEMO / "base", "--cfld", DEMO / "cfld.safetensors", "--data", tmp_path / "data"]
     try:
         code = main(["augment", *map(str, files), "--out", str(tmp_path / "set"), *options])

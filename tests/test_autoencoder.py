@@ -9,7 +9,6 @@ from diffusers import AutoencoderTiny
 from safetensors.torch import load_file
 
 from cfld_modules.checkpoints.taesd import taesd_state
-from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.errors import SettingsError
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.settings import parse_settings
@@ -17,6 +16,7 @@ from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSample
 from cfld_modules.training.denoised_latents import DenoisedSamples, denoise_targets
 from cfld_modules.training.latents import square_picture
 from cfld_modules.training.train import train
+from tests.bundled_people import training_pairs
 from tests.micro_run import parsed
 from tests.tiny_models import tiny_autoencoder
 
@@ -24,7 +24,7 @@ from tests.tiny_models import tiny_autoencoder
 def configuration(folder, output, **others):
     content = {
         "output": str(folder / output), "size": 64, "crop": 32,
-        "data": {"format": "deepfashion", "root": str(folder / "mannequins")},
+        "data": {"format": "deepfashion", "root": str(folder / "people")},
         "training": {"steps": 2, "batch_size": 2, "sheet_every": 2},
     }
     return parse_settings(content | others, AutoencoderSettings)
@@ -148,7 +148,7 @@ def test_what_cannot_be_denoised_is_refused(folder, denoised, change, message, t
 
 
 def test_crops_are_cut_out_of_the_pictures():
-    drawn_pairs = MannequinData("mannequins", people=2, pictures=2).pairs("train")
+    drawn_pairs = training_pairs(people=2, pictures=2)
     whole, cut = (PictureSamples(drawn_pairs, 64, crop, seed=7)[3]["picture"] for crop in (64, 32))
     patches = [side.unfold(1, 32, 1).unfold(2, 32, 1) for side in (whole, whole.flip(-1))]  # (3, top, left, 32, 32)
     assert any((patch == cut[:, None, None]).all(dim=(0, 3, 4)).any() for patch in patches)

@@ -19,6 +19,7 @@ from cfld_modules.command_line import COMMANDS, main
 from cfld_modules.commands import CommandError
 from cfld_modules.commands.training import training_requirements
 from tests import golden, tiny_models
+from tests.bundled_people import write_people
 from tests.ldm_layout import write_ldm_file
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -262,11 +263,10 @@ def test_transfer_on_a_mac_takes_its_gpu(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("data mannequins --out x --count 0", ["--count", "'0' is no number of people; give a whole number of 1 or"]),
-        ("data mannequins --out x --count 1 --pictures -2", ["--pictures", "'-2' is no number of pictures"]),
+        ("data people --out x --count 0", ["--count", "'0' is no number of people; give a whole number of 1 or"]),
+        ("data people --out x --count 1 --pictures -2", ["--pictures", "'-2' is no number of pictures"]),
         ("evaluate --batch 0 --base b --cfld c --data d --out o", ["--batch", "'0' is no number of pairs"]),
         ("evaluate --limit 0 --base b --cfld c --data d --out o", ["--limit", "'0' is no number of pairs"]),
-        ("evaluate-turning --mannequins 0", ["--mannequins", "'0' is no number of mannequins"]),
         ("evaluate-turning --people -1", ["--people", "'-1' is no number of people"]),
         ("augment --batch 0 --base b --cfld c --data d --out o", ["--batch", "'0' is no number of pictures"]),
         ("augment --retries x --base b --cfld c --data d --out o", ["--retries", "'x' is no number of times"]),
@@ -353,7 +353,8 @@ def test_a_training_command_names_its_file_and_the_mistake(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     tiny_models.tiny_autoencoder().save_pretrained("autoencoder")
-    data = {"format": "mannequins", "people": 1, "pictures": 2}
+    write_people(tmp_path / "people", people=1, test_people=1, pictures=2)
+    data = {"format": "deepfashion", "root": "people"}
     settings = {"output": "run", "data": data} | content
     Path("run.yaml").write_text(json.dumps(settings).replace("{files}", str(files)))
     capfd.readouterr()
@@ -392,9 +393,3 @@ def test_help_of_every_command_shows_its_usage(command: str, capfd: pytest.Captu
     shown = capfd.readouterr().out
     assert exit.value.code == 0
     assert f"usage: python -m cfld_modules {command}" in shown and "None" not in shown
-
-
-def test_data_mannequins_writes_the_pictures(tmp_path: Path) -> None:
-    options = ["--out", str(tmp_path / "set"), "--count", "1", "--test-count", "1", "--pictures", "2"]
-    assert main(["data", "mannequins", *options]) == 0
-    assert len(list((tmp_path / "set").rglob("*.jpg")) + list((tmp_path / "set").rglob("*.png"))) >= 4

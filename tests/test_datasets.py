@@ -10,13 +10,13 @@ from PIL import Image
 
 from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.folder import FolderData
-from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.data.market1501 import MarketData
 from cfld_modules.data.pose_files import read_pose_files
+from cfld_modules.demo_people import POSES, demo_photo, photo_name
 from cfld_modules.errors import DataError
-from cfld_modules.mannequins.benchmark import write_mannequins
-from cfld_modules.mannequins.photograph import parse_mannequin_name
+from cfld_modules.evaluation.ground_truth import silhouette_file
 from cfld_modules.poses.keypoints import Pose, write_pose_keypoints
+from tests.bundled_people import held_out_pairs
 
 ROWS, COLUMNS = [30 + joint for joint in range(18)], [50 + joint for joint in range(18)]
 
@@ -270,18 +270,17 @@ def test_a_folder_of_single_pictures_has_no_pairs(tmp_path):
         FolderData("folder", tmp_path).pairs("train")
 
 
-def test_drawn_mannequins_are_those_in_files(tmp_path):
-    write_mannequins(tmp_path, count=1, test_count=1, pictures=2)
-    for split in ("train", "test"):
-        files = DeepFashionData("deepfashion", tmp_path).pairs(split)
-        drawn = MannequinData("mannequins", people=1, pictures=2).pairs(split)
-        assert {photograph.name for photograph in files.photographs} == {p.name for p in drawn.photographs}
-        for photograph in files.photographs:
-            twin = parse_mannequin_name(photograph.name)
-            assert twin in drawn.photographs
-            assert np.array_equal(twin.picture(), photograph.picture())
-            assert np.array_equal(twin.pose().visible, photograph.pose().visible)
-    assert parse_mannequin_name("fashionWOMENDressesid0000000202_1front.jpg") is None
+def test_bundled_people_are_a_data_set_and_the_photos_that_the_demo_shows():
+    pairs = held_out_pairs()
+    assert len(pairs) == 84 and len(pairs.photographs) == 96
+    for place, photograph in enumerate(pairs.photographs):
+        photo = demo_photo(*divmod(place, POSES))
+        assert photograph.name == photo_name(*divmod(place, POSES))
+        assert np.array_equal(photograph.picture(), photo.image)
+        np.testing.assert_allclose(photograph.pose().points * 2, photo.pose.points)
+        assert silhouette_file(photograph).is_file()
+    for source, target in pairs:
+        assert source.name.split("_")[0] == target.name.split("_")[0] and source.name.endswith("_pose0.webp")
 
 
 def test_a_folder_of_key_points_is_read_in_the_order_of_its_numbers(tmp_path):

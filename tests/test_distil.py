@@ -34,7 +34,7 @@ def settings_of(folder, teacher, output, training, **changes):
     always = {"batch_size": 4, "learning_rate": 3e-3, "warmup_steps": 1, "checkpoint_every": 4, "sheet_every": 0}
     content = {
         "output": str(folder / output), "rank": 4,
-        "data": {"format": "deepfashion", "root": str(folder / "mannequins")}, "teacher": plain_settings(teacher),
+        "data": {"format": "deepfashion", "root": str(folder / "people")}, "teacher": plain_settings(teacher),
         "training": always | training, "gradient_checkpointing": False, "export_dtype": "fp32",
     } | changes  # fmt: skip
     return parse_settings(content, DistilSettings)

@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # In cfld_modules a room imports from itself and from those after it.
 ROOMS = (
-    "__main__", "command_line", "commands", "training", "evaluation", "data", "mannequins", "people",
-    "deepfashion_tables", "pipeline", "checkpoints", "networks", "demo_people", "poses", "guidance",
-    "saliency", "settings", "photographs", "demo_model", "errors", "__init__",
+    "__main__", "command_line", "commands", "training", "evaluation", "data", "people",
+    "deepfashion_tables", "pipeline", "checkpoints", "networks", "demo_people", "poses", "guidance", "saliency",
+    "settings", "photographs", "demo_model", "errors", "__init__",
 )  # fmt: skip
 # Those that nodes do without: they are for the shell and for training, and need packages that no host brings.
 NOT_FOR_NODES = {"__main__", "command_line", "commands", "training", "evaluation", "data", "pipeline"}

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from cfld_modules.command_line import main
-from cfld_modules.poses.keypoints import LIMBS
+from cfld_modules.poses.keypoints import LIMBS, MIRROR
 from cfld_modules.poses.lifting import LIFTER_FILE, load_lifter
 from cfld_modules.training.lifter_samples import LifterSamples, build_skeletons, other_proportions, turn_at_random
+from cfld_modules.training.skeletons import Angles, Proportions, place_joints, random_angles, random_proportions
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,47 @@ def sample(skeletons: np.ndarray) -> dict[str, torch.Tensor]:
 
 def lengths(space: np.ndarray) -> np.ndarray:
     return np.stack([np.linalg.norm(space[:, end] - space[:, start], axis=1) for start, end in LIMBS], axis=1)
+
+
+def posed(trunk=(0, 0, 0), head=(0, 0, 0), right_arm=(0, 0, 0, 0), right_leg=(0, 0, 0)) -> np.ndarray:
+    """An average body, upright but for what is given."""
+    arms, legs = [right_arm, (0, 0, 0, 0)], [right_leg, (0, 0, 0)]
+    angles = Angles(*(np.array([degrees], float) for degrees in (trunk, head, arms, legs)))
+    return place_joints(angles, Proportions(*np.ones((5, 1))))[0]
+
+
+def test_somebody_upright_is_as_tall_and_symmetric_as_people_are() -> None:
+    upright = posed()
+    np.testing.assert_allclose(upright[list(MIRROR)] * (-1, 1, 1), upright, atol=1e-12)
+    assert (upright[[2, 3, 4, 8, 9, 10, 14, 16], 0] < 0).all(), "right is at smaller x"
+    np.testing.assert_allclose(upright[[2, 3, 4], 0], upright[2, 0])
+    assert upright[0, 2] < upright[14, 2] < upright[16, 2] < 0, "the nose is nearest"
+    assert np.ptp(upright[:, 1]) == pytest.approx(0.89, abs=0.01), "from the eyes to the ankles"
+
+
+@pytest.mark.parametrize(("changes", "joint", "axis", "sign"), [
+    ({"right_arm": (90, 0, 0, 0)}, 4, 0, -1), ({"right_arm": (0, 90, 0, 0)}, 4, 2, -1),
+    ({"right_arm": (0, 0, 0, 90)}, 4, 2, -1), ({"right_arm": (0, 0, 90, 90)}, 4, 0, 1),
+    ({"right_leg": (40, 0, 0)}, 10, 0, -1), ({"right_leg": (0, 90, 0)}, 9, 2, -1),
+    ({"right_leg": (0, 0, 90)}, 10, 2, 1), ({"trunk": (40, 0, 0)}, 1, 2, -1),
+    ({"trunk": (0, 20, 0)}, 1, 0, 1), ({"head": (30, 0, 0)}, 0, 1, 1), ({"head": (0, 20, 0)}, 14, 0, 1),
+    ({"trunk": (0, 0, 30)}, 5, 2, -1),
+], ids=lambda value: str(value) if isinstance(value, dict) else "")
+def test_joints_bend_the_way_people_s_do(changes: dict, joint: int, axis: int, sign: int) -> None:
+    """Aside, forwards, backwards, inwards; which joint then moves along which axis."""
+    assert sign * (posed(**changes) - posed())[joint, axis] > 0.01
+    limbs = [place for place, (start, _) in enumerate(LIMBS) if 2 <= start <= 12]
+    np.testing.assert_allclose(*(lengths(one[None])[:, limbs] for one in (posed(**changes), posed())))
+
+
+def test_people_stand_within_their_priors_on_either_side_alike() -> None:
+    random = np.random.default_rng(1)
+    space = place_joints(random_angles(4000, random), random_proportions(4000, random))
+    mirrored = space[:, MIRROR] * (-1, 1, 1)
+    np.testing.assert_allclose(space.mean(axis=0), mirrored.mean(axis=0), atol=0.01)
+    np.testing.assert_allclose(space.std(axis=0), mirrored.std(axis=0), atol=0.01)
+    wrists = space[:, 4, 1] - space[:, 1, 1]
+    assert (wrists < 0).mean() == pytest.approx(2 / 15, abs=0.02), "arms up; one up, or waving, half the time this one"
 
 
 def test_skeletons_vary_and_come_back(skeletons: np.ndarray) -> None:

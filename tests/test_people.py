@@ -75,6 +75,18 @@ def test_right_is_the_persons_right_and_a_face_turned_away_is_missing(photos):
 
 
 @needs_anny
+def test_several_views_are_by_one_camera(photos):
+    from cfld_modules.data.people_writer import invited, pose_of_seed
+
+    poses = [pose_of_seed(0).turned(yaw) for yaw in (0.0, 180.0)]
+    studio = invited(None, 3, 176, 256)
+    front, back = (studio.photograph(pose, framed=poses).pose.points for pose in poses)
+    np.testing.assert_allclose(front[[8, 11]].mean(axis=0), back[[8, 11]].mean(axis=0), atol=2.5)
+    assert front[8, 0] - front[11, 0] == pytest.approx(back[11, 0] - back[8, 0], abs=1)
+    np.testing.assert_array_equal(studio.photograph(poses[0], framed=poses[:1]).image, photos[0].image)
+
+
+@needs_anny
 def test_a_wrist_behind_the_back_is_missing():
     from cfld_modules.data.people_writer import invited
     from cfld_modules.people.poses import BodyPose

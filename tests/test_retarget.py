@@ -5,13 +5,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cfld_modules.mannequins.body import key_points
-from cfld_modules.mannequins.identity import sample_identity
-from cfld_modules.mannequins.skeleton import articulate, sample_pose
 from cfld_modules.poses.keypoints import LIMBS, MIRROR, Pose, mirror
 from cfld_modules.poses.keypoints_3d import in_metres, laid_over_picture
 from cfld_modules.poses.lifting import SpatialPose
 from cfld_modules.poses.retarget import retarget, retarget_motion
+from cfld_modules.training.skeletons import place_joints, random_angles, random_proportions
 
 ARMS_AND_LEGS = [(2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13)]
 HEAD = [0, 14, 15, 16, 17]
@@ -240,10 +238,10 @@ def test_the_size_of_a_motion_does_not_flicker_with_a_limb_that_points_at_the_vi
 # --- In space ---------------------------------------------------------------------------------------------------------
 
 
-def mannequin(seed: int, pose_seed: int = 3, height: float = 300.0) -> SpatialPose:
-    """Somebody's joints in space, in pixels, in front of a canvas."""
-    identity = sample_identity(seed)
-    joints = key_points(identity, articulate(sample_pose(pose_seed), identity.proportions))
+def somebody(seed: int, height: float = 300.0) -> SpatialPose:
+    """Joints in space, in pixels, in front of a canvas; everybody stands alike."""
+    angles = random_angles(1, np.random.default_rng(3))
+    (joints,) = place_joints(angles, random_proportions(1, np.random.default_rng(seed)))
     return SpatialPose(joints * height, 352, 512)
 
 
@@ -256,14 +254,14 @@ def reaching(space: SpatialPose) -> SpatialPose:
 
 
 def test_in_space_to_itself_is_the_identity() -> None:
-    space = mannequin(1)
+    space = somebody(1)
     np.testing.assert_allclose(retarget(space, space).points, space.points, rtol=0, atol=1e-6)
     for moved in retarget_motion([space, space], space):
         np.testing.assert_allclose(moved.points, space.points, rtol=0, atol=1e-6)
 
 
 def test_in_space_a_forearm_that_points_at_the_viewer_stays_short_in_the_picture() -> None:
-    pose, child = reaching(mannequin(1)), mannequin(2, height=180.0)
+    pose, child = reaching(somebody(1)), somebody(2, height=180.0)
     moved = retarget(pose, child).points
     for parent, joint in ARMS_AND_LEGS:
         vector, before = moved[joint] - moved[parent], pose.points[joint] - pose.points[parent]
@@ -277,7 +275,7 @@ def test_in_space_a_forearm_that_points_at_the_viewer_stays_short_in_the_picture
 
 
 def test_metres_of_a_retargeted_pose_lie_over_it_and_keep_its_size() -> None:
-    pose, child = mannequin(1), mannequin(2, height=180.0)
+    pose, child = somebody(1), somebody(2, height=180.0)
     metres = (pose.points - pose.points[[8, 11]].mean(axis=0)) / 170.0
     moved = retarget(pose, child)
     again = in_metres(moved.points, metres)

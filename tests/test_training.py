@@ -1,4 +1,4 @@
-"""Training on a micro configuration: a U-Net of width 32 on 8x8 latents, mannequins, an untrained autoencoder."""
+"""Training on a micro configuration: a U-Net of width 32 on 8x8 latents, bundled people, an untrained autoencoder."""
 
 import dataclasses
 import json
@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 
 from cfld_modules.checkpoints.cfld_checkpoint import KEY_VALUE_NAMES, load_checkpoint
-from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.errors import CheckpointError, SettingsError
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
@@ -25,6 +24,7 @@ from cfld_modules.training.loop import LoopSettings, build_accelerator, learning
 from cfld_modules.training.run_settings import sole_trainer
 from cfld_modules.training.samples import Augmentation, PairSamples, read_batch
 from cfld_modules.training.train import DenoisingTask, TrainSettings, train
+from tests.bundled_people import training_pairs
 from tests.micro_run import MICRO_CFLD, STEPS, configuration, losses, parsed
 
 ROOT = Path(__file__).parent.parent
@@ -114,7 +114,7 @@ def test_the_export_gives_the_same_latents(folder):
     assert latents[0].std() > 0.1
     for file in (settings.output / "base").glob("*/config.json"):
         assert "_name_or_path" not in json.loads(file.read_text())
-    others = (folder / "mannequins" / "fasion-resize-pairs-train.csv").stat().st_mode
+    others = (folder / "people" / "fasion-resize-pairs-train.csv").stat().st_mode
     assert all(file.stat().st_mode == others for file in (settings.output / "base").rglob("*.*")), "others can read it"
     assert (settings.output / "sheets" / "step-00000001.png").is_file()
 
@@ -132,7 +132,7 @@ def test_what_is_trained_and_what_is_frozen(folder, train_unet):
     settings = parsed(folder, folder / "unused").model
     cfld, unet, vae = build_models(settings)
     model = Denoiser(cfld, unet, vae, train_unet == "all").train()
-    pairs = MannequinData("mannequins", people=1, pictures=2).pairs("train")
+    pairs = training_pairs(people=1, pictures=2)
     sample = PairSamples(pairs, 32, 8, 0, Augmentation())[0]
     model({name: tensor[None] for name, tensor in sample.items()})["loss"].backward()
     with_gradient = {name for name, parameter in model.named_parameters() if parameter.grad is not None}

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from cfld_modules.data.mannequins import MannequinData
 from cfld_modules.errors import SettingsError
 from cfld_modules.guidance import ROWS
 from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline
@@ -27,6 +26,7 @@ from cfld_modules.training.samples import (
     read_batch,
     uniform_timesteps,
 )
+from tests.bundled_people import training_pairs
 from tests.micro_run import parsed
 from tests.tiny_models import tiny_autoencoder
 
@@ -50,7 +50,7 @@ def test_timesteps_are_cubic_or_uniform(drawn_pairs):
 
 @pytest.fixture(scope="module")
 def drawn_pairs():
-    return MannequinData("mannequins", people=2, pictures=2).pairs("train")
+    return training_pairs(people=2, pictures=2)
 
 
 def test_a_sample_depends_on_its_number_alone(drawn_pairs):

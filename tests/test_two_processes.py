@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.evaluation.evaluate import EvaluationSettings, evaluate
 from cfld_modules.evaluation.models import load_pipeline
-from cfld_modules.mannequins.benchmark import write_mannequins
 from cfld_modules.poses.keypoints import write_pose_keypoints
 from cfld_modules.settings import parse_settings
 from cfld_modules.training.train import TrainSettings, train
+from tests.bundled_people import write_people
 from tests.micro_run import MICRO_CFLD, configuration, losses
 
 ROOT = Path(__file__).parent.parent
@@ -72,7 +72,7 @@ for name, arguments in json.loads((folder / "commands.json").read_text()).items(
 def data(tmp_path_factory):
     """Three people to train on, one to test on, in four poses each."""
     folder = tmp_path_factory.mktemp("data")
-    write_mannequins(folder, count=3, test_count=1, pictures=4)
+    write_people(folder, people=3, test_people=1, pictures=4)
     return DeepFashionData("deepfashion", folder)
 
 
@@ -91,7 +91,7 @@ def launched(folder, data, tmp_path_factory):
         "augment": [
             "augment", *MODEL, "--data", data.root, "--pictures", 1, "--poses", out / "poses.json", "--out",
             out / "set", "--size", f"{WIDTH}x{HEIGHT}", "--steps", 2, "--scheduler", "ddim", "--embedder",
-            "mannequins", "--min-confidence", 0.1, "--retries", 1, "--seeds", 5,
+            "clothes", "--min-confidence", 0.1, "--retries", 1, "--seeds", 5,
         ],
         "train": ["train", out / "train.yaml"],
     }  # fmt: skip
@@ -150,8 +150,8 @@ def test_two_processes_measure_the_same_pairs_once_each(launched, data, tmp_path
             assert float(second[name]) == pytest.approx(float(first[name]), abs=0.01)
 
 
-def test_two_processes_make_a_set_of_mannequins(launched):
-    """By the demo model, with the mannequins' own features as the filter."""
+def test_two_processes_make_a_set_of_people(launched):
+    """By the demo model, with the features of clothes as the filter."""
     out, said, log = launched
     assert "augment:   0%|          | 0/2 [" in log, "the main process has two of the three people"
     summary, rows = json.loads(of_main_process(said, "augment")), table(out / "set" / "manifest.csv")

@@ -10,7 +10,7 @@ from .evaluate import add_files, given_data
 from .sampling import add_sampling_arguments, given_scales, size_of_text
 from .training import show_log, training_requirements
 
-MANNEQUINS = "mannequins"
+CLOTHES = "clothes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     filter_group.add_argument(
         "--embedder", metavar="FILE",
         help="tells whether the same person is shown: TorchScript, a model.safetensors of transformers, or "
-        f"{MANNEQUINS} for these; without it everything is kept",
+        f"{CLOTHES} for colours and patterns alone; without it everything is kept",
     )
     filter_group.add_argument(
         "--min-confidence", type=number("Share", "share"), metavar="C",
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
     with option("--base or --cfld", CheckpointError), option("--steps", StepsError):
         pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler, steps=arguments.steps)
     confidence: Confidence | None = None
-    if arguments.embedder == MANNEQUINS:
+    if arguments.embedder == CLOTHES:
         confidence = clothes_confidence
     elif arguments.embedder is not None:
         with option("--embedder", EmbedderError):

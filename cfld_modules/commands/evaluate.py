@@ -56,7 +56,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the data set")
     parser.add_argument(
         "--format", choices=FORMATS, default=FORMATS[0],
-        help="of the data set (%(default)s, in which 'data mannequins' writes, too)",
+        help="of the data set (%(default)s, in which 'data people' writes, too)",
     )
     parser.add_argument(
         "--skip-bad-rows", action="store_true", help="leave rows out that cannot be used, instead of stopping"

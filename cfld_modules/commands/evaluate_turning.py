@@ -3,7 +3,7 @@
 import argparse
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,17 @@ from ..errors import PoseError
 from ..poses.keypoints import Pose
 from ..poses.reading import parse_pose_json
 from . import CommandError, number, option
-from .training import training_requirements
+from .training import drawing_requirements, training_requirements
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("output/turning"), help="folder to write (%(default)s)")
     parser.add_argument(
-        "--mannequins", type=number("Count", "number of mannequins"), default=800,
-        help="whose joints are lifted (%(default)s)",
+        "--people", type=number("CountOrNone", "number of people"), default=12,
+        help="on the demo model's turntable, who are drawn as 'data people' does; 0 for none (%(default)s)",
     )
     parser.add_argument(
-        "--people", type=number("CountOrNone", "number of people"), default=12,
-        help="on the demo model's turntable; 0 for none (%(default)s)"
+        "--garments", type=Path, metavar="FOLDER", help="MakeHuman's assets, for these people; see 'data people --help'"
     )
     parser.add_argument(
         "--poses", type=Path, nargs="+", default=[], metavar="JSON",
@@ -33,21 +32,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     poses_in_space = [pose for path in arguments.poses for pose in _poses_in_space(path)]
-    with training_requirements():
-        from ..evaluation.lifting_errors import detected_errors, mannequin_errors
-        from ..evaluation.turning import demo_turntable
+    from ..evaluation.lifting_errors import bundled_errors, detected_errors
+
     arguments.out.mkdir(parents=True, exist_ok=True)
-    errors = mannequin_errors(arguments.mannequins)
+    errors = bundled_errors()
     if poses_in_space:
         errors["detected"] = detected_errors(poses_in_space)
     tables = [_table("view", errors)]
-    if arguments.people:
-        scores, sheet = demo_turntable(arguments.people)
-        tables.append(_table("angle", scores))
-        sheet.save(arguments.out / "turntable.png")
-    text = "\n".join(tables)
-    (arguments.out / "tables.md").write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
+    _report(arguments.out, tables)
+    if arguments.people:  # afterwards, since it needs packages that the other table does without
+        tables.append(_turntable(arguments))
+        _report(arguments.out, tables)
+
+
+def _turntable(arguments: argparse.Namespace) -> str:
+    drawing_requirements("--people")
+    with training_requirements():
+        from ..evaluation.turning import demo_turntable
+        from ..people.garments import GarmentError
+    with option("--garments", GarmentError):
+        scores, sheet = demo_turntable(arguments.people, arguments.garments)
+    sheet.save(arguments.out / "turntable.png")
+    return _table("angle", scores)
+
+
+def _report(out: Path, tables: Sequence[str]) -> None:
+    """Print the last of them; all are in the file."""
+    (out / "tables.md").write_text("\n".join(tables), encoding="utf-8")
+    sys.stdout.write(tables[-1])
 
 
 def _poses_in_space(path: Path) -> list[Pose]:

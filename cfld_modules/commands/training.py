@@ -1,6 +1,7 @@
 """What the training commands share: a configuration file, its settings, and a user's mistakes told in one line."""
 
 import argparse
+import importlib.util
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,24 @@ def training_requirements() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise CommandError(f"{error.name} is not installed; run 'pip install -r requirements-train.txt'") from error
+
+
+def drawing_requirements(what: str) -> None:
+    """What draws people must be there.
+
+    Args:
+        what: it is for, such as an option.
+
+    Raises:
+        CommandError: naming what is missing.
+    """
+    if not (Path(__file__).parents[1] / "people").is_dir():
+        raise CommandError(f"{what}: the registry's package comes without it; use a clone of the repository")
+    if missing := [name for name in ("anny", "roma", "trimesh", "vtkmodules") if not importlib.util.find_spec(name)]:
+        raise CommandError(
+            f"{what}: {', '.join(missing)} cannot be imported; install them with "
+            "'python -m pip install --no-deps anny roma trimesh vtk'"
+        )
 
 
 def run_training(

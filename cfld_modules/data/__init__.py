@@ -1,1 +1,1 @@
-"""Data sets: DeepFashion and Market-1501 readers, plain folders, and the synthetic mannequins."""
+"""Data sets: DeepFashion and Market-1501 readers, plain folders, and the writer of rendered people."""

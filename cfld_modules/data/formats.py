@@ -4,7 +4,6 @@ from typing import TypeAlias
 
 from .deepfashion import DeepFashionData
 from .folder import FolderData
-from .mannequins import MannequinData
 from .market1501 import MarketData
 
-DataSet: TypeAlias = DeepFashionData | MarketData | FolderData | MannequinData
+DataSet: TypeAlias = DeepFashionData | MarketData | FolderData

@@ -1,1 +1,1 @@
-"""Measuring pose transfer: the paper's metrics, and mannequins with ground truth."""
+"""Measuring pose transfer: the paper's metrics, and people with ground truth."""

@@ -16,10 +16,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..data.pairs import Pairs, Photograph, PhotographFile
-from ..mannequins.photograph import parse_mannequin_name
-from ..mannequins.scores import score_mannequin
 from ..pipeline.cfld_pipeline import CFLDPipeline
-from ..poses.framing import ASPECT_TOLERANCE, FRAME_ASPECT, Fit, frame_pose
+from ..poses.framing import Fit, frame_pose
 from .generate import generate_pictures, transfer_sheet, truth_picture
 from .ground_truth import galleries, pose_name, score_against_truth
 from .judge import judge_pair
@@ -76,8 +74,7 @@ def evaluate(
 
     Returns:
         The summary: `scores`, the means over all pairs (and the one `fid`), `missing`, {metric: why there is none}, and
-        the settings. Mannequins, told by their names, have scores of their own (see `mannequins.scores`), and so
-        do data sets with silhouettes (see `ground_truth`).
+        the settings. Data sets with silhouettes have scores of their own (see `ground_truth`).
 
     Raises:
         EvaluationError: for a size that cannot be measured.
@@ -146,7 +143,6 @@ class MeasuredPair:
     target: Photograph
     fit: Fit
     file: Path
-    people: Sequence[int]
     gallery: Sequence[PhotographFile]
     judge: Path | None
 
@@ -159,9 +155,6 @@ def measure_pair(pair: MeasuredPair) -> tuple[dict[str, Any], np.ndarray]:
     row: dict[str, Any] = {"number": pair.number, "from": pair.source.name, "to": pair.target.name}
     row |= {name: metric(pair.result, truth) for name, metric in PAIR_METRICS.items()}
     row["ssim_of_source_unchanged"] = ssim(unchanged, truth)
-    if pair.people:
-        target = parse_mannequin_name(pair.target.name)
-        row |= asdict(score_mannequin(pair.result, truth, target, pair.people)) if target else {}
     if pair.gallery and isinstance(pair.target, PhotographFile):
         row |= asdict(score_against_truth(pair.result, truth, pair.target, pair.gallery, pair.fit))
     if pair.judge:
@@ -174,20 +167,13 @@ class PairMeasure:
 
     def __init__(self, settings: EvaluationSettings, pairs: Pairs, numbers: Sequence[int], folder: Path) -> None:
         self.pairs, self.folder, self.judge = pairs, folder, settings.judge
-        targets = [parse_mannequin_name(pairs[number][1].name) for number in numbers]
-        self.people: list[int] = []
-        if all(targets):
-            self.people = sorted({target.identity_seed for target in targets if target})
-            if abs(settings.width / settings.height / FRAME_ASPECT - 1) > ASPECT_TOLERANCE:
-                size = settings.width, settings.height
-                raise EvaluationError(f"mannequins are 176x256, and results must have that aspect, not {size}")
-        self.galleries = {} if self.people else galleries([pairs[number][1] for number in numbers], pairs.photographs)
+        self.galleries = galleries([pairs[number][1] for number in numbers], pairs.photographs)
 
     def of(self, number: int, result: np.ndarray) -> MeasuredPair:
         source, target = self.pairs[number]
         file = self.folder / f"{number:06d}.png"
         gallery = self.galleries.get(pose_name(target), ())
-        return MeasuredPair(number, result, source, target, self.pairs.fit, file, self.people, gallery, self.judge)
+        return MeasuredPair(number, result, source, target, self.pairs.fit, file, gallery, self.judge)
 
 
 def _with_lpips(
@@ -209,7 +195,7 @@ def _if_present(name: str, load: Callable, device: torch.device, missing: dict[s
 
 
 def _means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    left_out = ("number", "from", "to", "nearest")
+    left_out = ("number", "from", "to")
     return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0] if name not in left_out}
 
 

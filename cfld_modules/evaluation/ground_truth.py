@@ -1,4 +1,5 @@
-"""Scores results on a data set of `data people`: each person has a true picture and outline in each test pose.
+"""Scores results on a data set with silhouettes, as `data people` writes it: each person has a true picture and outline
+in each test pose.
 
 Pose: how well the outline found in the result is the exact one. Identity: whether, of all people of the data set in the
 very pose that was asked for, the one whose clothes are most like the result's is the right one. Sharpness: how steep
@@ -14,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from ..data.pairs import Photograph, PhotographFile
-from ..mannequins.scores import clothes_distance, clothes_features, find_silhouette, intersection_over_union
 from ..poses.framing import Fit
+from .clothes import clothes_distance, clothes_features, find_silhouette, intersection_over_union
 from .generate import truth_picture
 
 SILHOUETTES = "test_silhouettes"
@@ -68,7 +69,8 @@ def score_against_truth(
         gallery: people in the target's pose to tell it from, itself among them.
     """
     size = truth.shape[1], truth.shape[0]
-    exact = np.array(Image.open(silhouette_file(target)).resize(size, Image.Resampling.BOX)) > 127
+    mask = Image.open(silhouette_file(target)).convert("L")  # WebP knows no greys
+    exact = np.array(mask.resize(size, Image.Resampling.BOX)) > 127
     features = clothes_features(result, target.pose())
     nearest = min(gallery, key=lambda person: clothes_distance(features, _exact_features(person, fit, size)))
     return TruthScores(

@@ -1,15 +1,12 @@
-"""Errors of the pose lifter in space: on mannequins it was not trained on, and on key points given in metres."""
+"""Errors of the pose lifter in space: on the bundled people, and on key points given in metres."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..mannequins.benchmark import split_seeds
-from ..mannequins.body import key_points
-from ..mannequins.drawing import draw_mannequin
-from ..mannequins.identity import sample_identity
-from ..mannequins.skeleton import articulate, sample_pose
+from ..demo_people import KEY_POINTS_3D, PEOPLE, POSES, demo_photo, photo_name
 from ..poses.keypoints import Pose
 from ..poses.keypoints_3d import laid_over_picture
 from ..poses.lifting import lift
@@ -35,18 +32,32 @@ class LiftingErrors:
     hidden: float
 
 
-def mannequin_errors(count: int) -> dict[str, LiftingErrors]:
-    """By view, of people and poses of the test split turned evenly around the circle."""
+def bundled_errors() -> dict[str, LiftingErrors]:
+    """By view, of all bundled people in all their poses; views that none of these shows are left out."""
+    spaces = {name: np.array(space) for name, space in json.loads(KEY_POINTS_3D.read_text()).items()}
     by_view: dict[str, list[_Errors]] = {view: [] for view in VIEWS.values()}
-    for number, seed in enumerate(split_seeds("test", count)):
-        identity, yaw = sample_identity(seed), 360 * number / count
-        pose = replace(sample_pose(seed), yaw=yaw)
-        space = key_points(identity, articulate(pose, identity.proportions))
-        drawn_pose = draw_mannequin(identity, pose, 88, 128).pose
-        view = VIEWS[45 * round(abs((yaw + 180) % 360 - 180) / 45)]
-        by_view[view].append(_errors(replace(drawn_pose, keypoints_3d=space), identity.proportions.stature))
-    all_errors = [person for people in by_view.values() for person in people]
-    return {view: _mean(people) for view, people in (by_view | {"all": all_errors}).items()}
+    for person in range(PEOPLE):
+        stature = _stature(person, spaces[photo_name(person, 0)])
+        for number in range(POSES):
+            space = spaces[photo_name(person, number)]
+            pose = replace(demo_photo(person, number).pose, keypoints_3d=space)
+            by_view[view_of(space)].append(_errors(pose, stature))
+    all_errors = [errors for view in by_view.values() for errors in view]
+    return {view: _mean(people) for view, people in (by_view | {"all": all_errors}).items() if people}
+
+
+def view_of(space: np.ndarray) -> str:
+    """One of `VIEWS`: how far the hips of key points in space (18, 3) are turned away from the viewer."""
+    right, _, away = space[11] - space[8]
+    return VIEWS[45 * round(abs(np.degrees(np.arctan2(away, right))) / 45)]
+
+
+def _stature(person: int, space: np.ndarray) -> float:
+    """Metres, of the whole figure in the first pose, whose key points in space these are."""
+    photo = demo_photo(person, 0)
+    rows = np.flatnonzero(photo.silhouette.any(axis=1))
+    seen = photo.pose.visible
+    return float((rows[-1] + 1 - rows[0]) * np.ptp(space[seen, 1]) / np.ptp(photo.pose.points[seen, 1]))
 
 
 def detected_errors(poses: Sequence[Pose]) -> LiftingErrors:

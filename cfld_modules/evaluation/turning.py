@@ -1,22 +1,24 @@
-"""Turntable scores of the demo model: eight views of a person made from one picture, against the true views."""
+"""Turntable scores of the demo model: eight views of a person made from one picture, against the true views.
+
+The true ones are photographs of `people`, so it takes what these take.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from ..data.people_writer import FIRST_TEST_SEED, invited, pose_of_seed
 from ..demo_model import HEIGHT, WIDTH
-from ..mannequins.drawing import Mannequin, draw_mannequin
-from ..mannequins.identity import sample_identity
-from ..mannequins.photograph import MannequinPhotograph, held_out_photograph
-from ..mannequins.scores import find_silhouette, intersection_over_union
-from ..mannequins.skeleton import sample_pose
+from ..people.studio import Photo
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.keypoints import Pose
 from ..poses.pose_maps import draw_pose
 from ..poses.turning import turntable
+from .clothes import find_silhouette, intersection_over_union
 from .demo import load_demo_pipeline
 from .metrics import ssim
 from .sheet import contact_sheet
@@ -44,17 +46,23 @@ class TurntableScores:
     joint_distance: float
 
 
-def demo_turntable(people: int) -> tuple[dict[int, TurntableScores], Image.Image]:
+def demo_turntable(people: int, garments: Path | None) -> tuple[dict[int, TurntableScores], Image.Image]:
     """Scores by angle in degrees, and a sheet of the first person: poses, results and truths.
 
-    Each person stands as another front view of the test split; one photograph and its key points are what is known.
+    Each of the first people of the test split faces the viewer in another pose; one photograph and its key points are
+    what is known.
+
+    Args:
+        garments: see `people_writer.write_people`.
+
+    Raises:
+        GarmentError: when the folder lacks a garment.
     """
     pipeline = load_demo_pipeline()
     scores: list[list[TurntableScores]] = []
     sheet = None
     for person in range(people):
-        photograph = replace(held_out_photograph(person, person), view="front")
-        views = _true_views(photograph)
+        views = _true_views(garments, FIRST_TEST_SEED + person)
         turned_poses = turntable(views[0].pose, 0, 0, VIEWS)
         results, exact_results = (
             _generate(pipeline, views[0], poses) for poses in (turned_poses, [view.pose for view in views])
@@ -72,18 +80,14 @@ def demo_turntable(people: int) -> tuple[dict[int, TurntableScores], Image.Image
     return {360 * number // VIEWS: _mean(view) for number, view in enumerate(by_view)}, sheet
 
 
-def _true_views(photograph: MannequinPhotograph) -> list[Mannequin]:
-    identity = sample_identity(photograph.identity_seed)
-    front = sample_pose(photograph.pose_seed, photograph.view)
-    return [
-        draw_mannequin(
-            identity, replace(front, yaw=front.yaw + 360 * number / VIEWS), DRAWN_WIDTH, DRAWN_HEIGHT, framed=front
-        )
-        for number in range(VIEWS)
-    ]
+def _true_views(garments: Path | None, seed: int) -> list[Photo]:
+    """This person in the pose of the same number, by one camera."""
+    studio = invited(garments, seed, DRAWN_WIDTH, DRAWN_HEIGHT)
+    poses = [pose_of_seed(seed).turned(360 * number / VIEWS) for number in range(VIEWS)]
+    return [studio.photograph(pose, framed=poses) for pose in poses]
 
 
-def _generate(pipeline: CFLDPipeline, source: Mannequin, poses: Sequence[Pose]) -> list[np.ndarray]:
+def _generate(pipeline: CFLDPipeline, source: Photo, poses: Sequence[Pose]) -> list[np.ndarray]:
     pipeline.set_progress_bar_config(disable=True)
     results = pipeline(
         [Image.fromarray(source.image)], poses, fit="pad", steps=STEPS, generator=torch.Generator().manual_seed(SEED),
@@ -93,10 +97,10 @@ def _generate(pipeline: CFLDPipeline, source: Mannequin, poses: Sequence[Pose]) 
 
 
 def _scores(
-    view: Mannequin, truth: np.ndarray, turned_pose: Pose, result: np.ndarray, exact_result: np.ndarray,
+    view: Photo, truth: np.ndarray, turned_pose: Pose, result: np.ndarray, exact_result: np.ndarray,
     photograph: np.ndarray,
 ) -> TurntableScores:
-    silhouette = np.array(Image.fromarray(view.silhouette).resize((WIDTH, HEIGHT)))
+    silhouette = np.array(Image.fromarray(view.silhouette).resize((WIDTH, HEIGHT), Image.Resampling.BOX)) >= 0.5
     distances = np.linalg.norm(turned_pose.points - view.pose.points, axis=1) / DRAWN_HEIGHT
     return TurntableScores(
         ssim(result, truth), ssim(exact_result, truth), ssim(photograph, truth),

@@ -1,7 +1,7 @@
 """Regions of clothing in a target pose: where head, upper and lower body will be, before there is a picture.
 
 A region is made of parts of the body, each the convex hull of some key points and as much around it as a body of the
-skeleton's size has. What is around it was fitted to the silhouettes of mannequins.
+skeleton's size has. What is around it was fitted to the silhouettes of drawn people.
 """
 
 from typing import Literal, get_args

@@ -1,4 +1,4 @@
-"""`train-lifter`: the small network that puts a pose's joints in space, from mannequins' skeletons."""
+"""`train-lifter`: the small network that puts a pose's joints in space, from skeletons at random."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,76 +1,59 @@
-"""Training samples of the lifter: mannequins' skeletons in wide variety, seen from anywhere, as detectors see them."""
-
-from dataclasses import replace
+"""Training samples of the lifter: skeletons in wide variety, seen from anywhere, as detectors see them."""
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..mannequins.benchmark import split_seeds
-from ..mannequins.body import key_points
-from ..mannequins.identity import sample_identity
-from ..mannequins.skeleton import (
-    ARM_PRIORS,
-    LEG_PRIORS,
-    ArmAngles,
-    LegAngles,
-    MannequinPose,
-    articulate,
-    sample_pose,
-)
 from ..poses.keypoints import LIMBS, MIRROR
 from ..poses.visibility import hidden_joints
+from .skeletons import ARM_PRIORS, LEG_PRIORS, Angles, place_joints, random_angles, random_proportions, rotation
 
 POSES_IN_A_SAMPLE = 256
 """Drawn at random together: one by one takes a hundred times as long."""
 
-ANY_ARM = ((-15, 170), (-50, 150), (-100, 130), (0, 145))
-ANY_LEG = ((-12, 65), (-40, 125), (0, 140))
-"""Ranges of the angles in degrees, in the order of `ArmAngles` and of `LegAngles`."""
+ANY_ARM = np.array([(-15, 170), (-50, 150), (-100, 130), (0, 145)], float)
+ANY_LEG = np.array([(-12, 65), (-40, 125), (0, 140)], float)
+"""Ranges of the angles in degrees, in the order of `skeletons.ARMS` and `LEGS`."""
 
-HEAD, SHOULDERS_AND_ARMS, HIPS_AND_LEGS = [0, 14, 15, 16, 17], [2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13]
+HEAD = [0, 14, 15, 16, 17]
 LIMB_ENDS = ([3, 4], [4], [6, 7], [7], [9, 10], [10], [12, 13], [13])
 LEAST_JOINTS = 5
 
 
 def build_skeletons(count: int, seed: int) -> np.ndarray:
-    """(count, 18, 3) float32 in units of a grown person's height, pelvis at the origin, facing the viewer.
+    """(count, 18, 3) float32 in units of a grown person's height, hips at the origin, facing the viewer.
 
-    A third stands as mannequins do; of the others arms, legs, trunk and head are drawn anew, each by itself, from
-    other poses or from all that joints can do.
+    A third stands as people do; of the others arms, legs, trunk and head are drawn anew, each by itself, from other
+    poses or from all that joints can do.
     """
     random = np.random.default_rng([seed, 0])
-    skeletons = np.empty((count, len(MIRROR), 3), np.float32)
-    for row, pose_seed in enumerate(split_seeds("train", count)):
-        pose = replace(sample_pose(pose_seed), yaw=0.0)
-        if row % 3:
-            pose = _varied(pose, random)
-        identity = sample_identity(pose_seed)
-        skeletons[row] = key_points(identity, articulate(pose, identity.proportions))
-    return skeletons
+    angles = _varied(random_angles(count, random), np.arange(count) % 3 > 0, random)
+    return place_joints(angles, random_proportions(count, random)).astype(np.float32)
 
 
-def _varied(pose: MannequinPose, random: np.random.Generator) -> MannequinPose:
-    changes: dict[str, object] = {}
-    for name, priors, widest, angles in (
-        ("arm", ARM_PRIORS, ANY_ARM, ArmAngles), ("leg", LEG_PRIORS, ANY_LEG, LegAngles),
-    ):
-        for side in ("right", "left"):
-            draw = random.random()
-            if draw < 0.35:
-                middles, spreads = np.transpose(priors[random.choice(list(priors))])
-                changes[f"{side}_{name}"] = angles(*random.normal(middles, spreads))
-            elif draw < 0.75:
-                changes[f"{side}_{name}"] = angles(*random.uniform(*np.transpose(widest)))
-        if random.random() < 0.3:  # squatting, kneeling, arms in parallel
-            both_sides = changes.get(f"right_{name}", getattr(pose, f"right_{name}"))
-            changes |= {f"right_{name}": both_sides, f"left_{name}": both_sides}
-    if random.random() < 0.4:
-        changes |= {"lean": random.uniform(-25, 95), "sway": random.normal(0, 15), "twist": random.normal(0, 25)}
-    if random.random() < 0.4:
-        yaw, nod, tilt = random.normal(0, (40, 25, 15))
-        changes |= {"head_yaw": yaw, "head_nod": nod, "head_tilt": tilt}
-    return replace(pose, **changes)  # type: ignore[arg-type]
+def _varied(angles: Angles, others: np.ndarray, random: np.random.Generator) -> Angles:
+    """Of all `others` (n,)."""
+    count = len(others)
+    trunk = np.stack([random.uniform(-25, 95, count), random.normal(0, 15, count), random.normal(0, 25, count)], axis=1)
+    head = random.normal(0, (25, 15, 40), (count, 3))
+    changed_trunk, changed_head = (others & (random.random(count) < 0.4) for _ in range(2))
+    return Angles(
+        np.where(changed_trunk[:, None], trunk, angles.trunk), np.where(changed_head[:, None], head, angles.head),
+        _varied_limbs(angles.arms, ARM_PRIORS, ANY_ARM, others, random),
+        _varied_limbs(angles.legs, LEG_PRIORS, ANY_LEG, others, random),
+    )
+
+
+def _varied_limbs(
+    angles: np.ndarray, priors: np.ndarray, widest: np.ndarray, others: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """(n, 2, angles): each limb as it is, as in another pose, or anyhow."""
+    middle, spread = np.moveaxis(priors[random.integers(len(priors), size=angles.shape[:2])], -1, 0)
+    as_in_another_pose, anyhow = random.normal(middle, spread), random.uniform(widest[:, 0], widest[:, 1], angles.shape)
+    draw = random.random((*angles.shape[:2], 1))
+    varied = np.where(draw < 0.35, as_in_another_pose, np.where(draw < 0.75, anyhow, angles))
+    alike = random.random((len(angles), 1, 1)) < 0.3  # squatting, kneeling, arms in parallel
+    return np.where(others[:, None, None], np.where(alike, varied[:, :1], varied), angles)
 
 
 class LifterSamples(Dataset):
@@ -106,7 +89,7 @@ def other_proportions(space: np.ndarray, random: np.random.Generator) -> np.ndar
 
 
 def bend_knees_sideways(space: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Shins turned about the thighs, which mannequins' are not: crossed legs, sitting cross-legged."""
+    """Shins turned about the thighs, which `skeletons` leaves out: crossed legs, sitting cross-legged."""
     new_space = space.copy()
     for hip, knee, ankle in ((8, 9, 10), (11, 12, 13)):
         wide = random.random(len(space)) < 0.25
@@ -126,16 +109,7 @@ def turn_at_random(space: np.ndarray, random: np.random.Generator) -> np.ndarray
     is_any_pitch = random.random(count) < 0.08
     pitch = np.where(is_any_pitch, random.uniform(-0.9, 0.9, count), random.normal(0.05, 0.12, count))
     roll = np.where(random.random(count) < 0.04, random.uniform(-1.6, 1.6, count), random.normal(0, 0.06, count))
-    return space @ _rotation(yaw, 0, 2) @ _rotation(pitch, 1, 2) @ _rotation(roll, 0, 1)
-
-
-def _rotation(angles: np.ndarray, first: int, second: int) -> np.ndarray:
-    """(B, 3, 3) in the plane of two axes."""
-    matrices = np.tile(np.eye(3), (len(angles), 1, 1))
-    matrices[:, first, first] = matrices[:, second, second] = np.cos(angles)
-    matrices[:, first, second] = np.sin(angles)
-    matrices[:, second, first] = -np.sin(angles)
-    return matrices
+    return space @ rotation(yaw, 0, 2) @ rotation(pitch, 1, 2) @ rotation(roll, 0, 1)
 
 
 def photograph(space: np.ndarray, random: np.random.Generator) -> np.ndarray:

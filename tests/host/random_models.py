@@ -19,7 +19,7 @@ from cfld_modules.checkpoints.cfld_checkpoint import (
     save_checkpoint,
 )
 from cfld_modules.demo_model import CFLD_FILE
-from cfld_modules.mannequins.photograph import held_out_photograph
+from cfld_modules.demo_people import demo_photo
 from cfld_modules.networks.config import (
     AppearanceConfig,
     CFLDConfig,
@@ -81,9 +81,9 @@ def write_control_net(path: Path) -> None:
 
 
 def write_demo_appearance(path: Path) -> None:
-    """A mannequin as Save Appearance keeps it, for the demo model."""
+    """A bundled person as Save Appearance keeps it, for the demo model."""
     networks = build_networks(load_checkpoint(CFLD_FILE)).float()
-    picture = held_out_photograph(0, 0).draw(352, 512).image
+    picture = demo_photo(0, 0).image
     pixels = prepare_picture(picture, fit_box(352, 512, "pad"), networks.config.source.image_size)
     with torch.no_grad():
         save_appearance(path, networks, networks.encode_source(pixels[None]), [])

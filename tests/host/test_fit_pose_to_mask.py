@@ -88,7 +88,7 @@ def test_a_pose_of_one_point_is_no_person():
 
 
 def scene():
-    """A photo of another mannequin's studio, RGB (HEIGHT, WIDTH, 3), with nobody in it."""
+    """A photo of another studio, RGB (HEIGHT, WIDTH, 3), with nobody in it."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     wall = np.stack([150 + 60 * rows / HEIGHT, 150 + 40 * columns / WIDTH, 170 - 50 * rows / HEIGHT], axis=-1)
     return wall.astype(np.uint8)
@@ -109,7 +109,7 @@ def server(plain_server):
 
 
 def demo_workflow(photo_name):
-    """The shipped graph, with the demo model in place of the two loaders and a mannequin in place of the photo."""
+    """The shipped graph, with the demo model in place of the two loaders and a bundled person in place of the photo."""
     prompt = json.loads(WORKFLOW.read_text())
     numbers = {node["class_type"]: number for number, node in prompt.items() if node["class_type"] != "LoadImage"}
     checkpoint, cfld = numbers["CheckpointLoaderSimple"], numbers["CFLDLoader"]

@@ -1,6 +1,6 @@
 """Whose pose, from nothing: a fresh folder, MediaPipe's wheel, a photograph, one graph up to the demo model's result.
 
-The graph chooses the left one of two people, puts them on a mannequin's body, turns them and transfers. The photograph
+The graph chooses the left one of two people, puts them on a bundled person's body, turns and transfers them. The photo
 comes out of the wheel of ultralytics, as file alone; it and the networks need a package index, or nothing is tested.
 """
 
@@ -74,11 +74,11 @@ def test_the_left_one_is_chosen(run):
     assert pose.keypoints_3d is not None, "BlazePose says where the points are in space"
 
 
-def test_he_stands_on_the_mannequin_s_body_and_still_knows_his_depth(run):
+def test_he_stands_on_the_bundled_person_s_body_and_still_knows_his_depth(run):
     chosen, retargeted = saved(run, "chosen"), saved(run, "retargeted")
     assert (retargeted.width, retargeted.height) == (352, 512)
     np.testing.assert_array_equal(retargeted.visible, chosen.visible)
-    assert bone(retargeted, 1, 8) < 0.9 * bone(chosen, 1, 8), "as small as the mannequin"
+    assert bone(retargeted, 1, 8) < 0.9 * bone(chosen, 1, 8), "as small as the bundled person"
     np.testing.assert_array_equal(~np.isnan(retargeted.keypoints_3d).any(axis=1), chosen.visible)
 
 
@@ -91,7 +91,7 @@ def test_he_is_turned_by_what_blazepose_said(run):
     assert np.abs(turned.points[both] - estimated.points[both]).max() > 5, "the depth was estimated, not read"
 
 
-def test_the_mannequin_stands_like_that(run):
+def test_the_bundled_person_stands_like_that(run):
     server, done = run
     pictures = [Image.open(path).convert("RGB") for path in server.pictures(done)]
     sheet, result = sorted(pictures, key=lambda picture: -picture.width)
