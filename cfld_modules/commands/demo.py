@@ -12,8 +12,8 @@ from . import number, option
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("output/demo.png"), help="sheet to write (%(default)s)")
     parser.add_argument(
-        "--person", type=int, choices=range(PEOPLE), default=4, metavar="N",
-        help=f"which of the bundled people, 0 to {PEOPLE - 1} (%(default)s); the model was not trained on them",
+        "--person", type=number("CountOrNone", "number of a person"), default=4, metavar="N",
+        help=f"which of the {PEOPLE} bundled people, from 0 (%(default)s); the model was not trained on them",
     )
     parser.add_argument("--steps", type=number("Steps", "number of steps"), default=4, help="1 to 1000 (%(default)s)")
     parser.add_argument("--seed", type=number("Seed", "seed"), default=3407, help="of the noise (%(default)s)")
