@@ -35,7 +35,7 @@ from cfld_modules.poses.lifting import lift
 from cfld_modules.poses.warping import Warped, warp_person
 
 WIDTH, HEIGHT, SQUARE = 132, 192, 192
-STEPS, SEEDS, BATCH, SHEET_PAIRS = 8, (0, 1), 10, 20
+STEPS, SEEDS, BATCH, SHEET_PAIRS = 4, (0, 1), 10, 20
 TURNS = {"0 to 45": (0, 45), "45 to 90": (45, 90), "beyond": (90, 181)}
 FEATHER = 1  # pixels of a pasted edge
 
@@ -49,9 +49,10 @@ class Way:
 
 
 WAYS = {
-    "CFLD": Way(1), "start at 0.7": Way(0.7), "start at 0.5": Way(0.5), "pasted": Way(1, is_pasted=True),
-    "start at 0.7, pasted": Way(0.7, is_pasted=True), "start at 0.5, pasted": Way(0.5, is_pasted=True),
+    "CFLD": Way(1), "start at 0.7": Way(0.7), "pasted": Way(1, is_pasted=True),
+    "start at 0.7, pasted": Way(0.7, is_pasted=True),
 }
+TRUTH, SOURCE = "the truth", "the photo unchanged"
 
 
 def has_trunk(photograph: PhotographFile) -> bool:
@@ -87,8 +88,9 @@ def scores(
     against = score_against_truth(result, truth, target, people, "pad")
     seen = judge_picture(detector, result, frame_pose(target.pose(), "pad"))
     return {
-        "ssim": ssim(result, truth), "retrieval": against.retrieved, "found": seen.found, "pck": seen.pck,
-        "sharpness": against.sharpness, "covered error": error[covered].mean() if covered.any() else np.nan,
+        "ssim": ssim(result, truth), "retrieval": against.retrieved, "silhouette": against.silhouette_iou,
+        "found": seen.found, "pck": seen.pck, "sharpness": against.sharpness,
+        "covered error": error[covered].mean() if covered.any() else np.nan,
         "unseen error": error[exact & ~covered].mean() if (exact & ~covered).any() else np.nan,
     }
 
@@ -97,7 +99,7 @@ def table(rows: list[Mapping[str, object]]) -> str:
     names = [name for name in rows[0] if name not in ("way", "turn", "pair", "seed")]
     lines = ["| turn | pairs | way | " + " | ".join(names) + " |", "|---" * (3 + len(names)) + "|"]
     for turn, (low, high) in {"all": (0, 181), **TURNS}.items():
-        for way in WAYS:
+        for way in (*WAYS, TRUTH, SOURCE):
             own = [row for row in rows if row["way"] == way and low <= row["turn"] < high]
             if own:
                 columns = [np.array([row[name] for row in own], float) for name in names]
@@ -150,6 +152,10 @@ def main() -> None:
                 rows.append({"way": name, "turn": turns[place], "pair": batch[place], "seed": seed} | own)
                 if seed == SEEDS[0]:
                     shown[place].append(result)
+        for place, ((source, target), start) in enumerate(zip(chosen, starts, strict=True)):
+            for name, shown_picture in ((TRUTH, picture(target)), (SOURCE, picture(source))):
+                own = scores(shown_picture, target, start, people[pose_name(target)], detector)
+                rows.append({"way": name, "turn": turns[place], "pair": batch[place], "seed": SEEDS[0]} | own)
         tiles += [[*row, picture(target)] for row, (_, target) in zip(shown, chosen, strict=True)]
         (options.out / "warping.json").write_text(json.dumps(rows, default=float))
         (options.out / "warping.md").write_text(table(rows))

@@ -25,14 +25,11 @@ SCORES = SUMMARY["scores"]
 FEW_STEPS = json.loads((FOLDER / "few_steps.json").read_text())
 
 
-def test_results_are_closer_to_the_truth_than_the_source():
+def test_the_demo_model_s_scores_reach_the_goals():
     assert SUMMARY["pairs"] == 84
-    assert SCORES["ssim"] > SCORES["ssim_of_source_unchanged"] + 0.10
-
-
-@pytest.mark.parametrize(("name", "goal"), [("silhouette_iou", 0.85), ("retrieved", 0.80)])
-def test_the_demo_model_s_scores_reach_the_goals(name, goal):
-    assert SCORES[name] >= goal
+    assert SCORES["ssim"] > SCORES["ssim_of_source_unchanged"] + 0.15
+    assert SCORES["retrieved"] >= 0.85
+    assert SCORES["silhouette_iou"] > 0.85 * SCORES["silhouette_iou_of_truth"]
 
 
 @pytest.mark.parametrize("name", ["ssim", "ssim_of_source_unchanged", "psnr", "silhouette_iou", "retrieved"])

@@ -3,8 +3,10 @@
 `configs/demo/` makes it in numbered stages; docs/training.md says what it scores, docs/log.md how it came about.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..demo_model import BASE_FOLDER, CFLD_FILE
@@ -16,6 +18,7 @@ from .sheet import contact_sheet
 from .textured import DENOISE, FEATHER, pasted, sample_from, warp_photo
 
 WIDTH, HEIGHT = 176, 256  # of the sheet's pictures
+DEMO_COLUMNS = "photo", "pose", "CFLD", "keeping texture", "truth"
 
 
 def load_demo_pipeline(scheduler: str = "ddim", steps: int | None = None) -> CFLDPipeline:
@@ -30,9 +33,18 @@ def make_demo(out: Path, person: int, steps: int, seed: int) -> None:
         person: one of `demo_people`.
         seed: of the noise that all results begin with.
     """
-    photo, *truths = (demo_photo(person, pose, WIDTH, HEIGHT) for pose in range(POSES))
-    poses = [truth.pose for truth in truths]
     pipeline = load_demo_pipeline("ddim_trailing", steps)  # in few steps better than "ddim": docs/performance.md
+    rows = demo_rows(pipeline, person, range(1, POSES), steps, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(rows, DEMO_COLUMNS).save(out)
+
+
+def demo_rows(
+    pipeline: CFLDPipeline, person: int, numbers: Sequence[int], steps: int, seed: int
+) -> list[list[np.ndarray]]:
+    """`DEMO_COLUMNS` of each of the person's poses by number, RGB uint8 (HEIGHT, WIDTH, 3)."""
+    photo, *truths = (demo_photo(person, pose, WIDTH, HEIGHT) for pose in (0, *numbers))
+    poses = [truth.pose for truth in truths]
     side = pipeline.unet.config.sample_size
     noise = torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(seed))
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
@@ -42,8 +54,4 @@ def make_demo(out: Path, person: int, steps: int, seed: int) -> None:
     )
     textured = [pasted(result, start, FEATHER // 2) for result, start in zip(started, starts, strict=True)]
     drawings = [draw_pose_in_style(pose, WIDTH, HEIGHT, "cfld") for pose in poses]
-    rows = [
-        [photo.image, *row, truth.image] for *row, truth in zip(drawings, alone, textured, truths, strict=True)
-    ]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(rows, ("photo", "pose", "CFLD", "keeping texture", "truth")).save(out)
+    return [[photo.image, *row, truth.image] for *row, truth in zip(drawings, alone, textured, truths, strict=True)]

@@ -1,0 +1,30 @@
+"""docs/demo_people.webp: the first ten bundled people, as they stand, waving and from behind, by the demo model.
+
+    python -m benchmarks.demo_people
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cfld_modules.evaluation.demo import DEMO_COLUMNS, demo_rows, load_demo_pipeline
+from cfld_modules.evaluation.sheet import contact_sheet
+
+SHEET = Path(__file__).parents[1] / "docs" / "demo_people.webp"
+PEOPLE, WAVING, BEHIND = 10, 4, 6
+STEPS, SEED, SIZE = 4, 3407, (132, 192)
+
+
+def main() -> None:
+    pipeline = load_demo_pipeline("ddim_trailing", STEPS)
+    rows = []
+    for person in range(PEOPLE):
+        (photo, _, *waving), (_, _, *behind) = demo_rows(pipeline, person, (WAVING, BEHIND), STEPS, SEED)
+        pictures = (photo, *waving, *behind)
+        rows.append([np.array(Image.fromarray(picture).resize(SIZE)) for picture in pictures])
+    contact_sheet(rows, (DEMO_COLUMNS[0], *2 * DEMO_COLUMNS[2:])).save(SHEET, quality=85)
+
+
+if __name__ == "__main__":
+    main()
