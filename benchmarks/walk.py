@@ -44,7 +44,7 @@ def main() -> None:
         truth = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
     pipeline = load_demo_pipeline("ddim_trailing", STEPS)
-    side = pipeline.unet.config.sample_size
+    side = pipeline.latent_side
     noises = torch.randn((len(poses), 4, side, side), generator=torch.Generator().manual_seed(3407))
 
     def sampled(noise: torch.Tensor, denoise: float) -> list[np.ndarray]:

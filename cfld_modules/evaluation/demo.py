@@ -45,7 +45,7 @@ def demo_rows(
     """`DEMO_COLUMNS` of each of the person's poses by number, RGB uint8 (HEIGHT, WIDTH, 3)."""
     photo, *truths = (demo_photo(person, pose, WIDTH, HEIGHT) for pose in (0, *numbers))
     poses = [truth.pose for truth in truths]
-    side = pipeline.unet.config.sample_size
+    side = pipeline.latent_side
     noise = torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(seed))
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
     alone, started = (

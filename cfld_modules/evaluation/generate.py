@@ -42,7 +42,7 @@ def held_out_sheet(pipeline: CFLDPipeline, pairs: Pairs, count: int, steps: int,
     """`transfer_sheet` of so many pairs, spread evenly over a data set, at the size of the pipeline's pictures."""
     numbers = np.linspace(0, len(pairs), count, endpoint=False).astype(int)
     sheet_pairs = [pairs[number] for number in numbers]
-    height = 8 * pipeline.unet.config.sample_size
+    height = 8 * pipeline.latent_side
     width = round(height * FRAME_ASPECT)
     results = generate_pictures(pipeline, sheet_pairs, pairs.fit, width, height, steps=steps, seed=0, **guidance)
     return transfer_sheet(sheet_pairs, results, pairs.fit, width, height)

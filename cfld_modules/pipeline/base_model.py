@@ -67,7 +67,6 @@ def sd15_unet_config(widths: tuple[int, ...] = (320, 640, 1280, 1280), context_w
         "block_out_channels": widths,
         "cross_attention_dim": context_width,
         "attention_head_dim": 8,  # in SD 1.5's config this is the number of heads
-        "sample_size": 64,
     }
 
 

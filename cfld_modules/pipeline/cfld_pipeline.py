@@ -42,6 +42,11 @@ class CFLDPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(unet=unet, vae=vae, scheduler=scheduler, cfld=cfld)
 
+    @property
+    def latent_side(self) -> int:
+        """Of the latents that the U-Net was trained on; where it does not say so, the paper's."""
+        return self.unet.config.sample_size or self.cfld.config.source.image_size // 4
+
     @torch.no_grad()
     def __call__(
         self, sources: Sequence[Image.Image], poses: Sequence[Pose], *, fit: Fit = "pad",
@@ -65,8 +70,7 @@ class CFLDPipeline(DiffusionPipeline):
         batch = max(len(sources), len(poses))
         appearance = _repeated(self.encode_sources(sources, fit), batch)
         pose = [features.expand(batch, -1, -1, -1) for features in self.encode_poses(poses, fit)]
-        side = self.unet.config.sample_size
-        noise = torch.randn(batch, 4, side, side, generator=generator).to(self.device)
+        noise = torch.randn(batch, 4, self.latent_side, self.latent_side, generator=generator).to(self.device)
         self.scheduler.set_timesteps(steps, device=self.device)  # the first noise level depends on the steps
         latents = self.denoise(
             noise * self.scheduler.init_noise_sigma, appearance, pose, guidance_type, scales, steps, generator

@@ -60,7 +60,7 @@ def denoised_latents(
         return load_file(file)
     accelerator.wait_for_everyone()
     pipeline = load_pipeline(denoising.base, denoising.cfld, "ddim").to(accelerator.device)
-    expected_size = 8 * pipeline.unet.config.sample_size
+    expected_size = 8 * pipeline.latent_side
     if size != expected_size:
         raise SettingsError(f"denoised.cfld: is for pictures of {expected_size} pixels, but size is {size}")
     if not _same_encoder(pipeline.vae, autoencoder):
@@ -91,7 +91,7 @@ def denoise_targets(
     Args:
         generator: of the step and the noise; CPU.
     """
-    size = 8 * pipeline.unet.config.sample_size
+    size = 8 * pipeline.latent_side
     pictures = torch.stack([square_picture(target.picture(), fit, size) for _, target in pairs])
     clean = pipeline.vae.encode(pictures.to(pipeline.device)).latents * pipeline.vae.config.scaling_factor
     appearance = pipeline.encode_sources([Image.fromarray(source.picture()) for source, _ in pairs], fit)

@@ -61,7 +61,7 @@ class DistillationTask:
         self.settings, seed = settings, settings.training.seed
         pairs, self.held_out = settings.data.pairs("train"), settings.data.pairs("test")
         pipeline = settings.teacher.pipeline().to(accelerator.device)
-        size, latent_side = pipeline.cfld.config.source.image_size, pipeline.unet.config.sample_size
+        size, latent_side = pipeline.cfld.config.source.image_size, pipeline.latent_side
         self.data = TeacherSamples(size, latent_side, pairs, seed)
         add_lora(pipeline.unet, settings.rank)
         if settings.gradient_checkpointing:
