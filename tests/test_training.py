@@ -95,8 +95,11 @@ def test_an_interrupted_write_leaves_the_previous_checkpoint_whole(folder, whole
     assert losses(settings.output)[2] == pytest.approx(losses(whole_run.output)[2], abs=1e-5)
 
 
-def test_the_export_gives_the_same_latents(folder):
-    settings = parsed(folder, folder / "exported", {"steps": 1, "ema_decay": 0.5, "sheet_every": 1})
+@pytest.mark.parametrize(("latent_side", "exported_side"), [(None, 8), (16, 16)])
+def test_the_export_gives_the_same_latents_at_the_size_trained_on(folder, latent_side, exported_side):
+    output = folder / f"exported at {exported_side}"
+    training = {"steps": 1, "ema_decay": 0.5, "sheet_every": 1}
+    settings = parsed(folder, output, training, latent_side=latent_side)
     accelerator = build_accelerator(settings.training, settings.output)
     task = DenoisingTask(settings, accelerator)
     run_training(accelerator, settings.training, settings.output, task)
@@ -109,7 +112,9 @@ def test_the_export_gives_the_same_latents(folder):
     exported = load_pipeline(settings.output / "base", settings.output / "cfld.safetensors", "ddim")
     read_back = load_checkpoint(settings.output / "cfld.safetensors").config
     assert dataclasses.replace(read_back, source=settings.model.cfld.source) == settings.model.cfld
+    assert exported.latent_side == exported_side
     latents = [sample_latents(pipeline, task) for pipeline in (trained, exported)]
+    assert latents[0].shape == (1, 4, exported_side, exported_side)
     assert (latents[0] - latents[1]).abs().max() < 1e-4  # equal weights, but not at the same places in memory
     assert latents[0].std() > 0.1
     for file in (settings.output / "base").glob("*/config.json"):
