@@ -34,7 +34,8 @@ const OTHER_PACKS = {
 
 /** Workflows in which, to be legible, nodes are lower than the pictures they show after a run. */
 const TIGHT = [
-  'Outfit swap - virtual try on', 'Person in described scene', 'Person into a photo - inpaint', 'Relight with IC-Light'
+  'Keep texture and face - print, pattern from photo', 'Outfit swap - virtual try on', 'Person in described scene',
+  'Person into a photo - inpaint', 'Relight with IC-Light'
 ]
 
 const missing = missingHost() || (await missingBrowser())
