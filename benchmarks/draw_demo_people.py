@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from cfld_modules.data.people_writer import FIRST_TEST_SEED, invited
-from cfld_modules.deepfashion_tables import new_tables
+from cfld_modules.deepfashion_tables import annotation, new_tables
 from cfld_modules.demo_people import (
     FOLDER,
     HEIGHT,
@@ -26,12 +26,14 @@ from cfld_modules.demo_people import (
     PICTURES,
     POSES,
     SILHOUETTES,
+    TABLE_CANVAS,
     WIDTH,
     photo_name,
 )
 from cfld_modules.people.poses import ARMS, LEGS, BodyPose
 from cfld_modules.people.poses import POSES as KINDS
 from cfld_modules.people.studio import Photo
+from cfld_modules.poses.framing import scale_pose
 from cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 
 # Kind, yaw, and how far the head is turned against it.
@@ -40,7 +42,6 @@ DEMO_POSES = (
     ("walking", -88, 0), ("resting", 165, 10), ("one knee up", 40, -15),
 )
 CURL = 18.0
-TABLE_WIDTH = 176  # of the canvas that the key points of DeepFashion's layout are on
 WALKER, FRAMES, WALK_SIZE, CLIP_MILLISECONDS = 4, 16, (176, 256), 150
 ARM, LEG, KNEE = 26, 21, 34  # degrees from the middle of a swing to its end, and of the knee that comes forward
 PICTURE = {"quality": 86, "method": 6}
@@ -82,17 +83,10 @@ def write_people(garments: Path) -> None:
                 Image.fromarray(photo.image).save(PICTURES / name, **PICTURE)
                 mask = Image.fromarray((photo.silhouette * 255 + 0.5).astype(np.uint8))
                 mask.save(SILHOUETTES / name, lossless=True, method=6)
-                annotations.writerow((name, *exact_annotation(photo.pose)))
+                annotations.writerow((name, *annotation(scale_pose(photo.pose, *TABLE_CANVAS), decimals=2)))
                 in_space[name] = photo.space.round(4).tolist()
             pairs.writerows((names[0], target) for target in names[1:])
     KEY_POINTS_3D.write_text(json.dumps(in_space, separators=(",", ":")) + "\n")
-
-
-def exact_annotation(pose: Pose) -> tuple[str, str]:
-    """Rows y and x as JSON lists, -1 where hidden."""
-    points = np.where(np.isnan(pose.points), -1, (pose.points * TABLE_WIDTH / pose.width).round(2))
-    x, y = points.T.tolist()
-    return json.dumps(y), json.dumps(x)
 
 
 def walk_photos(garments: Path, size: tuple[int, int]) -> list[Photo]:

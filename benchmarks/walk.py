@@ -17,12 +17,12 @@ from PIL import Image, ImageSequence
 from cfld_modules.demo_people import demo_photo
 from cfld_modules.evaluation.demo import HEIGHT, WIDTH, load_demo_pipeline
 from cfld_modules.evaluation.sheet import contact_sheet
-from cfld_modules.evaluation.textured import DENOISE, FEATHER, pasted, sample_from, warp_photo
+from cfld_modules.evaluation.textured import DENOISE, FEATHER, pasted, sample_from, seeded_noise, warp_photo
 from cfld_modules.poses.framing import scale_pose
 from cfld_modules.poses.reading import parse_pose_json
 
 PACK = Path(__file__).parents[1]
-STEPS, STILL = 4, 2
+STEPS, STILL, SEED = 4, 2, 3407
 
 
 def flicker(pictures: list[np.ndarray], truth: list[np.ndarray]) -> float:
@@ -44,13 +44,10 @@ def main() -> None:
         truth = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
     pipeline = load_demo_pipeline("ddim_trailing", STEPS)
-    side = pipeline.latent_side
-    noises = torch.randn((len(poses), 4, side, side), generator=torch.Generator().manual_seed(3407))
+    noises = seeded_noise(pipeline, SEED, len(poses))
 
     def sampled(noise: torch.Tensor, denoise: float) -> list[np.ndarray]:
-        return sample_from(
-            pipeline, [photo.image] * len(poses), poses, starts, noise, WIDTH, HEIGHT, STEPS, denoise
-        )
+        return sample_from(pipeline, [photo.image], poses, starts, noise, WIDTH, HEIGHT, STEPS, denoise)
 
     started = sampled(noises[:1], DENOISE)
     ways = {

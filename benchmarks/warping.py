@@ -16,25 +16,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from cfld_modules.checkpoints.blazepose_file import load_blazepose
 from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.pairs import Pairs, PhotographFile
 from cfld_modules.evaluation.generate import truth_picture
-from cfld_modules.evaluation.ground_truth import galleries, pose_name, score_against_truth, silhouette_file
+from cfld_modules.evaluation.ground_truth import exact_silhouette, galleries, pose_name, score_against_truth
 from cfld_modules.evaluation.judge import judge_picture
 from cfld_modules.evaluation.metrics import ssim
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.evaluation.sheet import contact_sheet
-from cfld_modules.evaluation.textured import pasted, sample_from
+from cfld_modules.evaluation.textured import pasted, sample_from, seeded_noise
 from cfld_modules.poses.body_parts import TRUNK, body_parts
 from cfld_modules.poses.detection.detector import Detector
 from cfld_modules.poses.framing import frame_pose, scale_pose
 from cfld_modules.poses.lifting import lift
 from cfld_modules.poses.warping import Warped, warp_person
 
-WIDTH, HEIGHT, SQUARE = 132, 192, 192
+WIDTH, HEIGHT = 132, 192
 STEPS, SEEDS, BATCH, SHEET_PAIRS = 4, (0, 1), 10, 20
 TURNS = {"0 to 45": (0, 45), "45 to 90": (45, 90), "beyond": (90, 181)}
 FEATHER = 1  # pixels of a pasted edge
@@ -63,15 +62,11 @@ def has_trunk(photograph: PhotographFile) -> bool:
 def warped_pair(source: PhotographFile, target: PhotographFile) -> tuple[Warped, float]:
     """At the model's size, and by how many degrees the trunk turns."""
     photo = torch.from_numpy(source.picture()) / 255
-    mask = torch.from_numpy(np.array(Image.open(silhouette_file(source)))) / 255
+    mask = torch.from_numpy(exact_silhouette(source, (photo.shape[1], photo.shape[0]))).float()
     there, here = lift(source.pose()), lift(scale_pose(frame_pose(target.pose(), "pad"), WIDTH, HEIGHT))
     fronts = [body_parts(space)[TRUNK].front[0] for space in (there, here)]
     turn = abs((fronts[1] - fronts[0] + np.pi) % (2 * np.pi) - np.pi)
     return warp_person(photo, there, here, mask), float(np.degrees(turn))
-
-
-def seeded_noise(seed: int, batch: int) -> torch.Tensor:
-    return torch.randn((batch, 4, SQUARE // 8, SQUARE // 8), generator=torch.Generator().manual_seed(seed))
 
 
 def picture(photograph: PhotographFile) -> np.ndarray:
@@ -82,7 +77,7 @@ def scores(
     result: np.ndarray, target: PhotographFile, start: Warped, people: list[PhotographFile], detector: Detector
 ) -> dict[str, float]:
     truth = picture(target)
-    exact = np.array(Image.open(silhouette_file(target)).resize((WIDTH, HEIGHT), Image.Resampling.BOX)) > 127
+    exact = exact_silhouette(target, (WIDTH, HEIGHT))
     covered = start.covered.numpy() & exact
     error = np.abs(result.astype(float) - truth).mean(axis=2)
     against = score_against_truth(result, truth, target, people, "pad")
@@ -140,7 +135,8 @@ def main() -> None:
                  for (source, _), start in zip(chosen, starts, strict=True)]
         results = {
             (denoise, seed): sample_from(
-                pipeline, photos, poses, starts, seeded_noise(seed, len(chosen)), WIDTH, HEIGHT, STEPS, denoise
+                pipeline, photos, poses, starts, seeded_noise(pipeline, seed, len(chosen)), WIDTH, HEIGHT, STEPS,
+                denoise,
             )
             for denoise in {way.denoise for way in WAYS.values()} for seed in SEEDS
         }

@@ -26,7 +26,8 @@ def new_tables(out: Path, split: str) -> Iterator[tuple[Any, Any]]:
         yield annotations, pairs
 
 
-def annotation(pose: Pose) -> tuple[str, str]:
-    """Rows y and x of whole pixels as JSON lists, -1 where hidden."""
-    x, y = np.where(np.isnan(pose.points), -1, np.rint(pose.points)).astype(int).T.tolist()
+def annotation(pose: Pose, decimals: int = 0) -> tuple[str, str]:
+    """Rows y and x in pixels of the pose's canvas as JSON lists, -1 where hidden; whole ones without decimals."""
+    points = np.where(np.isnan(pose.points), -1, pose.points.round(decimals))
+    x, y = (points if decimals else points.astype(int)).T.tolist()
     return json.dumps(y), json.dumps(x)

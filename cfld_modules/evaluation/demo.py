@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..demo_model import BASE_FOLDER, CFLD_FILE
 from ..demo_people import POSES, demo_photo
@@ -15,7 +14,7 @@ from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.pose_drawing import draw_pose_in_style
 from .models import load_pipeline
 from .sheet import contact_sheet
-from .textured import DENOISE, FEATHER, pasted, sample_from, warp_photo
+from .textured import DENOISE, FEATHER, pasted, sample_from, seeded_noise, warp_photo
 
 WIDTH, HEIGHT = 176, 256  # of the sheet's pictures
 DEMO_COLUMNS = "photo", "pose", "CFLD", "keeping texture", "truth"
@@ -45,11 +44,10 @@ def demo_rows(
     """`DEMO_COLUMNS` of each of the person's poses by number, RGB uint8 (HEIGHT, WIDTH, 3)."""
     photo, *truths = (demo_photo(person, pose, WIDTH, HEIGHT) for pose in (0, *numbers))
     poses = [truth.pose for truth in truths]
-    side = pipeline.latent_side
-    noise = torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(seed))
+    noise = seeded_noise(pipeline, seed)
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
     alone, started = (
-        sample_from(pipeline, [photo.image] * len(poses), poses, starts, noise, WIDTH, HEIGHT, steps, denoise)
+        sample_from(pipeline, [photo.image], poses, starts, noise, WIDTH, HEIGHT, steps, denoise)
         for denoise in (1.0, DENOISE)
     )
     textured = [pasted(result, start, FEATHER // 2) for result, start in zip(started, starts, strict=True)]

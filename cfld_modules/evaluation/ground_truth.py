@@ -60,6 +60,12 @@ def silhouette_file(target: PhotographFile) -> Path:
     return target.path.parent.parent / SILHOUETTES / target.path.name
 
 
+def exact_silhouette(target: PhotographFile, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool at that (width, height): where the person covers more than half of the pixel."""
+    mask = Image.open(silhouette_file(target)).convert("L")  # WebP knows no greys
+    return np.array(mask.resize(size, Image.Resampling.BOX)) > 127
+
+
 def score_against_truth(
     result: np.ndarray, truth: np.ndarray, target: PhotographFile, gallery: Sequence[PhotographFile], fit: Fit
 ) -> TruthScores:
@@ -69,8 +75,7 @@ def score_against_truth(
         gallery: people in the target's pose to tell it from, itself among them.
     """
     size = truth.shape[1], truth.shape[0]
-    mask = Image.open(silhouette_file(target)).convert("L")  # WebP knows no greys
-    exact = np.array(mask.resize(size, Image.Resampling.BOX)) > 127
+    exact = exact_silhouette(target, size)
     features = clothes_features(result, target.pose())
     nearest = min(gallery, key=lambda person: clothes_distance(features, _exact_features(person, fit, size)))
     return TruthScores(

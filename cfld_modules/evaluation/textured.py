@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..pipeline.cfld_pipeline import CFLDPipeline
+from ..pipeline.cfld_pipeline import CFLDPipeline, repeated
 from ..poses.keypoints import Pose
 from ..poses.lifting import lift
 from ..poses.warping import Warped, feathered_inwards, warp_person
@@ -27,29 +27,35 @@ def pasted(result: np.ndarray, start: Warped, feather: int) -> np.ndarray:
     return np.rint(result + weight * (start.image.numpy() * 255 - result)).astype(np.uint8)
 
 
+def seeded_noise(pipeline: CFLDPipeline, seed: int, count: int = 1) -> torch.Tensor:
+    """(count, 4, h, h), as large as the latents that the pipeline was trained on."""
+    shape = (count, 4, pipeline.latent_side, pipeline.latent_side)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
 @torch.no_grad()
 def sample_from(
     pipeline: CFLDPipeline, photos: Sequence[np.ndarray], poses: Sequence[Pose], starts: Sequence[Warped],
     noise: torch.Tensor, width: int, height: int, steps: int, denoise: float,
 ) -> list[np.ndarray]:
-    """Results RGB uint8 (height, width, 3) without pasting, of photos' people in the poses, one each.
+    """Results RGB uint8 (height, width, 3) without pasting, of photos' people in the poses.
 
     Args:
+        photos: one a pose, or one for all.
         noise: (B, 4, S/8, S/8), or one for all.
         denoise: share of the noise levels that is sampled, in so many steps; 1 begins with noise alone.
     """
     batch, side = len(poses), 8 * noise.shape[-1]
     noise, total = noise.expand(batch, -1, -1, -1), round(steps / denoise)
     pipeline.set_progress_bar_config(disable=True)
-    appearance = pipeline.encode_sources([Image.fromarray(photo) for photo in photos], "pad")
+    appearance = repeated(pipeline.encode_sources([Image.fromarray(photo) for photo in photos], "pad"), batch)
     maps = pipeline.encode_poses(poses, "pad")
-    pictures = torch.stack([start.image for start in starts]).permute(0, 3, 1, 2) * 2 - 1
-    square = torch.nn.functional.interpolate(pictures, (side, side), mode="bicubic", antialias=True)
-    clean = pipeline.encode(square)
     pipeline.scheduler.set_timesteps(total)
     latents = noise * pipeline.scheduler.init_noise_sigma
     if total > steps:
+        pictures = torch.stack([start.image for start in starts]).permute(0, 3, 1, 2) * 2 - 1
+        square = torch.nn.functional.interpolate(pictures, (side, side), mode="bicubic", antialias=True)
         first = pipeline.scheduler.timesteps[total - steps]
-        latents = pipeline.scheduler.add_noise(clean, noise, first.expand(batch))
+        latents = pipeline.scheduler.add_noise(pipeline.encode(square), noise, first.expand(batch))
     latents = pipeline.denoise(latents, appearance, maps, steps=total, first_step=total - steps)
     return list(pipeline.decode(latents, width, height))

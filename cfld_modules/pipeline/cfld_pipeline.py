@@ -68,7 +68,7 @@ class CFLDPipeline(DiffusionPipeline):
         if len(sources) != len(poses) and 1 not in (len(sources), len(poses)):
             raise ValueError(f"{len(sources)} sources and {len(poses)} poses do not pair up; give one, or as many")
         batch = max(len(sources), len(poses))
-        appearance = _repeated(self.encode_sources(sources, fit), batch)
+        appearance = repeated(self.encode_sources(sources, fit), batch)
         pose = [features.expand(batch, -1, -1, -1) for features in self.encode_poses(poses, fit)]
         noise = torch.randn(batch, 4, self.latent_side, self.latent_side, generator=generator).to(self.device)
         self.scheduler.set_timesteps(steps, device=self.device)  # the first noise level depends on the steps
@@ -120,14 +120,13 @@ class CFLDPipeline(DiffusionPipeline):
     ) -> torch.Tensor:
         """One U-Net call with a block of B for each row in `weights`, and their weighted sum, in float32."""
         batch, dtype = latents.shape[0], self.unet.dtype
-        grids = halved_grids(latents.shape[-2:])
         rows = [ROWS[name] for name in weights]
         prompt, unconditional = appearance.prompt, self.cfld.learnable_vector.expand(batch, -1, -1)
-        residuals = {}
-        for block, tokens in appearance.residuals.items():
-            tokens = resample_tokens(tokens, grids[3 - block // 3])
-            residuals[block] = torch.cat([tokens * row.appearance for row in rows]).to(dtype)
-        maps = [resample_map(features, grid) for features, grid in zip(pose, grids, strict=True)]
+        tokens_of_blocks, maps = resample_for_latents(appearance.residuals, pose, latents.shape[-2:])
+        residuals = {
+            block: torch.cat([tokens * row.appearance for row in rows]).to(dtype)
+            for block, tokens in tokens_of_blocks.items()
+        }
         epsilon = self.unet(
             torch.cat([latents] * len(rows)).to(dtype), timestep,
             torch.cat([prompt if row.prompt else unconditional for row in rows]).to(dtype),
@@ -178,12 +177,22 @@ def inversion_timesteps(steps: int) -> range:
     return range(1 - stride, 1 + stride * (steps - 1), stride)
 
 
-def halved_grids(size: torch.Size) -> list[tuple[int, int]]:
-    """(rows, columns) of the U-Net's first three levels, whose downsampling rounds up, for latents of that size."""
-    return [(-(-size[0] // 2**level), -(-size[1] // 2**level)) for level in range(3)]
+def resample_for_latents(
+    residuals: Mapping[int, torch.Tensor], maps: Sequence[torch.Tensor], size: torch.Size
+) -> tuple[dict[int, torch.Tensor], list[torch.Tensor]]:
+    """Residuals by block and the three pose maps, on the grids that the U-Net's levels have for latents of that size.
+
+    Its downsampling rounds up.
+    """
+    grids = [(-(-size[0] // 2**level), -(-size[1] // 2**level)) for level in range(3)]
+    return (
+        {block: resample_tokens(tokens, grids[3 - block // 3]) for block, tokens in residuals.items()},
+        [resample_map(features, grid) for features, grid in zip(maps, grids, strict=True)],
+    )
 
 
-def _repeated(appearance: Appearance, batch: int) -> Appearance:
+def repeated(appearance: Appearance, batch: int) -> Appearance:
+    """One person's appearance for a whole batch; as it is where there are as many."""
     if len(appearance.prompt) == batch:
         return appearance
     return Appearance(

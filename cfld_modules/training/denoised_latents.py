@@ -93,7 +93,7 @@ def denoise_targets(
     """
     size = 8 * pipeline.latent_side
     pictures = torch.stack([square_picture(target.picture(), fit, size) for _, target in pairs])
-    clean = pipeline.vae.encode(pictures.to(pipeline.device)).latents * pipeline.vae.config.scaling_factor
+    clean = pipeline.encode(pictures)
     appearance = pipeline.encode_sources([Image.fromarray(source.picture()) for source, _ in pairs], fit)
     pose = pipeline.encode_poses([target.pose() for _, target in pairs], fit)
     pipeline.scheduler.set_timesteps(steps, device=pipeline.device)

@@ -9,11 +9,9 @@ from einops import rearrange
 from torch import nn
 
 from ..checkpoints.cfld_checkpoint import KEY_VALUE_NAMES
-from ..networks.hga import resample_tokens
 from ..networks.model import CFLD
-from ..networks.pose_adapter import resample_map
 from ..pipeline.base_model import Vae
-from ..pipeline.cfld_pipeline import halved_grids
+from ..pipeline.cfld_pipeline import resample_for_latents
 from ..pipeline.schedulers import published_scheduler
 from ..pipeline.unet_patch import patch_unet
 from .latents import encode_posteriors, sample_latents
@@ -69,13 +67,11 @@ class Denoiser(nn.Module):
         appearance = self.cfld.encode_source(batch["source"])
         prompt = appearance.prompt.repeat_interleave(2, dim=0)
         context = torch.where(with_prompt, prompt, self.cfld.learnable_vector)
-        grids = halved_grids(noisy.shape[-2:])
-        residuals = {
-            block: resample_tokens(tokens, grids[3 - block // 3]).repeat_interleave(2, dim=0) * with_appearance
-            for block, tokens in appearance.residuals.items()
-        }
         maps = self.cfld.encode_pose(batch["pose_maps"].flatten(0, 1))
-        pose = [resample_map(features, grid) for features, grid in zip(maps, grids, strict=True)]
+        tokens_of_blocks, pose = resample_for_latents(appearance.residuals, maps, noisy.shape[-2:])
+        residuals = {
+            block: tokens.repeat_interleave(2, dim=0) * with_appearance for block, tokens in tokens_of_blocks.items()
+        }
         predicted = self.unet(
             noisy, timesteps, context,
             down_intrablock_additional_residuals=[features * with_pose[..., None] for features in pose],
