@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..data.pairs import Photograph, PhotographFile
 from ..poses.framing import Fit
-from .clothes import clothes_distance, clothes_features, find_silhouette, intersection_over_union
+from .clothes import bare_studio, clothes_distance, clothes_features, find_silhouette, intersection_over_union
 from .generate import truth_picture
 
 SILHOUETTES = "test_silhouettes"
@@ -76,11 +76,12 @@ def score_against_truth(
     """
     size = truth.shape[1], truth.shape[0]
     exact = exact_silhouette(target, size)
+    studio = bare_studio(truth, exact)
     features = clothes_features(result, target.pose())
     nearest = min(gallery, key=lambda person: clothes_distance(features, _exact_features(person, fit, size)))
     return TruthScores(
-        intersection_over_union(find_silhouette(result, truth), exact),
-        intersection_over_union(find_silhouette(truth, truth), exact),
+        intersection_over_union(find_silhouette(result, studio), exact),
+        intersection_over_union(find_silhouette(truth, studio), exact),
         nearest.name == target.name, sharpness(result, exact) / sharpness(truth, exact),
     )
 

@@ -18,7 +18,7 @@ from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.keypoints import Pose
 from ..poses.pose_maps import draw_pose
 from ..poses.turning import turntable
-from .clothes import find_silhouette, intersection_over_union
+from .clothes import bare_studio, find_silhouette, intersection_over_union
 from .demo import load_demo_pipeline
 from .metrics import ssim
 from .sheet import contact_sheet
@@ -101,11 +101,12 @@ def _scores(
     photograph: np.ndarray,
 ) -> TurntableScores:
     silhouette = np.array(Image.fromarray(view.silhouette).resize((WIDTH, HEIGHT), Image.Resampling.BOX)) >= 0.5
+    studio = bare_studio(truth, silhouette)
     distances = np.linalg.norm(turned_pose.points - view.pose.points, axis=1) / DRAWN_HEIGHT
     return TurntableScores(
         ssim(result, truth), ssim(exact_result, truth), ssim(photograph, truth),
-        intersection_over_union(find_silhouette(result, truth), silhouette),
-        intersection_over_union(find_silhouette(exact_result, truth), silhouette),
+        intersection_over_union(find_silhouette(result, studio), silhouette),
+        intersection_over_union(find_silhouette(exact_result, studio), silhouette),
         100 * float(np.nanmean(distances)),
     )
 
