@@ -32,7 +32,7 @@ WORDS = {
     "clothes_of_two_people": "outfits", "pose_editor": "draw", "choose_person": "detect", "retarget_pose": "retarget",
     "turntable": "8 sides", "high_resolution_second_pass": "upscale", "described_scene": "prompt",
     "person_in_a_photo": "inpaint", "texture_from_photo": "texture", "few_steps_with_taesd": "TAESD",
-    "walk": "walk",
+    "walk": "walk", "animation_with_animatediff": "AnimateDiff", "relight_with_ic_light": "to IC-Light",
 }
 SHRINK = 3 / 8  # 512 pixels to the demo model's 192
 WALL = (222, 223, 228)
@@ -42,8 +42,9 @@ PLACE = (350, 152, 352, 512)  # in the room where somebody is painted: left, top
 # By which input a node that needs other weights is passed, for each of its outputs.
 PASSED = {
     "ControlNetApplyAdvanced": ("positive", "negative"), "ImageUpscaleWithModel": ("image",),
-    "ConditioningCombine": ("conditioning_1",),
+    "ConditioningCombine": ("conditioning_1",), "ADE_AnimateDiffLoaderGen1": ("model",),
 }
+OTHER_PACKS = {"ADE_AnimateDiffLoaderGen1"}
 SAMPLING = {"steps": 8, "sampler_name": "ddim", "scheduler": "ddim_uniform"}
 SIZES = {
     "EmptyLatentImage": ("width", "height"), "ConditioningSetArea": ("width", "height", "x", "y"),
@@ -79,7 +80,7 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
 
     made: Prompt = {DEMO: {"class_type": "CFLDDemoModels", "inputs": {}}}
     for number, node in prompt.items():
-        if node["class_type"] == "CLIPTextEncode":
+        if node["class_type"] in {"CLIPTextEncode", *OTHER_PACKS}:
             continue
         inputs = {name: reroute(value) if isinstance(value, list) else value for name, value in node["inputs"].items()}
         if node["class_type"] == "CFLDDetectPose":
@@ -91,6 +92,31 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
         inputs |= {name: value for name, value in SAMPLING.items() if name in inputs}
         made[number] = {"class_type": node["class_type"], "inputs": inputs}
     return made
+
+
+def up_to_ic_light(prompt: Prompt) -> Prompt:
+    """Of the graph that relights, what goes to IC-Light: the result on grey, by core's nodes."""
+    kinds = {node["class_type"]: number for number, node in prompt.items()}
+    foreground = prompt[kinds["BackgroundScaler"]]["inputs"]["image"]
+    pose = prompt[kinds["CFLDPoseConditioning"]]["inputs"]["pose"]
+    size = {name: prompt[foreground[0]]["inputs"][name] for name in ("width", "height")}
+    figure = {"pose": pose, "region": "whole figure", "grow": 8, "feather": 4, "fit": "pad"} | size
+    made = {
+        "figure": {"class_type": "CFLDPoseMask", "inputs": figure},
+        "grey": {"class_type": "EmptyImage", "inputs": {"batch_size": 1, "color": 0x7F7F7F} | size},
+        "on grey": {"class_type": "ImageCompositeMasked", "inputs": {
+            "destination": ["grey", 0], "source": foreground, "mask": ["figure", 0], "x": 0, "y": 0,
+            "resize_source": False,
+        }},
+        "card": {"class_type": "SaveImage", "inputs": {"images": ["on grey", 0], "filename_prefix": "card"}},
+    }  # fmt: skip
+    wanted, needed = [foreground[0], pose[0]], set()
+    while wanted:
+        number = wanted.pop()
+        if number not in needed:
+            needed.add(number)
+            wanted += [value[0] for value in prompt[number]["inputs"].values() if isinstance(value, list)]
+    return {number: prompt[number] for number in needed} | made
 
 
 def with_what_goes_in(prompt: Prompt) -> Prompt:
@@ -241,6 +267,8 @@ def main(words: Sequence[str]) -> None:
             if name == "load_person":
                 run(json.loads((WORKFLOWS / "api" / "save_person.json").read_text(encoding="utf-8")))
             prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text(encoding="utf-8"))
+            if name == "relight_with_ic_light":
+                prompt = up_to_ic_light(prompt)
             results, sources, pose = run(with_what_goes_in(by_the_demo_model(prompt)))
             if getattr(results[0] if results else None, "is_animated", False):
                 card = grid(list(ImageSequence.all_frames(results[0]))[:: CLIP[0]], CLIP[1])
