@@ -178,6 +178,13 @@ def test_residuals_and_maps_are_resampled_alike(grid: tuple[int, int]) -> None:
     torch.testing.assert_close(resample_tokens(tokens, grid), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_resample_map_half_precision_on_a_cpu_gives_the_rounded_map_of_fp32(dtype):
+    features = torch.randn(1, 4, 8, 8).to(dtype)
+    expected = resample_map(features.float(), (6, 6)).to(dtype)
+    torch.testing.assert_close(resample_map(features, (6, 6)), expected, rtol=0, atol=0)
+
+
 def test_nothing_is_resampled_at_the_trained_size() -> None:
     features = golden.input_tensor("features", (2, 5, 32, 32))
     tokens = features.flatten(2).transpose(1, 2)

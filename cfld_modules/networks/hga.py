@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as functional
 from einops import rearrange
 from torch import nn
 
 from .attention import Attention, FeedForward
 from .config import APPEARANCE_BLOCKS, BRANCHES_PER_LEVEL, AppearanceConfig
+from .pose_adapter import resample_map
 
 
 class SelfAttentionBlock(nn.Module):
@@ -74,6 +74,5 @@ def resample_tokens(tokens: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor
     side = round(tokens.shape[1] ** 0.5)
     if grid == (side, side):
         return tokens
-    maps = rearrange(tokens, "b (h w) c -> b c h w", h=side)
-    maps = functional.interpolate(maps, size=grid, mode="bilinear", antialias=True, align_corners=False)
+    maps = resample_map(rearrange(tokens, "b (h w) c -> b c h w", h=side), grid)
     return rearrange(maps, "b c h w -> b (h w) c")

@@ -55,4 +55,6 @@ def resample_map(features: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
     """A map (B, C, H, W) on the (rows, columns) of a U-Net layer; untouched when that is its grid."""
     if tuple(features.shape[-2:]) == grid:
         return features
-    return functional.interpolate(features, size=grid, mode="bilinear", antialias=True, align_corners=False)
+    singles = features.float()  # PyTorch resamples no half types on a CPU
+    resampled = functional.interpolate(singles, size=grid, mode="bilinear", antialias=True, align_corners=False)
+    return resampled.to(features.dtype)
