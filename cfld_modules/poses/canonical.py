@@ -24,9 +24,8 @@ HAND_KEYS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
 def canonical_frames(pose: object, canvas: tuple[int, int] | None = None) -> list[dict]:
     """POSE_KEYPOINT in any dialect, its text or the bytes of a file -> frames with everybody, in the canonical form.
 
-    canvas: (width, height) for frames that have no size of their own; without it they are an error.
-
-    Raises PoseError as `read_pose_keypoints` does, also where nobody is in a frame or mostly outside its canvas.
+    canvas: (width, height) for frames that have no size of their own; without it they are an error. Raises PoseError as
+        `read_pose_keypoints` does, also where nobody is in a frame or mostly outside its canvas.
     """
     return [_frame(people, chosen) for people, chosen in read_chosen(pose, canvas)]
 
@@ -78,10 +77,7 @@ def _entry(person: Person, pose: Pose) -> dict:
 
 
 def _in_pixels(numbers: object, pose: Pose) -> list[float] | None:
-    """x, y, score one after another, 0, 0, 0 where missing; from shares of the canvas where none reaches beyond.
-
-    None where they are no such numbers.
-    """
+    """x, y, score one after another, 0, 0, 0 where missing; from pixels or shares of the canvas; None of others."""
     try:
         rows = np.array(numbers, dtype=np.float64).reshape(-1, 3)
     except (TypeError, ValueError):

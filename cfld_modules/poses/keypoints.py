@@ -4,7 +4,7 @@ How other tools write theirs, and how it is read, is in `dialects`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -73,14 +73,6 @@ def write_pose_keypoints(poses: Sequence[Pose]) -> list[dict]:
 def write_frame(people: Sequence[Pose], width: int, height: int) -> dict:
     """One frame with several people, or nobody, of a picture of `width` x `height`."""
     return {"people": [_write_person(pose) for pose in people], "canvas_width": width, "canvas_height": height}
-
-
-def mirror(pose: Pose) -> Pose:
-    """The pose as in a mirror: left and right swapped, x flipped as flipping the picture flips its pixel columns."""
-    points = pose.points[list(MIRROR)]
-    points[:, 0] = pose.width - 1 - points[:, 0]
-    space = None if pose.keypoints_3d is None else pose.keypoints_3d[list(MIRROR)] * (-1, 1, 1)
-    return replace(pose, points=points, keypoints_3d=space)
 
 
 def _write_person(pose: Pose) -> dict:

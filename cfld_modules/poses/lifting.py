@@ -28,12 +28,8 @@ _NOSE, _NECK, _SHOULDERS, _FACE = 0, 1, [2, 5], [0, 14, 15, 16, 17]
 
 
 class Lifter(nn.Module):
-    """Residual blocks of linear layers (Martinez et al., 2017), without their normalisation and dropout: the data are
-    endless, and plain layers are what a page can run.
-
-    Args:
-        width: of the hidden layers.
-        blocks: of two linear layers each.
+    """Residual blocks of two linear layers each (Martinez et al., 2017), without their normalisation and dropout: the
+    data are endless, and plain layers are what a page can run.
     """
 
     def __init__(self, width: int, blocks: int) -> None:

@@ -60,8 +60,7 @@ def _check_percent(pose: Pose, where: str) -> None:
     extent = np.ptp(points, axis=0).max()
     if points.min() < 0 or points.max() > PERCENT or extent < MIN_EXTENT_OF_PERCENT * PERCENT:
         return
-    scaled_points = pose.points * (pose.width / PERCENT, pose.height / PERCENT)
-    if fits(scaled_points):
+    if fits(pose.points * (pose.width / PERCENT, pose.height / PERCENT)):
         raise PoseError(
             f"Key points, {where}: no coordinate is above {PERCENT} on a canvas of {pose.width}x{pose.height}, so they "
             "seem to be in percent, or the person is as small as that and in the corner. Give pixels, or shares from "
@@ -71,7 +70,7 @@ def _check_percent(pose: Pose, where: str) -> None:
 
 def _check_axes(pose: Pose, where: str) -> None:
     """See the module. Nothing is said of whom the bones do not show to be a person, or whose face is not seen."""
-    up = _up(pose.points)
+    up = pose.points[_NECK] - pose.points[_HIPS].mean(axis=0)
     if pose.visible.sum() < MIN_POINTS_TO_JUDGE or np.isnan(up).any():
         return
     lies, is_upside_down = abs(up[0]) > 2 * abs(up[1]), up[1] > 2 * abs(up[0])
@@ -90,11 +89,6 @@ def _check_axes(pose: Pose, where: str) -> None:
         else "left and right of the face are the wrong way round; is the file of a mirrored picture?"
     )
     logging.getLogger("cfld").warning(f"Key points, {where}: {reason}")
-
-
-def _up(points: np.ndarray) -> np.ndarray:
-    """(x, y) from the hips to the neck, NaN where either is missing."""
-    return points[_NECK] - points[_HIPS].mean(axis=0)
 
 
 def _is_mirrored(points: np.ndarray, up: np.ndarray) -> bool:

@@ -54,10 +54,7 @@ SAME_POINTS = 0.08
 
 
 class BlazePose(Detector):
-    """The two networks.
-
-    detector, landmarks: a `Graph` each, which take and give what `PICTURES` and `RESULTS` say.
-    """
+    """The two networks, a `Graph` each, which take and give what `PICTURES` and `RESULTS` say."""
 
     def __init__(self, detector: torch.nn.Module, landmarks: torch.nn.Module) -> None:
         super().__init__()
@@ -116,10 +113,7 @@ def is_body(hips: np.ndarray, circle: np.ndarray) -> bool:
 def find_candidates(
     detector: torch.nn.Module, picture: Image.Image, check: Callable[[], None] = lambda: None
 ) -> list[Candidate]:
-    """Bodies in the whole picture, then in ever smaller tiles, as long as nobody is large beside the tiles.
-
-    The surest come first.
-    """
+    """Bodies, the surest first: in the whole picture, then in smaller tiles while nobody is large beside them."""
     width, height = picture.size
     candidates = _detect(detector, picture, whole_picture(width, height), SCORE_THRESHOLD, check)
     for side in tile_sides(width, height):
