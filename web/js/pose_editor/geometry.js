@@ -22,19 +22,8 @@ function changePoints(pose, change, joints = pose.keys()) {
   return pose.map((point, joint) => (point && changed.has(joint) ? change(point) : point))
 }
 
-/** The pose with one joint at `point`; a hidden joint becomes visible there. */
-export function moveJoint(pose, joint, point) {
-  return pose.with(joint, point)
-}
-
-export function hideJoint(pose, joint) {
-  return pose.with(joint, null)
-}
-
 /** Moves a joint and everything that hangs on it. */
-export function moveLimb(pose, joint, offset) {
-  return changePoints(pose, (point) => add(point, offset), limb(joint))
-}
+export const moveLimb = (pose, joint, offset) => changePoints(pose, (point) => add(point, offset), limb(joint))
 
 /**
  * Brings a wrist or ankle to a point by bending elbow or knee and turning the limb about shoulder or hip: all lengths
@@ -43,7 +32,7 @@ export function moveLimb(pose, joint, offset) {
 export function bendLimb(pose, joint, point) {
   const middle = ENDS.includes(joint) ? PARENT[joint] : null
   const root = middle === null ? null : PARENT[middle]
-  if (![joint, middle, root].every((one) => pose[one])) return moveJoint(pose, joint, point)
+  if (![joint, middle, root].every((one) => pose[one])) return pose.with(joint, point)
   const upper = length(subtract(pose[middle], pose[root]))
   const lower = length(subtract(pose[joint], pose[middle]))
   const offset = subtract(point, pose[root])
@@ -73,19 +62,13 @@ export function swingBy(pose, joint, angle) {
 }
 
 /** Whether the joint is at the far end of a visible bone. */
-export function canSwing(pose, joint) {
-  return Boolean(pose[joint] && pose[PARENT[joint]])
-}
+export const canSwing = (pose, joint) => Boolean(pose[joint] && pose[PARENT[joint]])
 
 /** What moves points by `offset`. */
-export function translation(offset) {
-  return (point) => add(point, offset)
-}
+export const translation = (offset) => (point) => add(point, offset)
 
 /** What turns points by `angle` in radians, clockwise on the screen, about `centre`. */
-export function rotation(angle, centre) {
-  return (point) => turn(point, angle, centre)
-}
+export const rotation = (angle, centre) => (point) => turn(point, angle, centre)
 
 export function scaling(factor, centre) {
   return ([x, y]) => [centre[0] + (x - centre[0]) * factor, centre[1] + (y - centre[1]) * factor]
@@ -107,14 +90,10 @@ export function boundsOf(pose) {
   return { left: Math.min(...xs), top: Math.min(...ys), right: Math.max(...xs), bottom: Math.max(...ys) }
 }
 
-export function centreOf(box) {
-  return [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
-}
+export const centreOf = (box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
 
 /** A pose of one canvas on another: scaled as a whole, never squashed, and centred. */
-export function fitPose(pose, from, to) {
-  return changePoints(pose, (point) => fitPoint(point, from, to))
-}
+export const fitPose = (pose, from, to) => changePoints(pose, (point) => fitPoint(point, from, to))
 
 export function fitPoint([x, y], from, to) {
   const scale = Math.min(to.width / from.width, to.height / from.height)
@@ -189,9 +168,7 @@ function mostNatural(pose, ways) {
   return ways.reduce((one, other) => (score(other) > score(one) ? other : one))
 }
 
-function angleOf([x, y]) {
-  return Math.atan2(y, x)
-}
+const angleOf = ([x, y]) => Math.atan2(y, x)
 
 function toSegment(point, from, to) {
   const along = subtract(to, from)

@@ -68,12 +68,9 @@ export class PoseReader {
     const { frames } = await answer.json()
     return { frames: framesOf(frames) }
   }
-
 }
 
-function keyOf(text, canvas) {
-  return `${canvas?.width} ${canvas?.height} ${text}`
-}
+const keyOf = (text, canvas) => `${canvas?.width} ${canvas?.height} ${text}`
 
 /** Whether there is nothing about a frame for the server to judge: at least half of the person is on the canvas. */
 function isInPicture({ width, height, pose }) {
@@ -82,6 +79,4 @@ function isInPicture({ width, height, pose }) {
   return points.length > 0 && 2 * inside.length >= points.length
 }
 
-function megabytes(size) {
-  return Math.ceil(size / 2 ** 20)
-}
+const megabytes = (size) => Math.ceil(size / 2 ** 20)

@@ -27,13 +27,9 @@ export function viewportOf(view, canvas, stage) {
   }
 }
 
-export function toCanvas({ scale, left, top }, [x, y]) {
-  return [(x - left) / scale, (y - top) / scale]
-}
+export const toCanvas = ({ scale, left, top }, [x, y]) => [(x - left) / scale, (y - top) / scale]
 
-export function toStage({ scale, left, top }, [x, y]) {
-  return [x * scale + left, y * scale + top]
-}
+export const toStage = ({ scale, left, top }, [x, y]) => [x * scale + left, y * scale + top]
 
 /** The view zoomed by `factor` so that the canvas pixel under the stage point stays there. */
 export function zoomAt(view, factor, point, stage) {
@@ -47,9 +43,7 @@ export function zoomAt(view, factor, point, stage) {
   return { zoom, pan }
 }
 
-export function panBy(view, [dx, dy]) {
-  return { zoom: view.zoom, pan: [view.pan[0] + dx, view.pan[1] + dy] }
-}
+export const panBy = (view, [dx, dy]) => ({ zoom: view.zoom, pan: [view.pan[0] + dx, view.pan[1] + dy] })
 
 /**
  * The frame around a figure with its handles, in stage pixels; null where no joint is visible. The round handles, above
@@ -89,6 +83,4 @@ export function figurePartAt(box, [x, y], reach, canTurn) {
   return isInside ? { part: 'inside' } : null
 }
 
-function within(place, size) {
-  return Math.min(Math.max(place, HANDLE_EDGE), size - HANDLE_EDGE)
-}
+const within = (place, size) => Math.min(Math.max(place, HANDLE_EDGE), size - HANDLE_EDGE)
