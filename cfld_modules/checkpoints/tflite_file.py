@@ -62,8 +62,7 @@ class TFLiteFile:
     def network(self, outputs: dict[str, int]) -> Network:
         """The graph and its weights, by the numbers of their tensors, in the precision of the file.
 
-        Args:
-            outputs: the results that are wanted: numbers of their tensors, by the names that they get.
+        outputs: the results that are wanted: numbers of their tensors, by the names that they get.
         """
         operations: list[Operation] = []
         weights: dict[int, np.ndarray] = {}
