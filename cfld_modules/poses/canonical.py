@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import PoseError
-from .keypoints import KEYPOINTS_3D, Pose, write_pose_keypoints
+from .keypoints import KEYPOINTS_3D, Pose, write_person
 from .reading import CHOSEN_KEY, Person, read_chosen
 from .units import NORMALISED_REACH
 
@@ -64,8 +64,7 @@ def _beside(person: Person) -> Pose:
 
 def _entry(person: Person, pose: Pose) -> dict:
     written = person.body.written
-    (frame,) = write_pose_keypoints([pose])
-    (canonical_person,) = frame["people"]
+    canonical_person = write_person(pose)
     entry = {key: canonical_person[key] for key in (BODY_KEY, KEYPOINTS_3D, "person_id") if key in canonical_person}
     if BODY_KEY not in written:
         return entry  # what else another form than OpenPose's holds is its own

@@ -120,9 +120,7 @@ def frame_pose(pose: Pose, fit: Fit) -> Pose:
 
 
 def pose_distance(first: Pose, second: Pose, fit: Fit) -> float:
-    """Mean distance of the joints that both show, with the one pose moved onto the other, as a share of the frame; 0
-    where they have too few joints in common to compare.
-    """
+    """Mean distance of the joints that both show, one pose moved onto the other, in frame heights; 0 with too few."""
     points = [frame.points / frame.height for frame in (frame_pose(first, fit), frame_pose(second, fit))]
     in_both = ~np.isnan(points[0] + points[1]).any(axis=1)
     if in_both.sum() < LEAST_IN_COMMON:

@@ -16,6 +16,8 @@ JOINT_NAMES = (
 )  # fmt: skip
 """The 18 points in OpenPose COCO order. Right is the person's right: at smaller x in a front view."""
 
+NOSE, NECK, SHOULDERS, HIPS, ANKLES, FACE = 0, 1, [2, 5], [8, 11], [10, 13], [0, 14, 15, 16, 17]
+
 LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
     (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
@@ -72,10 +74,11 @@ def write_pose_keypoints(poses: Sequence[Pose]) -> list[dict]:
 
 def write_frame(people: Sequence[Pose], width: int, height: int) -> dict:
     """One frame with several people, or nobody, of a picture of `width` x `height`."""
-    return {"people": [_write_person(pose) for pose in people], "canvas_width": width, "canvas_height": height}
+    return {"people": [write_person(pose) for pose in people], "canvas_width": width, "canvas_height": height}
 
 
-def _write_person(pose: Pose) -> dict:
+def write_person(pose: Pose) -> dict:
+    """One of the people of a frame."""
     person: dict = {
         "pose_keypoints_2d": _rows(pose.points),
         "face_keypoints_2d": [0.0] * _FACE_NUMBERS,

@@ -8,7 +8,7 @@ order: x to the right of the picture, y down, z away from the viewer, in metres 
 import numpy as np
 
 from ..errors import PoseError
-from .keypoints import KEYPOINTS_3D, Pose
+from .keypoints import HIPS, KEYPOINTS_3D, Pose
 
 MIN_LIKENESS, MIN_POINTS = 0.7, 3
 """Of a detector's two sets of points, without perspective and with: 0.95 and more."""
@@ -73,7 +73,7 @@ def in_metres(points: np.ndarray, reference: np.ndarray | None) -> np.ndarray | 
     if in_both.sum() < MIN_POINTS:
         return None
     size, reference_size = (np.linalg.norm(_centred(space[in_both])) for space in (points, reference))
-    hips = points[[8, 11]].mean(axis=0)
+    hips = points[HIPS].mean(axis=0)
     origin = points[in_both].mean(axis=0) if np.isnan(hips).any() else hips
     return (points - origin) * (reference_size / size)
 

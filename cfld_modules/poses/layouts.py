@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from .keypoints import JOINT_NAMES
+from .keypoints import JOINT_NAMES, NECK, SHOULDERS
 
 Layout = tuple[str, ...]
 """Names of points in the order of a list; points without a name, and those after the last one, are of no use here."""
@@ -177,29 +177,18 @@ def _margin(is_usual: bool, other: np.ndarray, reading: np.ndarray) -> float:
 
 def to_coco18(points: np.ndarray, layout: Layout) -> np.ndarray:
     """Points (n, d) of a layout -> (18, d) in the order of `JOINT_NAMES`; a neck it lacks is between the shoulders."""
-    places, shoulders = _coco18_places(layout, len(points))
-    missing = np.full((1, points.shape[1]), np.nan)
-    neck = points[shoulders[:1]] + points[shoulders[1:]] if shoulders else missing
-    return np.concatenate([points, missing, neck / 2])[places]
+    places = _places(layout, len(points))
+    with_missing = np.vstack([points, np.full(points.shape[1], np.nan)])
+    joints = with_missing[[places.get(name, len(points)) for name in JOINT_NAMES]]
+    if "neck" not in places:
+        joints[NECK] = joints[SHOULDERS].mean(axis=0)
+    return joints
 
 
 def is_same_in_all_layouts(points: np.ndarray) -> bool:
     """Whether it makes no difference in which of several orders that a list of so many points may be in these are."""
     reading, *others = (to_coco18(points, layout) for layout in LAYOUTS[len(points)])
     return bool(others) and all(np.array_equal(reading, other, equal_nan=True) for other in others)
-
-
-@cache
-def _coco18_places(layout: Layout, count: int) -> tuple[np.ndarray, list[int]]:
-    """Where of `count` points each of the 18 is, `count` where nowhere and one more for a neck that has to be made; and
-    the shoulders between which it is then."""
-    places = _places(layout, count)
-    rows = [places.get(name, count) for name in JOINT_NAMES]
-    shoulders = [places[name] for name in ("right shoulder", "left shoulder") if name in places]
-    if "neck" in places or len(shoulders) < 2:
-        return np.array(rows), []
-    rows[JOINT_NAMES.index("neck")] = count + 1
-    return np.array(rows), shoulders
 
 
 @cache
@@ -213,7 +202,7 @@ def _misfit(points: np.ndarray, layout: Layout) -> tuple[float, int]:
     """By how much the bones miss an adult's lengths, in the mean over them, at the stature at which they fit best; and
     how many bones there are."""
     starts, ends, adult = _bones(layout, (~np.isnan(points).any(axis=1)).tobytes())
-    ended = np.vstack([points, to_coco18(points, layout)[JOINT_NAMES.index("neck")]])
+    ended = np.vstack([points, to_coco18(points, layout)[NECK]])
     lengths = np.sqrt(((ended[starts] - ended[ends]) ** 2).sum(axis=1))
     statures = (lengths / adult)[lengths > 0]
     if len(adult) < 2 or 2 * len(statures) < len(adult):

@@ -3,11 +3,11 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .keypoints import Pose
+from .keypoints import ANKLES, HIPS, Pose
 from .lifting import SpatialPose, lift
 from .visibility import hidden_joints
 
-_HIPS, _LEGS, _ANKLES = [8, 11], [8, 9, 10, 11, 12, 13], [10, 13]
+_LEGS = [8, 9, 10, 11, 12, 13]
 
 
 def turntable(pose: Pose, angle: float, tilt: float, frames: int) -> list[Pose]:
@@ -37,7 +37,7 @@ def turn(space: SpatialPose, angle: float, tilt: float) -> Pose:
 
 def _foothold(points: np.ndarray) -> float:
     """y of what stays where it is."""
-    if not np.isnan(points[_ANKLES]).all():
+    if not np.isnan(points[ANKLES]).all():
         return float(np.nanmax(points[_LEGS, 1]))
-    hips = points[_HIPS, 1]
+    hips = points[HIPS, 1]
     return float(np.nanmean(points[:, 1] if np.isnan(hips).all() else hips))

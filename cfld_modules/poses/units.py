@@ -14,7 +14,7 @@ import logging
 import numpy as np
 
 from ..errors import PoseError
-from .keypoints import Pose
+from .keypoints import FACE, HIPS, NECK, NOSE, SHOULDERS, Pose
 from .layouts import fits
 
 NORMALISED_REACH = 4.0
@@ -29,8 +29,8 @@ MIN_POINTS_TO_JUDGE = 8
 MIN_SLOPE = 0.5
 """Of the eyes' distance across the head and of the head's height: less is a profile, whose eyes tell no side."""
 
-_HEAD_AND_SHOULDERS = [0, 1, 2, 5, 14, 15, 16, 17]
-_NOSE, _NECK, _SHOULDERS, _HIPS, _RIGHT_EYE, _LEFT_EYE = 0, 1, [2, 5], [8, 11], 14, 15
+_HEAD_AND_SHOULDERS = [NECK, *SHOULDERS, *FACE]
+_RIGHT_EYE, _LEFT_EYE = 14, 15
 
 
 def in_pixels(points: np.ndarray, canvas: tuple[int, int], where: str) -> np.ndarray:
@@ -70,7 +70,7 @@ def _check_percent(pose: Pose, where: str) -> None:
 
 def _check_axes(pose: Pose, where: str) -> None:
     """See the module. Nothing is said of whom the bones do not show to be a person, or whose face is not seen."""
-    up = pose.points[_NECK] - pose.points[_HIPS].mean(axis=0)
+    up = pose.points[NECK] - pose.points[HIPS].mean(axis=0)
     if pose.visible.sum() < MIN_POINTS_TO_JUDGE or np.isnan(up).any():
         return
     lies, is_upside_down = abs(up[0]) > 2 * abs(up[1]), up[1] > 2 * abs(up[0])
@@ -92,11 +92,11 @@ def _check_axes(pose: Pose, where: str) -> None:
 
 
 def _is_mirrored(points: np.ndarray, up: np.ndarray) -> bool:
-    across, head = points[_LEFT_EYE] - points[_RIGHT_EYE], points[_NOSE] - points[_NECK]
+    across, head = points[_LEFT_EYE] - points[_RIGHT_EYE], points[NOSE] - points[NECK]
     turns = [vector[0] * across[1] - vector[1] * across[0] for vector in (head, up)]
     sizes = [np.linalg.norm(vector) * np.linalg.norm(across) for vector in (head, up)]
     # From the front the eyes are to the left and right of the line from the neck to the nose, the nose between them.
-    eyes_over_nose = (points[_LEFT_EYE] - points[_NOSE]) @ (points[_RIGHT_EYE] - points[_NOSE])
+    eyes_over_nose = (points[_LEFT_EYE] - points[NOSE]) @ (points[_RIGHT_EYE] - points[NOSE])
     is_seen = np.linalg.norm(across) > 0.1 * np.linalg.norm(head) and not np.isnan(eyes_over_nose)
     return is_seen and all(turn < -MIN_SLOPE * size for turn, size in zip(turns, sizes, strict=True))
 

@@ -13,10 +13,7 @@ LARGEST_RESULT, MOST_NUMBERS, MOST_PRODUCTS = 5_000_000, 100_000_000, 5_000_000_
 
 
 def check_network(network: Network, picture: Shape, results: Mapping[str, Shape]) -> None:
-    """That a network runs, and gives these results of such a picture.
-
-    Raises ValueError or whatever torch does where it does not, or needs much more than any network of BlazePose.
-    """
+    """That a network gives these results of such a picture, at bounded cost; or ValueError, or what torch raises."""
     layout = network.layout
     tensors = {number: torch.empty(weight.shape, device="meta") for number, weight in network.weights.items()}
     tensors[layout.input] = torch.empty(picture, device="meta")
