@@ -2,7 +2,7 @@
 import { estimateJoint } from './geometry.js'
 import { BONE_COLOURS, BONES, JOINT_COLOURS } from './skeleton.js'
 import { jointName, said } from './texts.js'
-import { figureBox, toStage } from './viewport.js'
+import { WHOLE_CANVAS, figureBox, toStage, viewportOf } from './viewport.js'
 
 const FULL_TURN = 2 * Math.PI
 const MARK = '#ffffff'
@@ -43,15 +43,9 @@ function drawBones(context, points, bones, thickness, colourOf) {
 
 /** A small picture of a pose, as large as the context's own canvas or as given. */
 export function drawThumbnail(context, pose, canvas, { width, height } = context.canvas) {
-  const scale = Math.min(width / canvas.width, height / canvas.height)
-  const viewport = {
-    scale,
-    left: (width - canvas.width * scale) / 2,
-    top: (height - canvas.height * scale) / 2
-  }
   context.fillStyle = '#000'
   context.fillRect(0, 0, width, height)
-  drawPose(context, pose, viewport, { thickness: 3, radius: 3 })
+  drawPose(context, pose, viewportOf(WHOLE_CANVAS, canvas, { width, height }, 0), { thickness: 3, radius: 3 })
 }
 
 /**

@@ -2,11 +2,10 @@
  * Poses as plain values. A pose is 18 entries, [x, y] in canvas pixels or null where the joint is hidden; points may
  * lie outside the canvas. Every function returns a new pose and leaves its arguments alone.
  */
-import { BONES, MIRROR, NECK, PARENT, STANDING, limb } from './skeleton.js'
+import { BONES, HIPS, MIRROR, NECK, PARENT, SHOULDERS, STANDING, limb } from './skeleton.js'
 
 /** Wrists and ankles. */
 const ENDS = [4, 7, 10, 13]
-const SHOULDERS = [2, 5]
 /** Sine of the angle of an elbow from which a limb counts as bent to one side. */
 const CLEAR_BEND = 0.2
 /** How much rather elbows hang than stand out. */
@@ -163,7 +162,7 @@ function clearBend(pose, [root, middle, joint], direction) {
 
 /** Of two ways to bend a limb the one further from the trunk, and rather down than up. */
 function mostNatural(pose, ways) {
-  const [middle] = centreOf(boundsOf([pose[NECK], pose[8], pose[11], ...SHOULDERS.map((joint) => pose[joint])]) ?? boundsOf(pose))
+  const [middle] = centreOf(boundsOf([NECK, ...SHOULDERS, ...HIPS].map((joint) => pose[joint])) ?? boundsOf(pose))
   const score = ({ place: [x, y] }) => Math.abs(x - middle) + DOWN * y
   return ways.reduce((one, other) => (score(other) > score(one) ? other : one))
 }
@@ -199,7 +198,6 @@ function figureScale(pose, canvas) {
 
 /** Whether the person is seen from behind: the right shoulder (or hip) is on the right. */
 function facesAway(pose) {
-  const pairs = [[2, 5], [8, 11]]
-  const pair = pairs.find(([right, left]) => pose[right] && pose[left])
+  const pair = [SHOULDERS, HIPS].find(([right, left]) => pose[right] && pose[left])
   return pair !== undefined && pose[pair[0]][0] > pose[pair[1]][0]
 }

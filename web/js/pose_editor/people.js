@@ -6,7 +6,7 @@
  */
 import { boundsOf, canSwing, fitPoint, mirrorPose, rotation } from './geometry.js'
 import { encodeMetres, readMetres } from './keypoints_3d.js'
-import { JOINT_NAMES, MIRROR, PARENT } from './skeleton.js'
+import { ANKLES, JOINT_NAMES, MIRROR, PARENT } from './skeleton.js'
 
 /** On one of several people: the person who is CFLD's. */
 export const CHOSEN_KEY = 'chosen'
@@ -16,7 +16,6 @@ const FEET = 'foot_keypoints_2d'
 const BLANK_WHERE_ZERO = [FACE, HANDS.left, HANDS.right, FEET]
 /** What goes with which joint. */
 const FOLLOWS = [[HANDS.right, 4], [HANDS.left, 7], [FACE, 0]]
-const ANKLES = [10, 13]
 const NUMBERS = 3 * JOINT_NAMES.length
 
 export const newPerson = (pose) => ({ pose, metres: null, more: {} })

@@ -3,15 +3,10 @@
  * turning.py, which explain them). Space is 18 times [x, y, z] in canvas pixels, null where nobody knows.
  */
 import { broughtToPicture, mean, subtract } from './keypoints_3d.js'
-import { BONES, MIRROR, NECK } from './skeleton.js'
+import { ANKLES, BONES, FACE, HIPS, MIRROR, NECK, NOSE, SHOULDERS } from './skeleton.js'
 import { hiddenJoints } from './visibility.js'
 
-const NOSE = 0
-const SHOULDERS = [2, 5]
-const FACE = [0, 14, 15, 16, 17]
-const HIPS = [8, 11]
 const LEGS = [8, 9, 10, 11, 12, 13]
-const ANKLES = [10, 13]
 /** Bones in statures, by their far joint. */
 const ADULT = {
   0: 0.12, 14: 0.04, 15: 0.04, 16: 0.06, 17: 0.06, 2: 0.11, 3: 0.17, 4: 0.15, 5: 0.11, 6: 0.17, 7: 0.15,

@@ -17,9 +17,9 @@ const HANDLE_GAP = 40
 
 export const WHOLE_CANVAS = { zoom: 1, pan: [0, 0] }
 
-export function viewportOf(view, canvas, stage) {
-  const fitting = Math.min((stage.width - 2 * MARGIN) / canvas.width, (stage.height - 2 * MARGIN) / canvas.height)
-  const scale = Math.max(fitting, 0.01) * view.zoom
+export function viewportOf(view, canvas, stage, margin = MARGIN) {
+  const fitting = Math.min((stage.width - 2 * margin) / canvas.width, (stage.height - 2 * margin) / canvas.height)
+  const scale = Math.max(fitting, 1e-6) * view.zoom
   return {
     scale,
     left: (stage.width - canvas.width * scale) / 2 + view.pan[0],

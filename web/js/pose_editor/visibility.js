@@ -3,12 +3,9 @@
  * (cfld_modules/poses/visibility.py, which explains them). Space is 18 times [x, y, z], null where unknown.
  */
 import { mean, subtract } from './keypoints_3d.js'
+import { FACE, HIPS, NECK, SHOULDERS } from './skeleton.js'
 
-const NECK = 1
-const FACE = [0, 14, 15, 16, 17]
 const EARS = [16, 17]
-const SHOULDERS = [2, 5]
-const HIPS = [8, 11]
 const ARMS = [[3, 4], [6, 7]]
 const AWAY = 0.15
 const TRUNK_HALF_WIDTH = 0.33
