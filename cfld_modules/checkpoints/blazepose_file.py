@@ -60,10 +60,7 @@ def how_to_get(folder: Path) -> str:
 
 
 def convert_blazepose(source: Path, file: Path) -> None:
-    """Writes the networks of a wheel or bundle as a .safetensors: a third of the wheel's size, and read faster.
-
-    Raises CheckpointError as of `read_blazepose`.
-    """
+    """Writes a wheel's or bundle's networks as a .safetensors: a third of its size, read faster; or CheckpointError."""
     tensors: dict[str, torch.Tensor] = {}
     metadata = {"format": "blazepose", "license": "Apache-2.0, Copyright The MediaPipe Authors"}
     for name, network in _checked(source).items():

@@ -213,9 +213,7 @@ def _config_of(networks: Tensors) -> CFLDConfig:
 
 
 def checked_checkpoint(config: CFLDConfig, networks: Tensors, key_values: Tensors) -> Checkpoint:
-    """From names and shapes to values, so that most of what is no CFLD is refused before any number is read; or
-    CheckpointError.
-    """
+    """Names and shapes first, so that most of what is no CFLD is a CheckpointError before any number is read."""
     checkpoint = _checked_shapes(config, networks, key_values)
     for name, tensor in _tensors(networks, key_values).items():
         _check_finite(name, tensor)

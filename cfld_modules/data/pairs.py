@@ -57,10 +57,7 @@ class PhotographFile:
 
 @dataclass(frozen=True)
 class Pairs:
-    """(source, target) index pairs into photographs.
-
-    fit: how pictures and poses are brought to the frame's aspect; the paper's data are squashed whole, 'stretch'.
-    """
+    """(source, target) index pairs into photographs, which `fit` brings to the frame's aspect; the paper stretches."""
 
     photographs: Sequence[Photograph]
     pairs: Sequence[tuple[int, int]]
@@ -125,9 +122,7 @@ def read_annotated_pairs(
 
 
 def check_aspect(pose: Pose, width: int, height: int, tolerance: float) -> None:
-    """Raises DataError when key points are not of this picture, or of one that was only scaled, but on a canvas of
-    another aspect, as of a cut or padded picture, or one on its side.
-    """
+    """Raises DataError where key points are on a canvas of another aspect, as of a cut picture, or one on its side."""
     if abs(pose.width * height / (pose.height * width) - 1) > tolerance:
         raise DataError(
             f"it is {width}x{height} as one sees it, and its key points are on a canvas of {pose.width}x{pose.height}, "

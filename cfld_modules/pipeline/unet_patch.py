@@ -33,10 +33,7 @@ class AppearanceProcessor:
 
 
 def patch_unet(unet: UNet2DConditionModel, key_values: Mapping[str, torch.Tensor]) -> UNet2DConditionModel:
-    """Put the 18 trained matrices in and make `cross_attention_kwargs={"appearance": {block: residual}}` work.
-
-    Raises CheckpointError when the U-Net's widths are not the checkpoint's.
-    """
+    """Puts the matrices in, for `cross_attention_kwargs={"appearance": {block: residual}}`; or CheckpointError."""
     parameters = dict(unet.named_parameters())
     for name, matrix in key_values.items():
         parameter = parameters.get(name)
