@@ -1,4 +1,4 @@
-"""The command line: `python -m cfld_modules COMMAND ...`, each command a module with `add_arguments` and `run`.
+"""The command line: `python -m cfld_modules COMMAND ...`; a command's module has `add_arguments` and `run`.
 
 Only the module of the command that is called is imported, so that help and wrong commands are answered at once.
 """
@@ -31,24 +31,13 @@ COMMANDS = {
 }
 """What each does, by its name, which is its module's with hyphens. A package may leave modules out."""
 
+_TRAININGS = ("train-autoencoder", "train-lifter", "distil")  # are `train`'s
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line and exit code 2, as for every other mistake of the user."""
         self.exit(2, f"{self.prog}: error: {message}; --help lists the options\n")
-
-
-def build_parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands, with the arguments of `command` alone; with everybody's where it is None."""
-    parser = _Parser(prog="python -m cfld_modules", description="CFLD: pose-guided person image synthesis.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in COMMANDS.items():
-        if not (Path(__file__).parent / "commands" / f"{_module_name(name)}.py").exists():
-            continue
-        command_parser = commands.add_parser(name, help=summary, description=summary)
-        if command in (None, name):
-            _module(name).add_arguments(command_parser)
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns the exit code: 0, 2 for a mistake of the user's (told in one line on stderr), 130 when interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
-    arguments = build_parser(argv[0] if argv else "").parse_args(argv)
+    parser = _Parser(prog="python -m cfld_modules", description="CFLD: pose-guided person image synthesis.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        if (Path(__file__).parent / "commands" / f"{_module_name(name)}.py").exists():
+            command_parser = commands.add_parser(name, help=summary, description=summary)
+            if name in argv[:1]:
+                _module(name).add_arguments(command_parser)
+    arguments = parser.parse_args(argv)
     try:
         _module(arguments.command).run(arguments)
     except (CommandError, OSError) as error:
@@ -69,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _module_name(command: str) -> str:
-    return command.replace("-", "_")
+    return "train" if command in _TRAININGS else command.replace("-", "_")
 
 
 def _module(command: str) -> ModuleType:

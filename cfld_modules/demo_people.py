@@ -41,15 +41,15 @@ def photo_name(person: int, pose: int) -> str:
 def demo_photo(person: int, pose: int, width: int = WIDTH, height: int = HEIGHT) -> DemoPhoto:
     """One of the people in one of the poses, whole and in the middle of a picture of this size.
 
-    Args:
-        person, pose: from 0; beyond the last they begin again with the first. Pose 0 shows the front.
+    person, pose: from 0; beyond the last they begin again with the first. Pose 0 shows the front.
     """
     name = photo_name(person % PEOPLE, pose % POSES)
     scale = min(width / WIDTH, height / HEIGHT)
     size = max(round(WIDTH * scale), 1), max(round(HEIGHT * scale), 1)
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
     margins = (top, height - size[1] - top), (left, width - size[0] - left)
-    image, mask = (_resized(read_photograph(folder / name), size) for folder in (PICTURES, SILHOUETTES))
+    photos = (Image.fromarray(read_photograph(folder / name)) for folder in (PICTURES, SILHOUETTES))
+    image, mask = (np.array(photo.resize(size, Image.Resampling.LANCZOS)) for photo in photos)
     points = _key_points(name) * (size[0] / TABLE_CANVAS[0], size[1] / TABLE_CANVAS[1]) + (left, top)
     return DemoPhoto(
         np.pad(image, (*margins, (0, 0)), mode="edge"), Pose(points, width, height),
@@ -57,16 +57,8 @@ def demo_photo(person: int, pose: int, width: int = WIDTH, height: int = HEIGHT)
     )
 
 
-def _resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
-
-
 def _key_points(name: str) -> np.ndarray:
-    """(18, 2) on `TABLE_CANVAS`, NaN where hidden.
-
-    Raises:
-        DataError: when the table does not name the picture.
-    """
+    """(18, 2) on `TABLE_CANVAS`, NaN where hidden. Raises DataError when the table does not name the picture."""
     with open(FOLDER / "fasion-resize-annotation-test.csv", newline="", encoding="utf-8") as lines:
         for row in csv.DictReader(lines, delimiter=":"):
             if row["name"] == name:

@@ -22,10 +22,7 @@ def short(value: object) -> str:
 
 
 class CheckpointError(ValueError):
-    """A file is not the CFLD checkpoint it should be; the message says what was found and what to do.
-
-    What a file is called and holds can be of any length: of a long message, the beginning and the end are kept.
-    """
+    """A file is not the CFLD checkpoint it should be; says what was found and what to do, in bounded length."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shortened(message))

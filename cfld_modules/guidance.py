@@ -53,10 +53,7 @@ else:
 
 
 def differences_of(guidance_type: str) -> tuple[Difference, ...]:
-    """
-    Raises:
-        ValueError: for a type that is not in the table.
-    """
+    """Raises ValueError for a type that is not in the table."""
     if guidance_type not in GUIDANCE:
         raise ValueError(f"guidance type '{guidance_type}' is none of {', '.join(GUIDANCE_TYPES)}")
     return GUIDANCE[guidance_type]
@@ -65,11 +62,8 @@ def differences_of(guidance_type: str) -> tuple[Difference, ...]:
 def row_weights(guidance_type: str, scales: dict[str, float]) -> dict[str, float]:
     """Weights, summing to 1, of the rows whose sum is the guided epsilon; rows of weight 0 are left out.
 
-    Args:
-        guidance_type: one of `GUIDANCE_TYPES`.
-        scales: the scales named in `SCALES_OF[guidance_type]`; the paper's value of each is 2.0.
-
-    With equal `down` and `full` scales uc_down_full needs two rows, not three: the pose-only row cancels.
+    scales: those named in `SCALES_OF[guidance_type]`; the paper's value of each is 2.0. With equal `down` and `full`
+        scales uc_down_full needs two rows, not three: the pose-only row cancels.
     """
     differences = differences_of(guidance_type)
     weights = {differences[0].minus: 1.0}

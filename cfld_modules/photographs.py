@@ -32,29 +32,20 @@ _AVIF_BRANDS = (b"avif", b"avis")
 def read_photograph(file: Path) -> np.ndarray:
     """A picture file as people see it, RGB uint8 (H, W, 3); see `rgb_pixels`.
 
-    Raises:
-        PhotographError: when it is no picture, is damaged, ends too early, or has more than `LARGEST_PIXELS`.
+    Raises PhotographError when it is no picture, is damaged, ends too early, or has more than `LARGEST_PIXELS`.
     """
     with _readable(f"the picture '{file}'"), _opened(file.read_bytes()) as image:
         return rgb_pixels(image)
 
 
 def decode_photograph(content: bytes) -> np.ndarray:
-    """The bytes of a picture file, as `read_photograph` reads files.
-
-    Raises:
-        PhotographError: as there.
-    """
+    """The bytes of a picture file, as `read_photograph` reads files. Raises PhotographError as there."""
     with _readable(f"the picture of {len(content)} bytes"), _opened(content) as image:
         return rgb_pixels(image)
 
 
 def check_photograph(file: Path) -> tuple[int, int]:
-    """(width, height) of the upright picture, once all of the file was found readable; twice as fast as reading it.
-
-    Raises:
-        PhotographError: as `read_photograph`.
-    """
+    """(width, height) of the upright picture, or PhotographError; reads all of the file, in half of the time."""
     with _readable(f"the picture '{file}'"), _opened(file.read_bytes()) as image:
         width, height = image.size
         image.draft("RGB", (width // 8, height // 8))  # of a JPEG every pixel is decoded, an eighth of them made
@@ -67,9 +58,7 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
     """A picture of any mode as RGB uint8 (H, W, 3).
 
     It is turned upright as its EXIF data say, 16 bits of grey become 8, and what is transparent becomes `STUDIO_WALL`.
-
-    Raises:
-        ValueError: when a number a pixel is not one of 16 bits.
+    Raises ValueError when a number a pixel is not one of 16 bits.
     """
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
@@ -104,10 +93,7 @@ def _readable(picture: str) -> Iterator[None]:
 
 
 def _opened(content: bytes) -> Image.Image:
-    """No pixel is decoded yet.
-
-    Of bytes instead of a file, from which Pillow would ask for as many as one of its parts says it has.
-    """
+    """No pixel is decoded yet. Of bytes, since from a file Pillow asks for as many as one of its parts says it has."""
     image = _heif(content) if _is_heif(content) else Image.open(BytesIO(content), formats=_formats(content))
     width, height = image.size
     if width * height > LARGEST_PIXELS:
@@ -144,11 +130,7 @@ def _heif(content: bytes) -> Image.Image:
 
 
 def _formats(content: bytes) -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow has.
-
-    Raises:
-        ValueError: for AVIF, where it has not.
-    """
+    """Those of `FORMATS` that this Pillow has. Raises ValueError for AVIF, where it has not."""
     Image.init()
     if any(brand in _AVIF_BRANDS for brand in _brands(content)) and "AVIF" not in Image.OPEN:
         raise ValueError(

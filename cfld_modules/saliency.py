@@ -15,11 +15,7 @@ POOL, PADDING = 4, 1  # pixels of the latents
 def log_saliency(response: torch.Tensor) -> torch.Tensor:
     """How salient each place is to a model, as the logarithm of a share: its exponentials sum to 1 in every picture.
 
-    Args:
-        response: (B, C, H, W), what guidance adds to the predicted noise; H and W at least 2.
-
-    Returns:
-        (B, 1, H, W).
+    response: (B, C, H, W), what guidance adds to the predicted noise; H and W at least 2. Returns (B, 1, H, W).
     """
     pooled = functional.avg_pool2d(response.float().abs(), POOL, stride=1, padding=PADDING)
     resized = functional.interpolate(pooled, response.shape[2:], mode="bilinear", align_corners=False)
@@ -36,9 +32,7 @@ class Fusion:
 
     def within(self, person: torch.Tensor, scene: torch.Tensor) -> "Fusion":
         """The same where each of the two, (B, 1, H, W) of bool, predicts anything; elsewhere it has no share."""
-        return Fusion(
-            self.person.masked_fill(~person, -torch.inf), self.scene.masked_fill(~scene, -torch.inf)
-        )
+        return Fusion(self.person.masked_fill(~person, -torch.inf), self.scene.masked_fill(~scene, -torch.inf))
 
     @property
     def is_person(self) -> torch.Tensor:

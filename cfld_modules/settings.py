@@ -8,13 +8,14 @@ import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 import yaml
 from pydantic import Field as Bound
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from .errors import SettingsError, short, shortened
 
@@ -35,11 +36,7 @@ Finite = Annotated[float, Bound(allow_inf_nan=False)]
 
 
 def bounded(value: object, kind: Any) -> Any:
-    """The value as a type above, also from a text.
-
-    Raises:
-        ValueError: saying what may stand there, such as "give a whole number of 1 or more".
-    """
+    """The value as a type above, also from a text; or ValueError, such as "give a whole number of 1 or more"."""
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -67,11 +64,9 @@ def read_settings(file: Path, kind: type[Settings], changes: Sequence[str] = ())
 
     Where several dataclasses may stand, the key `format` says which.
 
-    Args:
-        changes: of single settings, such as `training.steps=100`, the value as YAML.
+    changes: of single settings, such as `training.steps=100`, the value as YAML.
 
-    Raises:
-        SettingsError: for a key that is no setting, is missing, or has a value of the wrong kind.
+    Raises SettingsError for a key that is no setting, is missing, or has a value of the wrong kind.
     """
     try:
         content = _parse_yaml(file.read_bytes().decode("utf-8-sig"))
@@ -115,15 +110,7 @@ def parse_settings(content: object, kind: type[Settings]) -> Settings:
 
 def plain_settings(settings: Any) -> dict:
     """A dataclass as YAML can write it; `parse_settings` takes it back."""
-
-    def plain(value: object) -> object:
-        if isinstance(value, Mapping):
-            return {key: plain(entry) for key, entry in value.items()}
-        if isinstance(value, tuple | list):
-            return [plain(entry) for entry in value]
-        return str(value) if isinstance(value, Path) else value
-
-    return {key: plain(value) for key, value in asdict(settings).items()}
+    return to_jsonable_python(settings)
 
 
 def _value(content: Any, kind: Any, key: str) -> Any:
@@ -164,7 +151,9 @@ def _union(content: Any, options: tuple, key: str) -> Any:
 
 def _scalar(content: Any, kind: type, key: str) -> Any:
     if kind is Path and isinstance(content, str):
-        return _path_of(content, key)
+        if not _may_be_path(content):
+            raise SettingsError(f"{key}: no file can be called {short(content)}")
+        return Path(content)
     if kind is float and not isinstance(content, bool):
         try:
             return float(content)  # also "1e-4", which YAML takes for a text
@@ -176,14 +165,11 @@ def _scalar(content: Any, kind: type, key: str) -> Any:
     raise SettingsError(f"{key}: expected {names[kind]}, got {short(content)}")
 
 
-def _path_of(content: str, key: str) -> Path:
+def _may_be_path(content: str) -> bool:
     try:
-        valid = b"\0" not in os.fsencode(content)
+        return b"\0" not in os.fsencode(content)
     except UnicodeEncodeError:
-        valid = False
-    if not valid:
-        raise SettingsError(f"{key}: no file can be called {short(content)}")
-    return Path(content)
+        return False
 
 
 def _dataclass(content: Any, kind: Any, key: str) -> Any:

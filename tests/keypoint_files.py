@@ -1,12 +1,13 @@
 """Key points in the forms that tools write, made from a bundled pose."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from cfld_modules.poses.keypoints import JOINT_NAMES, Pose
+from cfld_modules.poses.keypoints import JOINT_NAMES, MIRROR, Pose
 from cfld_modules.poses.reading import parse_pose_json, read_pose_keypoints
 
 # The 25 points of BODY_25 by name, as OpenPose's documentation lists them; written out so that the reader's own table
@@ -23,6 +24,14 @@ BUNDLED = [
     parse_pose_json(file.read_bytes())[0]
     for file in sorted((Path(__file__).parent.parent / "web" / "poses").glob("*.json"))
 ]
+
+
+def mirror(pose: Pose) -> Pose:
+    """The pose as in a mirror: left and right swapped, x flipped as flipping the picture flips its pixel columns."""
+    points = pose.points[list(MIRROR)]
+    points[:, 0] = pose.width - 1 - points[:, 0]
+    space = None if pose.keypoints_3d is None else pose.keypoints_3d[list(MIRROR)] * (-1, 1, 1)
+    return replace(pose, points=points, keypoints_3d=space)
 
 
 @st.composite

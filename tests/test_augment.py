@@ -24,9 +24,10 @@ from cfld_modules.data.reid import DUKE, MARKET, layout_for, person_numbers
 from cfld_modules.evaluation import augment as augmentation
 from cfld_modules.evaluation.augment import AugmentError, AugmentSettings, augment, draw_transfers
 from cfld_modules.evaluation.identity_filter import EmbedderError, clothes_confidence, load_embedder
-from cfld_modules.poses.distance import pose_distance
-from cfld_modules.poses.keypoints import Pose, mirror, write_pose_keypoints
+from cfld_modules.poses.framing import pose_distance
+from cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from tests.bundled_people import training_pairs, write_people
+from tests.keypoint_files import mirror
 
 DEMO = Path(__file__).parents[1] / "demo_model"
 SETTINGS = AugmentSettings(

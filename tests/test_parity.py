@@ -18,8 +18,7 @@ from cfld_modules.networks.hga import AppearanceEncoder
 from cfld_modules.networks.model import CFLD, Appearance
 from cfld_modules.pipeline import unet_patch
 from cfld_modules.pipeline.base_model import sd15_unet_config
-from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline, inversion_timesteps
-from cfld_modules.pipeline.pictures import finish_pictures
+from cfld_modules.pipeline.cfld_pipeline import CFLDPipeline, finish_pictures, inversion_timesteps
 from cfld_modules.pipeline.schedulers import published_scheduler
 from cfld_modules.pipeline.unet_patch import patch_unet
 from cfld_modules.poses.framing import FITS, fit_box, prepare_picture

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cfld_modules.poses.keypoints import LIMBS, MIRROR, Pose, mirror
+from cfld_modules.poses.keypoints import LIMBS, MIRROR, Pose
 from cfld_modules.poses.keypoints_3d import in_metres, laid_over_picture
 from cfld_modules.poses.lifting import SpatialPose
 from cfld_modules.poses.retarget import retarget, retarget_motion
 from cfld_modules.training.skeletons import place_joints, random_angles, random_proportions
+from tests.keypoint_files import mirror
 
 ARMS_AND_LEGS = [(2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13)]
 HEAD = [0, 14, 15, 16, 17]

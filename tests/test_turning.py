@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from cfld_modules.demo_people import KEY_POINTS_3D
 from cfld_modules.errors import PoseError
-from cfld_modules.poses.keypoints import MIRROR, Pose, mirror, write_pose_keypoints
+from cfld_modules.poses.keypoints import MIRROR, Pose, write_pose_keypoints
 from cfld_modules.poses.lifting import SpatialPose, lift
 from cfld_modules.poses.reading import read_pose_keypoints
 from cfld_modules.poses.turning import turn, turntable
 from cfld_modules.poses.visibility import hidden_joints
 from cfld_modules.training.skeletons import place_joints, random_angles, random_proportions, rotation
 from tests.bundled_people import held_out_pairs
+from tests.keypoint_files import mirror
 
 POSES = Path(__file__).parent.parent / "web" / "poses"
 FACE = [0, 14, 15, 16, 17]

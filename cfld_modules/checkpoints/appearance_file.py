@@ -39,11 +39,9 @@ def save_appearance(
 
     Numbers are in fp16, or in fp32 where that cannot hold them.
 
-    Args:
-        pictures: RGB uint8 (H, W, 3) of the people, for a thumbnail in the metadata; none are needed.
+    pictures: RGB uint8 (H, W, 3) of the people, for a thumbnail in the metadata; none are needed.
 
-    Raises:
-        CheckpointError: when a number is not finite.
+    Raises CheckpointError when a number is not finite.
     """
     tensors = {PROMPT: appearance.prompt, UNCONDITIONAL_PROMPT: networks.learnable_vector.detach()}
     tensors |= {_residual(block): tokens for block, tokens in appearance.residuals.items()}
@@ -64,10 +62,8 @@ def save_appearance(
 def load_appearance(file: Path, networks: CFLD) -> tuple[Appearance, torch.Tensor]:
     """The people in a file of `save_appearance`, and the learnt vector (1, tokens, width), all in float32.
 
-    Identity and shapes are checked before any tensor is read.
-
-    Raises:
-        CheckpointError: naming the file, when it is damaged, something else, or made by another checkpoint.
+    Identity and shapes are checked before any tensor is read. Raises CheckpointError naming the file, when it is
+    damaged, something else, or made by another checkpoint.
     """
     try:
         with safe_open(file, framework="pt") as stored:

@@ -30,10 +30,8 @@ def written_whole(file: Path, may_replace: bool = True) -> Iterator[BinaryIO]:
     """A stream whose content takes the place of `file` when all of it is on the disk; an error leaves what was there.
 
     Where `file` is a link, what it points to is replaced; a device or a pipe is written into. Several writers at once
-    do not disturb each other, and the content of the last stays.
-
-    Raises:
-        FileExistsError: when it is there and may not be replaced; also when another writer was faster.
+    do not disturb each other, and the content of the last stays. Raises FileExistsError when it is there and may not be
+    replaced; also when another writer was faster.
     """
     if file.exists() and not file.is_file() and not file.is_dir():
         with open(file, "wb") as stream:
@@ -154,11 +152,7 @@ def _lock(stream: BinaryIO) -> bool | None:
 
 
 def _link(unfinished: Path, file: Path) -> None:
-    """Give the file its name, unless that is taken.
-
-    Raises:
-        FileExistsError: when it is.
-    """
+    """Give the file its name, unless that is taken. Raises FileExistsError when it is."""
     try:
         os.link(unfinished, file)
     except (FileExistsError, FileNotFoundError):

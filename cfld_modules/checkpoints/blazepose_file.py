@@ -28,8 +28,8 @@ WHEEL_OPTIONS = "--no-deps --only-binary=:all: --platform manylinux_2_28_x86_64 
 
 MOST_MEMBERS = 5_000  # of a zip file; the wheel has 760
 MOST_NETWORK_BYTES = 40_000_000  # BlazePose's largest has 27 million
-MOST_UNPACKED, ROOM_OF_SMALL_FILES = 4, 1_000_000  # times the zip file's size and bytes: of all its networks unpacked
 PART_BYTES = 1_000_000
+MOST_UNPACKED, ROOM_OF_SMALL_FILES = 4, 1_000_000  # times the zip file's size and bytes: of all its networks unpacked
 LONGEST_REASON = 80
 
 Networks = Mapping[str, Network]
@@ -37,23 +37,14 @@ Networks = Mapping[str, Network]
 
 
 def read_blazepose(file: Path) -> Networks:
-    """The networks in a file of any of `FILES`, prepared to run.
-
-    Raises:
-        CheckpointError: the file holds something else, or is damaged.
-    """
+    """The networks in a file of any of `FILES`, prepared to run; or CheckpointError where it holds something else."""
     return {name: network.prepared() for name, network in _checked(file).items()}
 
 
 def load_blazepose(folders: Sequence[Path], read: Callable[[Path], Networks] = read_blazepose) -> BlazePose:
-    """BlazePose from the first file in the folders that holds it, on the CPU.
+    """BlazePose from the first file in the folders that holds it, on the CPU; `read` may remember its results.
 
-    Args:
-        read: `read_blazepose`, or what remembers its results.
-
-    Raises:
-        MissingDetectorError: there is no such file.
-        CheckpointError: there are only files that are damaged or hold something else; of the first one.
+    Raises MissingDetectorError without such a file, CheckpointError of the first where none holds it undamaged.
     """
     refusal: CheckpointError | None = None
     for file in (file for pattern in FILES for folder in folders for file in sorted(folder.glob(pattern))):
@@ -70,11 +61,7 @@ def how_to_get(folder: Path) -> str:
 
 
 def convert_blazepose(source: Path, file: Path) -> None:
-    """Writes the networks of a wheel or bundle as a .safetensors: a third of the wheel's size, and read faster.
-
-    Raises:
-        CheckpointError: as of `read_blazepose`.
-    """
+    """Writes a wheel's or bundle's networks as a .safetensors: a third of its size, read faster; or CheckpointError."""
     tensors: dict[str, torch.Tensor] = {}
     metadata = {"format": "blazepose", "license": "Apache-2.0, Copyright The MediaPipe Authors"}
     for name, network in _checked(source).items():
@@ -150,6 +137,6 @@ def _tflite_members(file: Path) -> Iterator[bytes]:
                 bytes_left -= member.file_size
                 if bytes_left < 0 or member.file_size > MOST_NETWORK_BYTES:
                     raise ValueError(f"its networks unpack to more than {MOST_UNPACKED} times its size")
-                while part := member_stream.read(PART_BYTES):
+                while part := member_stream.read(PART_BYTES):  # read() alone unpacks beyond the size that is declared
                     content += part
                 yield bytes(content)

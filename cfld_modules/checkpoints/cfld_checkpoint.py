@@ -41,10 +41,9 @@ KEY_VALUE_NAMES = tuple(key_value_name(block, part) for block in sorted(APPEARAN
 class Checkpoint:
     """What CFLD trained.
 
-    Attributes:
-        config: sizes, read from the shapes.
-        networks: state dict of `model.CFLD`, published names, buffers left out.
-        key_values: {diffusers name: matrix (width, context width)}, the 18 trained U-Net tensors.
+    config: sizes, read from the shapes.
+    networks: state dict of `model.CFLD`, published names, buffers left out.
+    key_values: {diffusers name: matrix (width, context width)}, the 18 trained U-Net tensors.
     """
 
     config: CFLDConfig
@@ -64,10 +63,8 @@ class Checkpoint:
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """Read a folder with the authors' pair, either file of the pair, or a .safetensors made by `convert`.
 
-    Tensors of the .bin files stay memory-mapped; of the 3.4 GB U-Net only 18 tensors are ever touched.
-
-    Raises:
-        CheckpointError: naming the file, what is wrong with it and what to place instead.
+    Tensors of the .bin files stay memory-mapped; of the 3.4 GB U-Net only 18 tensors are ever touched. Raises
+    CheckpointError naming the file, what is wrong with it and what to place instead.
     """
     path = Path(path)
     with _named(path):
@@ -81,19 +78,14 @@ def convert_checkpoint(
 ) -> None:
     """Write what `load_checkpoint` reads as one .safetensors, holding `PORTION_BYTES` of its numbers at a time.
 
-    Args:
-        dtype, progress, may_replace: as of `save_checkpoint`.
-
-    Raises:
-        CheckpointError: as of `load_checkpoint`; nothing is written then.
+    dtype, progress, may_replace: as of `save_checkpoint`. Raises CheckpointError as of `load_checkpoint`; nothing is
+        written then.
     """
     path = Path(path)
     with _named(path):
-        networks, key_values = _read(path)
-        config = _checked_shapes(_config_of(networks), networks, key_values).config
-        shapes = Checkpoint(config, _without_numbers(networks), _without_numbers(key_values))
-        del networks, key_values
-        save_checkpoint(out, shapes, dtype, progress, _PortionReader(path), may_replace)
+        networks, key_values = ({name: tensor.to("meta") for name, tensor in part.items()} for part in _read(path))
+        shapes = _checked_shapes(_config_of(networks), networks, key_values)
+        save_checkpoint(out, shapes, dtype, progress, _read_in_portions(path), may_replace)
 
 
 def build_networks(checkpoint: Checkpoint) -> CFLD:
@@ -112,13 +104,11 @@ def cast(networks: CFLD, dtype: torch.dtype) -> None:
     Of many small blocks the C library keeps most: of 992 MB that were let go of, 770 to 1100 stayed with the process
     (benchmarks/memory.py).
 
-    Raises:
-        CheckpointError: for a weight that is not finite in it.
+    Raises CheckpointError for a weight that is not finite in it.
     """
     parameters = {name: parameter for name, parameter in networks.named_parameters() if parameter.dtype != dtype}
-    wrong_dtype = list(parameters.values())
-    block = torch.empty(sum(parameter.numel() for parameter in wrong_dtype), dtype=dtype)
-    sizes = [parameter.numel() for parameter in wrong_dtype]
+    sizes = [parameter.numel() for parameter in parameters.values()]
+    block = torch.empty(sum(sizes), dtype=dtype)
     for (name, parameter), part in zip(parameters.items(), block.split(sizes), strict=True):
         weight = part.view_as(parameter).copy_(parameter)
         if not are_finite(weight):
@@ -131,34 +121,27 @@ def save_checkpoint(
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
     read: Callable[[str], torch.Tensor] | None = None, may_replace: bool = True,
 ) -> None:
-    """Write one .safetensors, in `dtype` where given; never leaves a half-written file behind.
-
-    Args:
-        progress: wraps the iteration over tensor names, e.g. a progress bar.
-        read, may_replace: see `write_tensors`.
-    """
+    """Write one .safetensors, whole or not at all. dtype, progress, read, may_replace: as of `write_tensors`."""
     metadata = {"format": FORMAT, "version": FORMAT_VERSION, "config": json.dumps(asdict(checkpoint.config))}
     tensors = _tensors(checkpoint.networks, checkpoint.key_values)
     write_tensors(Path(path), tensors, metadata, dtype, progress, read, may_replace)
 
 
-class _PortionReader:
+def _read_in_portions(path: Path) -> Callable[[str], torch.Tensor]:
     """Reads tensors by name. A file counts as memory as far as it was read, until it is mapped anew."""
+    tensors: Tensors = {}
+    left = 0
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.tensors: Tensors = {}
-        self.left = 0
+    def read(name: str) -> torch.Tensor:
+        nonlocal tensors, left
+        if left <= 0:
+            tensors.clear()
+            tensors, left = _tensors(*_read(path)), PORTION_BYTES
+        left -= tensors[name].nbytes
+        _check_finite(name, tensors[name])
+        return tensors[name]
 
-    def __call__(self, name: str) -> torch.Tensor:
-        if self.left <= 0:
-            self.tensors.clear()
-            self.tensors = _tensors(*_read(self.path))
-            self.left = PORTION_BYTES
-        tensor = self.tensors[name]
-        self.left -= tensor.nbytes
-        _check_finite(name, tensor)
-        return tensor
+    return read
 
 
 @contextmanager
@@ -178,10 +161,6 @@ def _named(path: Path) -> Iterator[None]:
 def _tensors(networks: Tensors, key_values: Tensors) -> Tensors:
     """All of them, by the names in a converted file."""
     return {**networks, **{f"unet.{name}": tensor for name, tensor in key_values.items()}}
-
-
-def _without_numbers(tensors: Tensors) -> Tensors:
-    return {name: tensor.to("meta") for name, tensor in tensors.items()}
 
 
 def _read(path: Path) -> tuple[Tensors, Tensors]:
@@ -234,11 +213,7 @@ def _config_of(networks: Tensors) -> CFLDConfig:
 
 
 def checked_checkpoint(config: CFLDConfig, networks: Tensors, key_values: Tensors) -> Checkpoint:
-    """From names and shapes to values, so that most of what is no CFLD is refused before any number is read.
-
-    Raises:
-        CheckpointError: when the tensors are not those of a CFLD of that configuration, or no finite numbers.
-    """
+    """Names and shapes first, so that most of what is no CFLD is a CheckpointError before any number is read."""
     checkpoint = _checked_shapes(config, networks, key_values)
     for name, tensor in _tensors(networks, key_values).items():
         _check_finite(name, tensor)
@@ -260,9 +235,7 @@ def _checked_shapes(config: CFLDConfig, networks: Tensors, key_values: Tensors) 
     tensors = networks | key_values
     for name, shape in shapes.items():
         if tuple(tensors[name].shape) != shape:
-            raise CheckpointError(
-                f"'{name}' has shape {tuple(tensors[name].shape)}, not {shape}; it is no known CFLD"
-            )
+            raise CheckpointError(f"'{name}' has shape {tuple(tensors[name].shape)}, not {shape}; it is no known CFLD")
         if not tensors[name].is_floating_point():
             raise CheckpointError(f"'{name}' holds {tensors[name].dtype}, not floating point numbers")
     return checkpoint

@@ -16,10 +16,7 @@ MOST_TABLES = 5_000  # in one vector; BlazePose's longest has 535
 
 @dataclass(frozen=True)
 class Table:
-    """A table at a place in a file's content; a field is known by its number in the schema.
-
-    Whatever is read raises ValueError where the file ends too early.
-    """
+    """A table at a place in a file; a field is known by its number. Raises ValueError where the file ends too early."""
 
     content: bytes
     place: int

@@ -49,10 +49,8 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
     """{name: tensor} of a .safetensors or torch.save file; the tensors stay memory-mapped until they are used.
 
     A prefix "module." that training on several GPUs leaves on every name is taken off, and a table under "state_dict"
-    or "model", as training frameworks write it, is unwrapped. torch.save's files of before 1.6 cannot be mapped.
-
-    Raises:
-        CheckpointError: when the file is damaged, or holds anything but tensors, or more of them than any model.
+    or "model", as training frameworks write it, is unwrapped. torch.save's files of before 1.6 cannot be mapped. Raises
+    CheckpointError when the file is damaged, or holds anything but tensors, or more of them than any model.
     """
     state = _read_safetensors(file) if file.suffix.lower() == ".safetensors" else _read_pickle(file)
     if isinstance(state, Mapping):
@@ -71,11 +69,7 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
 
 
 def read_metadata(file: Path) -> dict[str, str]:
-    """What a .safetensors says beside its tensors.
-
-    Raises:
-        CheckpointError: as of `read_tensors`.
-    """
+    """What a .safetensors says beside its tensors. Raises CheckpointError as of `read_tensors`."""
     with _opened_safetensors(file) as safetensors:
         return safetensors.metadata() or {}
 
@@ -95,8 +89,7 @@ def write_tensors(
         read: gives a tensor when its turn has come, where `tensors` only tell shapes and types.
         may_replace: what is under that name already; else it is a FileExistsError.
 
-    Raises:
-        CheckpointError: for a number that is not finite, or not once it was cast.
+    Raises CheckpointError for a number that is not finite, or not once it was cast.
     """
     read = read or tensors.__getitem__
     dtypes = {name: dtype or tensor.dtype for name, tensor in tensors.items()}

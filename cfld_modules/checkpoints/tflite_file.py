@@ -37,10 +37,7 @@ Known = TypeVar("Known")
 
 
 class TFLiteFile:
-    """The graph in a .tflite file.
-
-    Of what is damaged, or is not read here, every method raises ValueError or LookupError.
-    """
+    """The graph in a .tflite file. Of what is damaged or not read here its methods raise ValueError or LookupError."""
 
     def __init__(self, content: bytes) -> None:
         if content[4:8] != IDENTIFIER:
@@ -60,11 +57,7 @@ class TFLiteFile:
         return tuple(self._tensors[number].array(0, "<u4").tolist())
 
     def network(self, outputs: dict[str, int]) -> Network:
-        """The graph and its weights, by the numbers of their tensors, in the precision of the file.
-
-        Args:
-            outputs: the results that are wanted: numbers of their tensors, by the names that they get.
-        """
+        """The graph to these outputs, by the names that they get, and its weights, in the precision of the file."""
         operations: list[Operation] = []
         weights: dict[int, np.ndarray] = {}
         stored = {number: number for number in range(len(self._tensors)) if self._content(number).size}

@@ -25,11 +25,7 @@ def option(name: str, *errors: type[Exception]) -> Iterator[None]:
 
 
 def number(kind: str, what: str = "number") -> Callable[[str], Any]:
-    """What argparse reads a number with: of a type of `settings` by name, whose bounds it has in common with them.
-
-    Args:
-        what: it is, in the message.
-    """
+    """What argparse reads `what` with: a number of a type of `settings`, by name, with the bounds that it has there."""
 
     def read(text: str) -> Any:
         from .. import settings  # here, since it takes pydantic

@@ -21,28 +21,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the set; goes on if it is there")
     output_group = parser.add_argument_group("what is made")
-    output_group.add_argument(
-        "--pictures", type=number("Count", "number of pictures"), default=8, metavar="N",
-        help="of each person (%(default)s)",
-    )
+    count, share = number("Count", "number of pictures"), number("Share", "share")
+    output_group.add_argument("--pictures", type=count, default=8, metavar="N", help="of each person (%(default)s)")
     output_group.add_argument(
         "--poses", type=Path, nargs="+", metavar="JSON", help="OpenPose key points to take; else the data set's own"
     )
     output_group.add_argument(
-        "--min-distance", type=number("Share", "share"), default=0.05, metavar="D",
+        "--min-distance", type=share, default=0.05, metavar="D",
         help="of a pose from the source's: mean over the joints, as a share of the height (%(default)s)",
     )
     output_group.add_argument(
         "--size", type=size_of_text, metavar="WxH", help="of the pictures (176x256; 64x128 from market1501)"
     )
     output_group.add_argument(
-        "--test-share", type=number("Share", "share"), default=0.1, metavar="S",
+        "--test-share", type=share, default=0.1, metavar="S",
         help="of the people, for query and bounding_box_test (%(default)s)",
     )
-    output_group.add_argument(
-        "--batch", type=number("Count", "number of pictures"), default=16,
-        help="pictures at a time (%(default)s)",
-    )
+    output_group.add_argument("--batch", type=count, default=16, help="pictures at a time (%(default)s)")
     filter_group = parser.add_argument_group("what is kept")
     filter_group.add_argument(
         "--embedder", metavar="FILE",
@@ -50,8 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{CLOTHES} for colours and patterns alone; without it everything is kept",
     )
     filter_group.add_argument(
-        "--min-confidence", type=number("Share", "share"), metavar="C",
-        help="that it is the same person, from 0 to 1 (0.5)"
+        "--min-confidence", type=share, metavar="C", help="that it is the same person, from 0 to 1 (0.5)"
     )
     filter_group.add_argument(
         "--retries", type=number("CountOrNone", "number of times"), metavar="K",

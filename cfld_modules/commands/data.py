@@ -10,16 +10,13 @@ from .training import drawing_requirements
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the subcommands of `data` to its parser."""
     commands = parser.add_subparsers(dest="data_set", required=True, metavar="DATA_SET")
     people = commands.add_parser(
         "people", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         help="draw believable people in many poses, with exact key points and silhouettes; needs anny and VTK",
     )
     people.add_argument("--out", type=Path, required=True, help="folder to write, in the layout of DeepFashion")
-    count, pictures, processes = (
-        number("Count", f"number of {what}") for what in ("people", "pictures", "processes")
-    )
+    count, pictures, processes = (number("Count", f"number of {what}") for what in ("people", "pictures", "processes"))
     people.add_argument("--count", type=count, required=True, help="people to train on")
     people.add_argument("--test-count", type=count, default=50, help="people, in poses of their own, to test on")
     people.add_argument("--pictures", type=pictures, default=8, help="pictures of each person to train on")
@@ -30,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Runs the subcommand that was parsed."""
     drawing_requirements("data people")
     from ..data.people_writer import write_people
     from ..people.garments import GarmentError

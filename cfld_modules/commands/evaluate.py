@@ -11,9 +11,7 @@ from .sampling import add_lora_argument, add_sampling_arguments, given_scales, s
 from .training import show_log, training_requirements
 
 if TYPE_CHECKING:
-    from ..data.deepfashion import DeepFashionData
-    from ..data.folder import FolderData
-    from ..data.market1501 import MarketData
+    from ..data.formats import DataSet
 
 FORMATS = ("deepfashion", "market1501", "folder")
 
@@ -24,18 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=size_of_text, default="176x256", metavar="WxH", help="of the results in pixels (%(default)s)"
     )
-    parser.add_argument(
-        "--batch", type=number("Count", "number of pairs"), default=16,
-        help="pairs at a time (%(default)s)",
-    )
+    count = number("Count", "number of pairs")
+    parser.add_argument("--batch", type=count, default=16, help="pairs at a time (%(default)s)")
     parser.add_argument(
         "--blazepose", type=Path, metavar="FOLDER",
         help="where 'get blazepose' put BlazePose: score the poses that it sees in results and truths",
     )
-    parser.add_argument(
-        "--limit", type=number("Count", "number of pairs"), metavar="N",
-        help="evaluate the first N pairs only",
-    )
+    parser.add_argument("--limit", type=count, metavar="N", help="evaluate the first N pairs only")
     parser.add_argument(
         "--workers", type=number("CountOrNone", "number of processes"), default=2, metavar="N",
         help="processes that measure results while the next are made (%(default)s; 0 measures in between)",
@@ -82,9 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
         judge=arguments.blazepose,
     )
     with option("--base, --cfld or --lora", CheckpointError), option("--steps", StepsError):
-        pipeline = load_pipeline(
-            arguments.base, arguments.cfld, arguments.scheduler, arguments.lora, arguments.steps
-        )
+        pipeline = load_pipeline(arguments.base, arguments.cfld, arguments.scheduler, arguments.lora, arguments.steps)
     if arguments.blazepose:
         with option("--blazepose", CheckpointError, DetectionError):
             load_blazepose([arguments.blazepose])
@@ -95,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         sys.stdout.write(json.dumps(summary["scores"] | {"missing": summary["missing"]}, indent=2) + "\n")
 
 
-def given_data(arguments: argparse.Namespace) -> "DeepFashionData | MarketData | FolderData":
+def given_data(arguments: argparse.Namespace) -> "DataSet":
     """The data set that `add_files` asked for."""
     from ..data.deepfashion import DeepFashionData
     from ..data.folder import FolderData

@@ -23,7 +23,6 @@ below. Changed by ComfyUI-CFLD: sparse weights are written out, and the file for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what can be got to the parser of `get`."""
     thing_parsers = parser.add_subparsers(dest="thing", required=True, metavar="THING")
     summary = "the detector of Detect Pose that needs no other package (12 MB; 36 MB are downloaded)"
     blazepose = thing_parsers.add_parser("blazepose", help=summary, description=summary)

@@ -20,10 +20,8 @@ def add_lora_argument(parser: argparse._ActionsContainer) -> None:
 
 def add_sampling_arguments(parser: argparse.ArgumentParser, several_seeds: bool = False) -> None:
     sampling = parser.add_argument_group("sampling")
-    sampling.add_argument(
-        "--steps", type=number("Steps", "number of steps"), default=50,
-        help="1 to 1000 (%(default)s)",
-    )
+    steps = number("Steps", "number of steps")
+    sampling.add_argument("--steps", type=steps, default=50, help="1 to 1000 (%(default)s)")
     sampling.add_argument("--scheduler", choices=tuple(SCHEDULERS), default="ddpm", help="(%(default)s, the paper's)")
     if several_seeds:
         sampling.add_argument(
@@ -31,8 +29,8 @@ def add_sampling_arguments(parser: argparse.ArgumentParser, several_seeds: bool 
             help="of what is drawn at random; each makes as many pictures again (3407)",
         )
     else:
-        help_text = "of the noise pictures share (%(default)s)"
-        sampling.add_argument("--seed", type=number("Seed", "seed"), default=3407, help=help_text)
+        seed = number("Seed", "seed")
+        sampling.add_argument("--seed", type=seed, default=3407, help="of the noise pictures share (%(default)s)")
     sampling.add_argument(
         "--guidance-type", choices=GUIDANCE_TYPES, default=GUIDANCE_TYPES[0], help="(%(default)s, the paper's)"
     )
@@ -44,11 +42,7 @@ def add_sampling_arguments(parser: argparse.ArgumentParser, several_seeds: bool 
 
 
 def given_scales(arguments: argparse.Namespace) -> dict[str, float]:
-    """The guidance scales that were given, by name.
-
-    Raises:
-        CommandError: for a scale that the guidance type does not read.
-    """
+    """The guidance scales that were given, by name; or CommandError for one that the guidance type does not read."""
     values = {scale: getattr(arguments, f"{scale}_scale") for scale in SCALES}
     chosen_scales = {scale: value for scale, value in values.items() if value is not None}
     read = SCALES_OF[arguments.guidance_type]

@@ -1,13 +1,44 @@
-"""`train`: CFLD by a configuration file. One process, or under `accelerate launch` as many as there are GPUs."""
+"""`train`, `train-autoencoder`, `train-lifter` and `distil`: training by a configuration file.
+
+One process, or under `accelerate launch` as many as there are GPUs.
+"""
 
 import argparse
+from importlib import import_module
+from pathlib import Path
 
-from .training import add_configuration, run_training, training_requirements
+from . import option
+from .training import show_log, training_requirements
 
-add_arguments = add_configuration
+TRAININGS = {
+    "train": ("train", "TrainSettings", "train"),
+    "train-autoencoder": ("autoencoder", "AutoencoderSettings", "train_autoencoder"),
+    "train-lifter": ("lifter", "LifterSettings", "train_lifter"),
+    "distil": ("distil", "DistilSettings", "distil"),
+}
+"""By command the module in `training`, and in it the settings and what trains by them."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="what and how to train; see configs/")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", dest="changes",
+        help="settings in place of the file's, such as training.steps=100",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
+    module, settings_type, train = TRAININGS[arguments.command]
     with training_requirements():
-        from ..training.train import TrainSettings, train
-    run_training(TrainSettings, train, arguments)
+        if arguments.command == "distil":
+            import peft  # noqa: F401 (missed before hours of a teacher's work, not after)
+
+        training = import_module(f"..training.{module}", __package__)
+        from ..training.loop import DivergedError
+    from ..errors import CheckpointError, DataError, SettingsError
+    from ..settings import read_settings
+
+    show_log()
+    with option(str(arguments.config), SettingsError, DataError, CheckpointError, DivergedError):
+        settings = read_settings(arguments.config, getattr(training, settings_type), arguments.changes)
+        getattr(training, train)(settings)

@@ -1,24 +1,12 @@
-"""What the training commands share: a configuration file, its settings, and a user's mistakes told in one line."""
+"""What the commands that train, draw and measure share: their packages, and the log in the terminal."""
 
-import argparse
 import importlib.util
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
-from . import CommandError, option
-
-Settings = TypeVar("Settings")
-
-
-def add_configuration(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="what and how to train; see configs/")
-    parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", dest="changes",
-        help="settings in place of the file's, such as training.steps=100",
-    )
+from . import CommandError
 
 
 @contextmanager
@@ -31,14 +19,7 @@ def training_requirements() -> Iterator[None]:
 
 
 def drawing_requirements(what: str) -> None:
-    """What draws people must be there.
-
-    Args:
-        what: it is for, such as an option.
-
-    Raises:
-        CommandError: naming what is missing.
-    """
+    """Raises CommandError, naming what of it is missing, where people cannot be drawn for `what`, such as an option."""
     if not (Path(__file__).parents[1] / "people").is_dir():
         raise CommandError(f"{what}: the registry's package comes without it; use a clone of the repository")
     if missing := [name for name in ("anny", "roma", "trimesh", "vtkmodules") if not importlib.util.find_spec(name)]:
@@ -46,23 +27,6 @@ def drawing_requirements(what: str) -> None:
             f"{what}: {', '.join(missing)} cannot be imported; install them with "
             "'python -m pip install --no-deps anny roma trimesh vtk'"
         )
-
-
-def run_training(
-    settings_type: type[Settings], train: Callable[[Settings], Any], arguments: argparse.Namespace
-) -> None:
-    """Train by the configuration file and the changes of `add_configuration`'s arguments.
-
-    Raises:
-        CommandError: names the file, for settings, data or checkpoints that cannot be used and a loss that diverges.
-    """
-    from ..errors import CheckpointError, DataError, SettingsError
-    from ..settings import read_settings
-    from ..training.loop import DivergedError
-
-    show_log()
-    with option(str(arguments.config), SettingsError, DataError, CheckpointError, DivergedError):
-        train(read_settings(arguments.config, settings_type, arguments.changes))
 
 
 def show_log() -> None:

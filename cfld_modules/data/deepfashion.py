@@ -11,11 +11,7 @@ CANVAS = (176, 256)
 
 @dataclass(frozen=True)
 class DeepFashionData:
-    """A folder with `train_highres/`, `test_highres/` and four CSV files, whose names begin with fashion- or fasion-.
-
-    Attributes:
-        bad_rows: what is done with a row that cannot be used.
-    """
+    """A folder with `train_highres/`, `test_highres/` and four CSV files, named fashion-... or fasion-..."""
 
     format: Literal["deepfashion"]
     root: Path

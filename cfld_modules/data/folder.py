@@ -14,7 +14,7 @@ read, and how many are not, is logged.
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, permutations
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..errors import DataError
 from ..photographs import ENDINGS
 from ..poses.framing import ASPECT_TOLERANCE, Fit
 from ..poses.reading import parse_pose_json
-from .pairs import BadRows, Pairs, PhotographFile, Split, check_aspect, photograph_sizes, usable_row, usable_size
+from .pairs import BadRows, Pairs, PhotographFile, Split, check_aspect, photograph_sizes, usable_row
 from .people import Person
 from .reid import person_of
 
@@ -79,7 +79,9 @@ class FolderData:
         photographs: list[PhotographFile] = []
         for name, size in zip(pictures, photograph_sizes([self.root / name for name in pictures]), strict=True):
             with usable_row(f"'{self.root / name}'", self.bad_rows):
-                photographs.append(self._photograph(name, _key_points_of(name, key_points), *usable_size(size)))
+                stem = os.path.splitext(name)[0]
+                key_points_name = key_points.get(stem) or key_points.get(f"{stem}_keypoints")  # as OpenPose names it
+                photographs.append(self._photograph(name, key_points_name, *size.result()))
         return photographs
 
     def _names(self) -> list[str]:
@@ -112,12 +114,6 @@ def _person_in(name: str) -> str:
     """Whom a picture shows, by its name below the folder."""
     folder, separator, _ = name.partition(os.sep)
     return folder if separator else Path(name).stem.split("_")[0]
-
-
-def _key_points_of(picture: str, files: Mapping[str, str]) -> str | None:
-    """Of files of key points by their name without ending the picture's: of the same name, or as OpenPose names it."""
-    stem, _ = os.path.splitext(picture)
-    return files.get(stem) or files.get(f"{stem}_keypoints")
 
 
 def _counted(names: Iterable[str]) -> str:

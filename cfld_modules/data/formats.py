@@ -1,4 +1,4 @@
-"""Finds the data set class for the name of a format in a configuration or on the command line."""
+"""The data sets that a configuration or the command line may name by its format."""
 
 from typing import TypeAlias
 

@@ -24,8 +24,5 @@ class MarketData:
     def pairs(self, split: Split) -> Pairs:
         """Raises DataError."""
         images = existing(self.root, *FOLDERS[split])
-        annotations, pairs = (
-            existing(self.root, f"market-{kind}-{split}.csv")
-            for kind in ("annotation", "pairs")
-        )
+        annotations, pairs = (existing(self.root, f"market-{kind}-{split}.csv") for kind in ("annotation", "pairs"))
         return read_annotated_pairs(images, annotations, pairs, CANVAS, self.bad_rows)

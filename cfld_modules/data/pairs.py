@@ -6,10 +6,9 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,6 +19,7 @@ from ..photographs import check_photograph, read_photograph
 from ..poses.framing import Fit
 from ..poses.keypoints import Pose
 from ..poses.reading import read_pose_keypoints
+from .pose_files import NamedPose
 
 Split = Literal["train", "test"]
 BadRows = Literal["skip", "error"]
@@ -33,17 +33,11 @@ ANNOTATED_TOLERANCE = 0.03  # DeepFashion's photographs, most of 750x1101, are 1
 logger = logging.getLogger("cfld")
 
 
-class Photograph(Protocol):
-    """One picture of one person. `name` tells it from all others of its data set."""
-
-    @property
-    def name(self) -> str: ...
+class Photograph(NamedPose, Protocol):
+    """One picture of one person; the pose is on a canvas of its aspect, but not necessarily of its size."""
 
     def picture(self) -> np.ndarray:
         """RGB uint8 (H, W, 3)."""
-
-    def pose(self) -> Pose:
-        """On a canvas of the picture's aspect, but not necessarily of its size."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +57,7 @@ class PhotographFile:
 
 @dataclass(frozen=True)
 class Pairs:
-    """(source, target) index pairs into photographs.
-
-    Attributes:
-        fit: how pictures and poses are brought to the frame's aspect; the paper's data are squashed whole, 'stretch'.
-    """
+    """(source, target) index pairs into photographs, which `fit` brings to the frame's aspect; the paper stretches."""
 
     photographs: Sequence[Photograph]
     pairs: Sequence[tuple[int, int]]
@@ -83,11 +73,7 @@ class Pairs:
 
 @contextmanager
 def usable_row(where: str, bad_rows: BadRows) -> Iterator[None]:
-    """Around the reading of one row: what is wrong with it is logged and the row left out, or it is an error.
-
-    Raises:
-        DataError: naming `where`, unless bad rows are skipped.
-    """
+    """Around the reading of one row: what is wrong is logged and the row left out, or a DataError names `where`."""
     try:
         yield
     except (DataError, PoseError, PhotographError) as error:
@@ -106,25 +92,23 @@ def read_annotated_pairs(
         pairs: with the columns `from` and `to`, names of pictures.
         canvas: (width, height) of the frame the key points are in.
 
-    Raises:
-        DataError: when a file or column is missing, a row is bad and `bad_rows` is 'error', or no pair is left.
+    Raises DataError when a file or column is missing, a row is bad and `bad_rows` is 'error', or no pair is left.
     """
     if not images.is_dir():
         raise DataError(f"'{images}' is no folder; the pictures belong there")
     names = set(os.listdir(images))
     rows_with_photographs: list[tuple[str, PhotographFile]] = []
-    rows = list(_rows(annotations, ":", ("name", "keypoints_y", "keypoints_x")))
-    for (where, row), pose in zip(rows, _plain_poses([row for _, row in rows], canvas), strict=True):
+    for where, row in _rows(annotations, ":", ("name", "keypoints_y", "keypoints_x")):
         with usable_row(where, bad_rows):
             name = _complete(row)["name"]
             if name not in names:
                 raise DataError(f"there is no picture '{shortened(name, LONGEST_VALUE)}' in '{images}'")
-            rows_with_photographs.append((where, PhotographFile(name, images / name, pose or _pose(row, canvas))))
+            rows_with_photographs.append((where, PhotographFile(name, images / name, _pose(row, canvas))))
     photographs: dict[str, PhotographFile] = {}
     sizes = photograph_sizes([photograph.path for _, photograph in rows_with_photographs])
     for (where, photograph), size in zip(rows_with_photographs, sizes, strict=True):
         with usable_row(where, bad_rows):
-            check_aspect(photograph.key_points, *usable_size(size), ANNOTATED_TOLERANCE)
+            check_aspect(photograph.key_points, *size.result(), ANNOTATED_TOLERANCE)
             photographs[photograph.name] = photograph
     places = {name: place for place, name in enumerate(photographs)}
     pair_places: list[tuple[int, int]] = []
@@ -138,11 +122,7 @@ def read_annotated_pairs(
 
 
 def check_aspect(pose: Pose, width: int, height: int, tolerance: float) -> None:
-    """That key points are of this picture, or of one that was only scaled.
-
-    Raises:
-        DataError: when their canvas is of another aspect, as of a cut or padded picture, or one on its side.
-    """
+    """Raises DataError where key points are on a canvas of another aspect, as of a cut picture, or one on its side."""
     if abs(pose.width * height / (pose.height * width) - 1) > tolerance:
         raise DataError(
             f"it is {width}x{height} as one sees it, and its key points are on a canvas of {pose.width}x{pose.height}, "
@@ -150,37 +130,17 @@ def check_aspect(pose: Pose, width: int, height: int, tolerance: float) -> None:
         )
 
 
-def photograph_sizes(files: Sequence[Path]) -> list[tuple[int, int] | PhotographError]:
-    """The (width, height) of each picture file, or what is wrong with a damaged one; see `usable_size`.
+def photograph_sizes(files: Sequence[Path]) -> list[Future[tuple[int, int]]]:
+    """The (width, height) of each picture file; the result of a damaged one raises PhotographError.
 
     A damaged picture is to be known before training has run for hours. All are read, on all cores at once.
     """
-    # Few enough to keep all cores at work, and enough for the work to count more than its distribution.
-    batches = [files[first : first + 64] for first in range(0, len(files), 64)]
     with ThreadPoolExecutor(os.cpu_count()) as readers:  # more of them than cores only take turns
-        return list(chain.from_iterable(readers.map(lambda batch: [*map(_size, batch)], batches)))
-
-
-def usable_size(size: tuple[int, int] | PhotographError) -> tuple[int, int]:
-    """Raises PhotographError where there is one instead."""
-    if isinstance(size, PhotographError):
-        raise size
-    return size
-
-
-def _size(file: Path) -> tuple[int, int] | PhotographError:
-    try:
-        return check_photograph(file)
-    except PhotographError as error:
-        return error
+        return [readers.submit(check_photograph, file) for file in files]
 
 
 def existing(root: Path, *names: str) -> Path:
-    """The first of `names` that is in `root`.
-
-    Raises:
-        DataError: naming them all, when none is.
-    """
+    """The first of `names` that is in `root`. Raises DataError naming them all, when none is."""
     for name in names:
         if (root / name).exists():
             return root / name
@@ -211,41 +171,15 @@ def _complete(row: dict) -> dict:
     return row
 
 
-def _plain_poses(rows: Sequence[Mapping[str, str]], canvas: tuple[int, int]) -> list[Pose | None]:
-    """The poses of rows that are beyond doubt: numbers in pixels, in the frame, -1 where missing. None for others.
-
-    One by one, a hundred thousand rows take half a minute.
-    """
-    plain_rows = {index: columns for index, row in enumerate(rows) if (columns := _plain_columns(row))}
-    points = np.array(list(plain_rows.values()), float).reshape(-1, 2, 18)[:, ::-1].transpose(0, 2, 1).copy()
-    is_missing = (points == -1).any(axis=2)
-    is_inside = ((points >= 0) & (points <= canvas)).all(axis=2)
-    is_sure = (is_inside | is_missing).all(axis=1) & ((points > SURELY_PIXELS).any(axis=2) & ~is_missing).any(axis=1)
-    points[is_missing] = np.nan
-    poses: list[Pose | None] = [None] * len(rows)
-    for index, pose, sure in zip(plain_rows, points, is_sure, strict=True):
-        if sure:
-            poses[index] = Pose(pose, *canvas)
-    return poses
-
-
-def _plain_columns(row: Mapping[str, str]) -> list[list[float]] | None:
-    """Both columns of a row that has 18 plain numbers in each."""
-    try:
-        columns = [json.loads(row[name]) for name in ("keypoints_y", "keypoints_x")]
-        is_plain = all(len(column) == 18 and {*map(type, column)} <= {int, float} for column in columns)
-    except (ValueError, TypeError, RecursionError):
-        return None
-    return columns if is_plain else None
-
-
 def _pose(row: Mapping[str, str], canvas: tuple[int, int]) -> Pose:
     try:
-        key_points = {column: json.loads(row[column]) for column in ("keypoints_y", "keypoints_x")}
+        x, y = (json.loads(row[column]) for column in ("keypoints_x", "keypoints_y"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"the key points are no JSON list: {error}") from error
     width, height = canvas
-    pose, = read_pose_keypoints({**key_points, "canvas_width": width, "canvas_height": height})
+    if sure_pose := _sure_pose(x, y, width, height):
+        return sure_pose
+    pose, = read_pose_keypoints({"keypoints_y": y, "keypoints_x": x, "canvas_width": width, "canvas_height": height})
     right, bottom = np.nanmax(pose.points, axis=0)
     if right > BEYOND * width or bottom > BEYOND * height:
         raise DataError(
@@ -253,6 +187,18 @@ def _pose(row: Mapping[str, str], canvas: tuple[int, int]) -> Pose:
             "looked at a picture of another size, such as 256x256: scale all rows to that canvas"
         )
     return pose
+
+
+def _sure_pose(x: object, y: object, width: int, height: int) -> Pose | None:
+    """Of 18 plain numbers each, in pixels of the frame, -1 where missing: spares most of the time. None of others."""
+    for axis, side in ((x, width), (y, height)):
+        if not isinstance(axis, list) or len(axis) != 18 or not {*map(type, axis)} <= {int, float}:
+            return None
+        if not all(value == -1 or 0 <= value <= side for value in axis):
+            return None
+    points = np.array([x, y], float).T
+    points[(points == -1).any(axis=1)] = np.nan
+    return Pose(points, width, height) if (points > SURELY_PIXELS).any() else None
 
 
 def _place(name: str, places: Mapping[str, int]) -> int:

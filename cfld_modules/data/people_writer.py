@@ -41,7 +41,7 @@ class Sitting:
 def write_people(
     out: Path, garments: Path | None, count: int, test_count: int = 50, pictures: int = 8, processes: int = 1
 ) -> int:
-    """Write a data set of `count` people for training and `test_count` for testing.
+    """Write a data set of `count` people for training and `test_count` for testing -> how many pictures there are.
 
     {train,test}_highres/: 176x256 (width x height), `person<seed>_pose<seed>.png`; what stands before the underscore
     names the person, and pose 0 of a split shows the front. A person of the training split has `pictures` poses that
@@ -52,17 +52,8 @@ def write_people(
     with four of the 16 other poses, which go round among the people.
 
     The same numbers make the same bytes on one machine, with any number of processes. What exists already is kept.
-
-    Args:
-        garments: folder of MakeHuman's assets (`wardrobes.FolderWardrobe`); without it people wear plain cuts.
-        processes: how many draw at once.
-
-    Returns:
-        How many pictures there are.
-
-    Raises:
-        ValueError: for counts with which there would be no pairs.
-        GarmentError: when the folder lacks a garment.
+    garments: folder of MakeHuman's assets (`wardrobes.FolderWardrobe`); without it people wear plain cuts.
+    Raises ValueError for counts with which there would be no pairs, GarmentError when the folder lacks a garment.
     """
     for name, value, least in (("count", count, 1), ("test_count", test_count, 1), ("pictures", pictures, 2)):
         if value < least:

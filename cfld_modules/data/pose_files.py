@@ -33,11 +33,7 @@ class PoseOfFile:
 
 
 def read_pose_files(files: Sequence[Path]) -> list[PoseOfFile]:
-    """Every frame of every file, in any dialect of POSE_KEYPOINT; of a folder its files in the order of their numbers.
-
-    Raises:
-        DataError: naming the file that cannot be read.
-    """
+    """Every frame of every file, in any dialect of POSE_KEYPOINT; or a DataError that names the file."""
     poses_of_files = []
     for file in chain.from_iterable(files_in_order(file, (".json",)) for file in files):
         try:
@@ -49,11 +45,7 @@ def read_pose_files(files: Sequence[Path]) -> list[PoseOfFile]:
 
 
 def files_in_order(path: Path, endings: Sequence[str]) -> list[Path]:
-    """A file, or those of a folder with one of these endings, as OpenPose writes one a frame of a video: 9 before 10.
-
-    Raises:
-        DataError: there is none.
-    """
+    """A file, or those of a folder with one of these endings, frame 9 before frame 10; or DataError without any."""
     if path.is_dir():
         files = [file for file in path.iterdir() if file.suffix.lower() in endings and file.is_file()]
         if not files:

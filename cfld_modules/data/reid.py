@@ -13,10 +13,9 @@ FOLDERS = TRAIN, GALLERY, QUERY = "bounding_box_train", "bounding_box_test", "qu
 class ReIDLayout:
     """How a set names its files.
 
-    Attributes:
-        largest: the greatest number a person may have; readers stop at another.
-        cameras: numbered from 1.
-        pattern: of a file's name, with person, camera, sequence and frame.
+    largest: the greatest number a person may have; readers stop at another.
+    cameras: numbered from 1.
+    pattern: of a file's name, with person, camera, sequence and frame.
     """
 
     name: str

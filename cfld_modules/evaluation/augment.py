@@ -24,8 +24,7 @@ from ..data.people import Person
 from ..data.pose_files import NamedPose
 from ..data.reid import FOLDERS, GALLERY, QUERY, TRAIN, ReIDLayout, layout_for, person_numbers
 from ..pipeline.cfld_pipeline import CFLDPipeline
-from ..poses.distance import pose_distance
-from ..poses.framing import Fit, frame_pose
+from ..poses.framing import Fit, frame_pose, pose_distance
 from .generate import generate_pictures, truth_picture
 from .identity_filter import Confidence
 
@@ -45,7 +44,7 @@ class AugmentSettings:
         pictures: of each person and seed.
         seeds: each draws sources, poses and noise anew.
         width, height: of the pictures in pixels.
-        least_distance: of a target pose from the source's, see `poses.distance`.
+        least_distance: of a target pose from the source's, see `pose_distance`.
         least_confidence: that the same person is shown; 0 keeps everything.
         retries: how often a picture of somebody else is made again, with other noise.
         test_share: of the people, for the folders that are tested on; the readers want some there.

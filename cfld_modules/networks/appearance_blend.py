@@ -10,8 +10,7 @@ from .model import Appearance
 def blend(first: torch.Tensor, second: torch.Tensor, amounts: Sequence[float]) -> torch.Tensor:
     """(1 - amount) * first + amount * second, in float32 and one row an amount; 0 and 1 give the ends bit for bit.
 
-    Args:
-        first, second: (B, tokens, width) of one shape; B is 1 where there are several amounts.
+    first, second: (B, tokens, width) of one shape; B is 1 where there are several amounts.
     """
     weights = torch.tensor(amounts, device=first.device)[:, None, None]
     return first.float().lerp(second.to(first.device).float(), weights)
@@ -20,8 +19,7 @@ def blend(first: torch.Tensor, second: torch.Tensor, amounts: Sequence[float]) -
 def blend_appearances(first: Appearance, second: Appearance, amounts: Sequence[float]) -> Appearance:
     """`blend` of the prompts and of every residual: B people, or one a amount where there are several.
 
-    Raises:
-        ValueError: when the two are of different numbers of people, or of checkpoints of different sizes.
+    Raises ValueError when the two are of different numbers of people, or of checkpoints of different sizes.
     """
     if len(first.prompt) != len(second.prompt):
         raise ValueError(f"{len(first.prompt)} and {len(second.prompt)} people; give as many on either side")

@@ -28,12 +28,7 @@ def scaled_dot_product_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tens
 
 
 class Attention(nn.Module):
-    """Multi-head attention; q, k and v have no bias, the output has.
-
-    Args:
-        width: channels of the queries and of the output, a multiple of `heads`.
-        context_width: channels of the context; None where it is as wide as the queries.
-    """
+    """Multi-head attention; q, k, v have no bias, the output has. The context is as wide as the queries or as given."""
 
     def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Literal
 
 from ..errors import CheckpointError
@@ -69,9 +69,8 @@ class CFLDConfig:
 
     The last two are ablations (docs/method.md, section 12); a file of an ablated model is no CFLD checkpoint.
 
-    Attributes:
-        context: what the U-Net's context is made by: the decoder, or one linear layer on the source encoder's last map.
-        hga: whether there is an appearance encoder.
+    context: what the U-Net's context is made by: the decoder, or one linear layer on the source encoder's last map.
+    hga: whether there is an appearance encoder.
     """
 
     source: SourceEncoderConfig = field(default_factory=SourceEncoderConfig)
@@ -102,9 +101,8 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
     Heads that no shape tells follow the published scaling: 2, 4, 8 in the appearance encoder, and in the decoder the
     source encoder's channels a head.
 
-    Raises:
-        CheckpointError: when a tensor that fixes a size is absent, or of the wrong number of dimensions, or a size is
-            beyond `LARGEST`.
+    Raises CheckpointError when a tensor that fixes a size is absent, or of the wrong number of dimensions, or a size is
+    beyond `LARGEST`.
     """
 
     def shape(key: str, dimensions: int) -> tuple[int, ...]:
@@ -158,19 +156,15 @@ def read_config(shapes: Mapping[str, tuple[int, ...]]) -> CFLDConfig:
     return config
 
 
-def check_sizes(config: CFLDConfig) -> None:
-    """Raises CheckpointError for a size beyond `LARGEST`."""
-    _check_sizes("", asdict(config), asdict(LARGEST))
-
-
-def _check_sizes(name: str, size: Any, largest: Any) -> None:
-    if isinstance(size, dict):
-        for key, entry in size.items():
-            _check_sizes(f"{name}.{key}", entry, largest[key])
+def check_sizes(size: Any, largest: Any = LARGEST, name: str = "") -> None:
+    """Raises CheckpointError for a size of a configuration beyond `LARGEST`."""
+    if is_dataclass(size):
+        for key, entry in vars(size).items():
+            check_sizes(entry, getattr(largest, key), f"{name}.{key}")
     elif isinstance(size, tuple):
         if len(size) != len(largest):
             raise CheckpointError(f"its {name[1:]} are {len(size)} numbers, not {len(largest)}; it is no known CFLD")
         for entry, most in zip(size, largest, strict=True):
-            _check_sizes(name, entry, most)
+            check_sizes(entry, most, name)
     elif isinstance(size, int) and not isinstance(size, bool) and not 1 <= size <= largest:
         raise CheckpointError(f"its {name[1:]} would be {size}, beyond 1 to {largest}; it is no known CFLD")

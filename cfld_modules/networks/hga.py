@@ -60,10 +60,7 @@ def _zeroed(convolution: nn.Conv2d) -> nn.Conv2d:
 
 
 def token_grid(tokens: int, height: int, width: int) -> tuple[int, int]:
-    """The (rows, columns) of a layer with that many tokens in a U-Net whose latents are `height` x `width`.
-
-    Of all factor pairs the one nearest to the latents' aspect, whatever resized the layer.
-    """
+    """(rows, columns) of a layer with so many tokens: of all factor pairs the nearest to the latents' aspect."""
     rows = [row for row in range(1, tokens + 1) if tokens % row == 0]
     best = min(rows, key=lambda row: abs(math.log(row * row * width / (tokens * height))))
     return best, tokens // best

@@ -17,9 +17,8 @@ from .swin import SourceEncoder
 class Appearance:
     """What a source picture becomes, computed once a picture.
 
-    Attributes:
-        prompt: coarse-grained prompt (B, queries, width), the U-Net's context.
-        residuals: {block 3..11: (B, L, query width)}, added to the cross-attention queries of that up block.
+    prompt: coarse-grained prompt (B, queries, width), the U-Net's context.
+    residuals: {block 3..11: (B, L, query width)}, added to the cross-attention queries of that up block.
     """
 
     prompt: torch.Tensor

@@ -80,10 +80,7 @@ class Stage(nn.Module):
 class Block(nn.Module):
     """Attention in windows, then the fourfold MLP, each x + f(LN x).
 
-    Args:
-        grid: tokens along a side of the map; `window` divides it.
-        shift: tokens by which the windows are shifted; 0 for none.
-        drop_path: see `drop_branches`.
+    `window` divides `grid`, the tokens along a side of the map; `shift` is in tokens; drop_path: see `drop_branches`.
     """
 
     def __init__(self, width: int, heads: int, grid: int, window: int, shift: int, drop_path: float) -> None:
@@ -172,8 +169,7 @@ def from_windows(windows: torch.Tensor, grid: int) -> torch.Tensor:
 def relative_position_bias(table: torch.Tensor) -> torch.Tensor:
     """A bias for each pair of tokens in a window, (heads, window^2, window^2), queries first.
 
-    Args:
-        table: ((2 window - 1)^2, heads), a row for each offset (dy, dx) of query minus key, from 1 - window up.
+    table: ((2 window - 1)^2, heads), a row for each offset (dy, dx) of query minus key, from 1 - window up.
     """
     offsets = round(table.shape[0] ** 0.5)
     window = (offsets + 1) // 2
@@ -184,9 +180,8 @@ def relative_position_bias(table: torch.Tensor) -> torch.Tensor:
 
 
 def shift_mask(grid: int, window: int, shift: int, like: torch.Tensor) -> torch.Tensor:
-    """(n, window^2, window^2) to add to the logits of shifted windows, of the device and type of `like`.
-
-    Rolling brings tokens of opposite edges into one window; they do not attend to each other.
+    """(n, window^2, window^2) to add to the logits of shifted windows, of the device and type of `like`: rolling brings
+    tokens of opposite edges into one window, and they do not attend to each other.
     """
     edge = torch.zeros(grid, dtype=torch.long, device=like.device)
     edge[-window:] = 1

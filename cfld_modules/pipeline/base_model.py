@@ -23,11 +23,7 @@ State = Mapping[str, torch.Tensor]
 
 
 def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32) -> tuple[UNet2DConditionModel, Vae]:
-    """SD 1.5's U-Net and VAE, frozen, from a diffusers folder or one checkpoint file.
-
-    Raises:
-        CheckpointError: when the path is neither, or the file is no SD 1.5.
-    """
+    """SD 1.5's U-Net and VAE, frozen, from a diffusers folder or one checkpoint file; or CheckpointError."""
     path = Path(path)
     if path.is_dir():
         unet, vae = _read_part(path, "unet", UNET_CLASSES, dtype), _read_part(path, "vae", VAE_CLASSES, dtype)
@@ -47,11 +43,7 @@ def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32)
 
 
 def save_network(network: ModelMixin, folder: Path, dtype: torch.dtype | None = None) -> None:
-    """What diffusers' `save_pretrained` writes, in `dtype` where given, but readable by others than the owner.
-
-    Raises:
-        CheckpointError: for a weight that is not finite, or not in that precision.
-    """
+    """What `save_pretrained` writes, in `dtype`, but readable by others than the owner; finite, or CheckpointError."""
     network.save_config(folder)
     if isinstance(network, AutoencoderTiny):  # diffusers writes a key which it then complains of
         config = folder / network.config_name

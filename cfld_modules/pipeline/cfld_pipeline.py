@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as functional
 from diffusers import AutoencoderTiny, DiffusionPipeline, SchedulerMixin, UNet2DConditionModel
 from PIL import Image
 
@@ -17,7 +18,6 @@ from ..poses.framing import Fit, fit_box, frame_pose, prepare_picture
 from ..poses.keypoints import Pose
 from ..poses.pose_maps import pose_maps
 from .base_model import Vae
-from .pictures import finish_pictures
 from .schedulers import published_scheduler
 
 PAPER_SCALE = 2.0
@@ -26,11 +26,7 @@ PAPER_SCALE = 2.0
 class CFLDPipeline(DiffusionPipeline):
     """One source picture and a target pose in, the same person in that pose out.
 
-    Args:
-        unet: SD 1.5's, patched by `unet_patch.patch_unet`.
-        vae: AutoencoderKL or AutoencoderTiny.
-        scheduler: any diffusers scheduler for epsilon prediction.
-        cfld: the trained networks.
+    unet: SD 1.5's, patched by `unet_patch.patch_unet`. scheduler: any of diffusers' for epsilon prediction.
     """
 
     unet: UNet2DConditionModel
@@ -62,8 +58,7 @@ class CFLDPipeline(DiffusionPipeline):
             generator: of the initial latents and of ancestral noise; CPU, as the authors draw it.
             width, height: of the result in pixels.
 
-        Raises:
-            ValueError: when the numbers of sources and poses do not pair up.
+        Raises ValueError when the numbers of sources and poses do not pair up.
         """
         if len(sources) != len(poses) and 1 not in (len(sources), len(poses)):
             raise ValueError(f"{len(sources)} sources and {len(poses)} poses do not pair up; give one, or as many")
@@ -171,6 +166,13 @@ class CFLDPipeline(DiffusionPipeline):
         return finish_pictures(decoded, width, height)
 
 
+def finish_pictures(decoded: torch.Tensor, width: int, height: int) -> np.ndarray:
+    """The VAE's output (B, 3, H, W) in [-1, 1] -> RGB uint8 (B, height, width, 3), truncated as the authors do."""
+    pixels = (decoded.float() * 0.5 + 0.5).clamp(0, 1)
+    pixels = functional.interpolate(pixels, size=(height, width), mode="bicubic", antialias=True)
+    return (pixels * 255.0).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
 def inversion_timesteps(steps: int) -> range:
     """DDIM inversion's timesteps, in its order: -19, 1, 21, ..., 961 for 50 steps."""
     stride = published_scheduler().config.num_train_timesteps // steps
@@ -180,10 +182,7 @@ def inversion_timesteps(steps: int) -> range:
 def resample_for_latents(
     residuals: Mapping[int, torch.Tensor], maps: Sequence[torch.Tensor], size: torch.Size
 ) -> tuple[dict[int, torch.Tensor], list[torch.Tensor]]:
-    """Residuals by block and the three pose maps, on the grids that the U-Net's levels have for latents of that size.
-
-    Its downsampling rounds up.
-    """
+    """Residuals by block and the three pose maps, on the grids of the U-Net's levels, rounded up, for such latents."""
     grids = [(-(-size[0] // 2**level), -(-size[1] // 2**level)) for level in range(3)]
     return (
         {block: resample_tokens(tokens, grids[3 - block // 3]) for block, tokens in residuals.items()},

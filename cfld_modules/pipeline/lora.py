@@ -45,8 +45,7 @@ def save_lora(file: Path, unet: UNet2DConditionModel, dtype: torch.dtype) -> Non
 def fuse_lora(unet: UNet2DConditionModel, file: Path) -> None:
     """Add a LoRA to the U-Net's weights, at strength 1; what it has for a text encoder is left out.
 
-    Raises:
-        CheckpointError: when the file is no LoRA in kohya's format for this U-Net, which then is as it was.
+    Raises CheckpointError when the file is no LoRA in kohya's format for this U-Net, which then is as it was.
     """
     if not file.is_file():
         raise CheckpointError(f"'{file}' does not exist; give a LoRA's .safetensors")
@@ -70,11 +69,7 @@ def fuse_lora(unet: UNet2DConditionModel, file: Path) -> None:
 
 
 def _change(tensors: dict[str, torch.Tensor], layer: str, shape: torch.Size) -> torch.Tensor:
-    """What a layer's LoRA, taken out of `tensors`, adds to its weight of that shape.
-
-    Raises:
-        KeyError, ValueError: when a part is missing, or is not as the layer needs it.
-    """
+    """What a layer's LoRA, taken out of `tensors`, adds to a weight of that shape; or KeyError, ValueError."""
     down, up = (tensors.pop(f"{layer}.{part}") for part in (DOWN, UP))
     rank = max(down.shape[:1].numel(), 1)
     alpha = tensors.pop(f"{layer}.{ALPHA}", torch.tensor(float(rank)))

@@ -43,11 +43,9 @@ EVENLY_SPACED = ("ddpm", "euler", "euler_ancestral", "heun", "dpm++", "dpm++_sde
 def published_scheduler(name: str = "ddpm", steps: int | None = None) -> "SchedulerMixin":
     """A scheduler of `SCHEDULERS` on the published noise schedule; 'ddpm' is the authors' default.
 
-    Args:
-        steps: that it is to sample in. Where the published grid begins too late for so many, steps are evenly spaced.
+    steps: that it is to sample in. Where the published grid begins too late for so many, steps are evenly spaced.
 
-    Raises:
-        StepsError: for a number that it cannot do; says which are near.
+    Raises StepsError for a number that it cannot do; says which are near.
     """
     import diffusers  # here, so that a command line can list the names in no time
 

@@ -14,8 +14,7 @@ from ..networks.attention import scaled_dot_product_attention
 class AppearanceProcessor:
     """Attention of a diffusers U-Net that adds a residual to the query after `to_q` (docs/method.md, section 5).
 
-    Args:
-        block: 3..11 for the cross-attentions of the up path, None for every other attention.
+    block: 3..11 for the cross-attentions of the up path, None for every other attention.
     """
 
     def __init__(self, block: int | None) -> None:
@@ -34,11 +33,7 @@ class AppearanceProcessor:
 
 
 def patch_unet(unet: UNet2DConditionModel, key_values: Mapping[str, torch.Tensor]) -> UNet2DConditionModel:
-    """Put the 18 trained matrices in and make `cross_attention_kwargs={"appearance": {block: residual}}` work.
-
-    Raises:
-        CheckpointError: when the U-Net's widths are not the checkpoint's.
-    """
+    """Puts the matrices in, for `cross_attention_kwargs={"appearance": {block: residual}}`; or CheckpointError."""
     parameters = dict(unet.named_parameters())
     for name, matrix in key_values.items():
         parameter = parameters.get(name)

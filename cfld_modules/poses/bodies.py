@@ -61,11 +61,6 @@ class Body:
     space: Any = None
 
     @property
-    def is_openpose(self) -> bool:
-        """Whether the points are under the key that is OpenPose's own."""
-        return any(key in self.written for key in OPENPOSE_KEYS)
-
-    @property
     def person_id(self) -> int | None:
         """By which a tracker knows the person; OpenPose writes -1 where it does not track."""
         value = next((self.written[key] for key in ID_KEYS if self.written.get(key) is not None), None)
@@ -77,12 +72,7 @@ class Body:
 
 
 def read_body(person: object, where: str, names: Layout | None = None, tool: str = "") -> Body | None:
-    """None for somebody without a body array, of whom hands and face alone are written.
-
-    Args:
-        names: the order that the file tells for all.
-        tool: `version` of the file.
-    """
+    """None for somebody without a body array. names: the order that the file tells for all; tool: its `version`."""
     if not isinstance(person, Mapping):
         raise PoseError(f"Key points, {where}: must be an object with 'pose_keypoints_2d', got {short(person)}.")
     key = next((key for key in BODY_KEYS if key in person), None)
@@ -120,20 +110,14 @@ def check_number(values: Collection, most: int, what: str, where: str) -> None:
         raise PoseError(f"Key points, {where}: {len(values)} {what}; more than {most} are not read. Give a part.")
 
 
-def numbers(values: object, counts: tuple[int, ...], where: str) -> np.ndarray:
-    """A list of as many numbers as one of `counts` -> (count,) float64; null becomes NaN."""
-    if not isinstance(values, list | tuple) or len(values) not in counts:
-        allowed_counts = " or ".join(map(str, counts))
-        actual = f"{len(values)} of them" if isinstance(values, list | tuple) else short(values)
-        raise PoseError(f"Key points, {where}: must be a list of {allowed_counts} numbers, got {actual}.")
+def numbers(values: Sequence, where: str) -> np.ndarray:
+    """A list of numbers -> (count,) float64; null becomes NaN."""
     if {*map(type, values)} <= {float, int} and all(-_LARGEST <= value <= _LARGEST for value in values):
         return np.array(values, np.float64)  # as next to all are
-    return np.array(
-        [
-            np.nan if value is None else number(value, f"{where}, number {position}")
-            for position, value in enumerate(values, 1)
-        ]
-    )
+    return np.array([
+        np.nan if value is None else number(value, f"{where}, number {position}")
+        for position, value in enumerate(values, 1)
+    ])
 
 
 def number(value: object, where: str) -> float:
@@ -142,9 +126,6 @@ def number(value: object, where: str) -> float:
     if not is_number or not abs(value) <= _LARGEST:  # type: ignore[arg-type]
         raise PoseError(f"Key points, {where}: must be a number between -1000000 and 1000000, got {short(value)}.")
     return float(value)  # type: ignore[arg-type]
-
-
-# --- Which points are there ------------------------------------------------------------------------------------------
 
 
 def _min_score(rows: np.ndarray, names: Layout | None, person: Mapping, tool: str) -> float:
@@ -174,9 +155,6 @@ def _missing(rows: np.ndarray, min_score: float, where: str) -> np.ndarray:
     return missing
 
 
-# --- How points are written ------------------------------------------------------------------------------------------
-
-
 def _rows(values: object, person: Mapping, where: str) -> tuple[np.ndarray, Layout | None]:
     """(n, 3) x, y, score, and the points' names where they have any."""
     if isinstance(values, Mapping) and {"x", "y"} <= values.keys():
@@ -199,7 +177,7 @@ def _rows(values: object, person: Mapping, where: str) -> tuple[np.ndarray, Layo
     if len(values) % 3:
         raise _wrong_number(len(values) / 3, where)
     _check_points(len(values) // 3, where)
-    return numbers(values, (len(values),), where).reshape(-1, 3), names
+    return numbers(values, where).reshape(-1, 3), names
 
 
 def _row(row: object, where: str) -> tuple:
@@ -227,7 +205,6 @@ def _columns(columns: Mapping, where: str) -> list[tuple]:
 
 
 def _by_name(points: Mapping, where: str) -> tuple[np.ndarray, Layout]:
-    """Points under their names."""
     _check_points(len(points), where)
     names = layout_of_names(list(points))
     if names is None:
@@ -236,11 +213,11 @@ def _by_name(points: Mapping, where: str) -> tuple[np.ndarray, Layout]:
         )
     rows = [_row(row, where) for row, name in zip(points.values(), names, strict=True) if name]
     values = [value for row in rows for value in row]
-    return numbers(values, (len(values),), where).reshape(-1, 3), tuple(name for name in names if name)
+    return numbers(values, where).reshape(-1, 3), tuple(name for name in names if name)
 
 
 def is_named_person(value: Mapping) -> bool:
-    """Whether the keys of an object are a body's points."""
+    """Whether its keys are a body's points."""
     points = [point for name, point in value.items() if joint_of(name) and isinstance(point, list | tuple | Mapping)]
     return len(points) > 5 and layout_of_names(list(value)) is not None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .keypoints import HIPS, NOSE, SHOULDERS
 from .lifting import SpatialPose
 
 TRUNK, NECK, HEAD = 0, 1, 2
@@ -21,7 +22,7 @@ NEIGHBOURS: tuple[tuple[int, ...], ...] = (
 )  # fmt: skip
 """Parts through whose outline a part may reach in a photo, itself among them: clothes do not end at a joint."""
 
-_NOSE, _EARS, _SHOULDERS, _HIPS = 0, [16, 17], [2, 5], [8, 11]
+_EARS = [16, 17]
 # Half widths where a part begins and ends, in lengths of the trunk.
 _ARM, _FOREARM, _THIGH, _SHIN = (0.13, 0.105), (0.105, 0.075), (0.2, 0.14), (0.135, 0.09)
 _HAND, _FOOT = 0.45, 0.2  # how far they reach beyond wrist and ankle, in lengths of forearm and shin
@@ -52,7 +53,7 @@ class Part:
 def body_parts(space: SpatialPose) -> list[Part | None]:
     """The `PARTS` of a person; None for those whose joints nobody knows, and all None without a trunk."""
     points = space.points
-    hips, shoulders = points[_HIPS].mean(axis=0), points[_SHOULDERS]
+    hips, shoulders = points[HIPS].mean(axis=0), points[SHOULDERS]
     neck = np.where(np.isnan(points[1]), shoulders.mean(axis=0), points[1])
     down = hips - neck
     length = float(np.linalg.norm(down))
@@ -82,7 +83,7 @@ def body_parts(space: SpatialPose) -> list[Part | None]:
 def _neck_and_head(points: np.ndarray, neck: np.ndarray, length: float) -> tuple[Part | None, Part | None]:
     ears = points[_EARS].mean(axis=0)
     up = (ears - neck) / np.linalg.norm(ears - neck)
-    face = points[_NOSE] - ears
+    face = points[NOSE] - ears
     fronts = np.stack([face, face])
     axis = np.stack([ears - 0.04 * length * up, ears + 0.08 * length * up])
     head = _part(axis, np.full(2, _HEAD_WIDTH * length), np.full(2, _HEAD_DEPTH * length), fronts, _ROUND)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import PoseError
-from .keypoints import KEYPOINTS_3D, Pose, write_pose_keypoints
+from .keypoints import KEYPOINTS_3D, Pose, write_person
 from .reading import CHOSEN_KEY, Person, read_chosen
 from .units import NORMALISED_REACH
 
@@ -24,9 +24,8 @@ HAND_KEYS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
 def canonical_frames(pose: object, canvas: tuple[int, int] | None = None) -> list[dict]:
     """POSE_KEYPOINT in any dialect, its text or the bytes of a file -> frames with everybody, in the canonical form.
 
-    canvas: (width, height) for frames that have no size of their own; without it they are an error.
-
-    Raises PoseError as `read_pose_keypoints` does, also where nobody is in a frame or mostly outside its canvas.
+    canvas: (width, height) for frames that have no size of their own; without it they are an error. Raises PoseError as
+        `read_pose_keypoints` does, also where nobody is in a frame or mostly outside its canvas.
     """
     return [_frame(people, chosen) for people, chosen in read_chosen(pose, canvas)]
 
@@ -65,8 +64,7 @@ def _beside(person: Person) -> Pose:
 
 def _entry(person: Person, pose: Pose) -> dict:
     written = person.body.written
-    (frame,) = write_pose_keypoints([pose])
-    (canonical_person,) = frame["people"]
+    canonical_person = write_person(pose)
     entry = {key: canonical_person[key] for key in (BODY_KEY, KEYPOINTS_3D, "person_id") if key in canonical_person}
     if BODY_KEY not in written:
         return entry  # what else another form than OpenPose's holds is its own
@@ -78,10 +76,7 @@ def _entry(person: Person, pose: Pose) -> dict:
 
 
 def _in_pixels(numbers: object, pose: Pose) -> list[float] | None:
-    """x, y, score one after another, 0, 0, 0 where missing; from shares of the canvas where none reaches beyond.
-
-    None where they are no such numbers.
-    """
+    """x, y, score one after another, 0, 0, 0 where missing; from pixels or shares of the canvas; None of others."""
     try:
         rows = np.array(numbers, dtype=np.float64).reshape(-1, 3)
     except (TypeError, ValueError):

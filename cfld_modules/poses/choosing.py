@@ -52,11 +52,10 @@ def choose_person(people: Sequence[Pose], rule: Rule, number: int = 1) -> int | 
     visible_people = [index for index, pose in enumerate(people) if pose.visible.any()]
     match rule:
         case "largest":
-            if len(visible_people) == 1:
-                return visible_people[0]
             return max(visible_people, key=lambda index: box_area(people[index]), default=None)
         case "central":
-            return min(visible_people, key=lambda index: _distance_from_centre(people[index]), default=None)
+            from_centre = {i: middle(people[i]) - (people[i].width / 2, people[i].height / 2) for i in visible_people}
+            return min(visible_people, key=lambda index: np.linalg.norm(from_centre[index]), default=None)
         case "id":
             return next((index for index in visible_people if people[index].person_id == number), None)
         case "rightmost":
@@ -122,7 +121,3 @@ def _distances(pose: Pose, others: Sequence[Pose]) -> np.ndarray:
 
 def middle(pose: Pose) -> np.ndarray:
     return (np.nanmin(pose.points, axis=0) + np.nanmax(pose.points, axis=0)) / 2
-
-
-def _distance_from_centre(pose: Pose) -> float:
-    return float(np.linalg.norm(middle(pose) - (pose.width / 2, pose.height / 2)))

@@ -36,12 +36,10 @@ class Cylinders:
 
     @property
     def length(self) -> torch.Tensor:
-        """(P,)."""
         return self.along.norm(dim=1)
 
     @property
     def length_in_picture(self) -> torch.Tensor:
-        """(P,)."""
         return self.along[:, :2].norm(dim=1)
 
     @property
@@ -50,9 +48,7 @@ class Cylinders:
         return self.along[:, :2] / self.length_in_picture[:, None]
 
     def cross_section(self, number: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """At shares of the axis: half the width and half the depth of the ellipse that the viewer sees, and the angle
-        of its front.
-        """
+        """At shares of the axis: half width and depth of the ellipse that the viewer sees, the angle of its front."""
         begins, ends = self.front.unbind(dim=1)
         turn = torch.remainder(ends - begins + np.pi, 2 * np.pi) - np.pi
         front = begins[number] + share * turn[number]
@@ -101,22 +97,17 @@ class Surface:
 
     def where(self, condition: torch.Tensor) -> "Surface":
         """Those pixels of (N,) bool."""
-        return Surface(*_where(condition, *vars(self).values()))
+        chosen = condition.nonzero()[:, 0]
+        return Surface(*(value.index_select(0, chosen) for value in vars(self).values()))
 
 
 def cylinders(parts: Sequence[Part | None]) -> Cylinders:
     """One row a part."""
     none = np.full(2, np.nan)
     unknown = Part(np.full((2, 3), np.nan), none, none, none, np.nan)
-    rows = [part or unknown for part in parts]
-
-    def stacked(arrays: list[np.ndarray]) -> torch.Tensor:
-        return torch.from_numpy(np.stack(arrays)).float()
-
-    axis = stacked([part.axis for part in rows])
-    half_width, half_depth = stacked([part.half_width for part in rows]), stacked([part.half_depth for part in rows])
-    front, cap = stacked([part.front for part in rows]), torch.tensor([part.cap for part in rows])
-    return Cylinders(axis[:, 0], axis[:, 1] - axis[:, 0], half_width, half_depth, front, cap)
+    columns = zip(*(vars(part or unknown).values() for part in parts), strict=True)
+    axis, *others = (torch.from_numpy(np.stack(column)).float() for column in columns)
+    return Cylinders(axis[:, 0], axis[:, 1] - axis[:, 0], *others)
 
 
 def seen_surface(body: Cylinders, height: int, width: int) -> tuple[torch.Tensor, Surface]:
@@ -170,8 +161,3 @@ def _between(low: torch.Tensor, high: torch.Tensor, slope: torch.Tensor) -> tupl
     """Least and largest x for which slope * x lies between them; far apart or crossed over where there is no slope."""
     slope = torch.where(slope.abs() < 1e-6, 1e-6, slope)
     return torch.minimum(low / slope, high / slope), torch.maximum(low / slope, high / slope)
-
-
-def _where(condition: torch.Tensor, *values: torch.Tensor) -> list[torch.Tensor]:
-    chosen = condition.nonzero()[:, 0]
-    return [value.index_select(0, chosen) for value in values]

@@ -57,12 +57,9 @@ _NO_FRAMES = (
     "settings", "parameters", "worldLandmarks", "keypoints3D", "segmentationMasks",
 )  # fmt: skip
 
-def read_frames(value: object, canvas: tuple[int, int] | None = None) -> Iterator[Frame]:
-    """All frames in a value of any dialect. Raises PoseError for anything that is no frame.
 
-    Args:
-        canvas: of frames that have no size of their own.
-    """
+def read_frames(value: object, canvas: tuple[int, int] | None = None) -> Iterator[Frame]:
+    """All frames of any dialect, or PoseError. canvas: of frames that have no size of their own."""
     size = dict(zip(("canvas_width", "canvas_height"), canvas, strict=True)) if canvas else {}
     return _read(value, Context(size), "", 0)
 
@@ -123,9 +120,6 @@ def _read_parts(parts: list[tuple[str, Any]], context: Context, depth: int) -> I
             yield from _read(part, context, where, depth + 1)
 
 
-# --- People in a flat list -------------------------------------------------------------------------------------------
-
-
 def _are_people(values: Sequence) -> bool:
     """Whether these are people rather than frames of one person each, which older editors write alike."""
     return bool(values) and all(
@@ -170,7 +164,7 @@ def _in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: [int(part) for part in re.findall("[0-9]{1,18}", name)])
 
 
-# --- What the tools write: (the object, what is around it, where it is) -> frames -------------------------------------
+# What the tools write: (the object, what is around it, where it is) -> frames.
 
 
 def _read_openpose(frame: dict, context: Context, where: str) -> Iterator[Frame]:
@@ -325,8 +319,7 @@ def _read_sam_3d_body(file: dict, context: Context, where: str) -> Iterator[Fram
 
 
 def _read_annotation(frame: dict, context: Context, where: str) -> Iterator[Frame]:
-    y, x = (numbers(frame[key], (18,), f"{where}, {key}") for key in ("keypoints_y", "keypoints_x"))
-    points = np.stack([x, y], axis=1)
+    points = np.stack([_eighteen_numbers(frame, key, where) for key in ("keypoints_x", "keypoints_y")], axis=1)
     points[((points == -1) | np.isnan(points)).any(axis=1)] = np.nan
     canvas = _ANNOTATION_CANVAS
     if context.size:
@@ -338,6 +331,14 @@ def _read_annotation(frame: dict, context: Context, where: str) -> Iterator[Fram
             "of their own they are on a frame of 176x256. Add canvas_width and canvas_height, the size of the picture."
         )
     yield Frame(where, canvas, [Body(where, points, COCO_18, frame)])
+
+
+def _eighteen_numbers(frame: dict, key: str, where: str) -> np.ndarray:
+    values = frame[key]
+    if not isinstance(values, list | tuple) or len(values) != 18:
+        actual = f"{len(values)} of them" if isinstance(values, list | tuple) else short(values)
+        raise PoseError(f"Key points, {where}, {key}: must be a list of 18 numbers, got {actual}.")
+    return numbers(values, f"{where}, {key}")
 
 
 def _read_animals(frame: dict, context: Context, where: str) -> Iterator[Frame]:

@@ -12,13 +12,10 @@ from .layouts import DATA_SETS, Layout
 
 MOST_PEOPLE = 10_000
 
-_SIZE_KEYS = tuple(
-    tuple(f"{of}{side}" for side in sides)
-    for of, sides in (
-        ("canvas_", ("width", "height")), ("", ("width", "height")), ("image_", ("width", "height")),
-        ("image", ("Width", "Height")), ("img_", ("width", "height")), ("frame_", ("width", "height")),
-        ("video_", ("width", "height")), ("original_", ("width", "height")),
-    )
+_SIZE_KEYS = (
+    ("canvas_width", "canvas_height"), ("width", "height"), ("image_width", "image_height"),
+    ("imageWidth", "imageHeight"), ("img_width", "img_height"), ("frame_width", "frame_height"),
+    ("video_width", "video_height"), ("original_width", "original_height"),
 )  # fmt: skip
 _SIZES = ("image_size", "imageSize", "img_size", "size", "dimensions", "resolution")
 

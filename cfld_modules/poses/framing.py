@@ -20,6 +20,7 @@ ASPECT_TOLERANCE = 0.01
 # Room around the key points, as a share of the frame, as in the training photographs of whole people.
 MARGIN_TOP, MARGIN_BOTTOM, MARGIN_SIDE = 0.15, 0.06, 0.08
 
+LEAST_IN_COMMON = 6  # joints; of fewer, nobody can say how far apart two poses are
 REDUCED_FROM = 16  # times the side that a picture is squashed to
 BAND_PIXELS = 2_000_000  # that are read at a time
 
@@ -70,10 +71,8 @@ def person_box(person: Pose) -> Box:
     """The box of the frame's aspect around a person, with the margins of the training photographs.
 
     It encloses what the picture, which is the person's canvas, can show of them: points beyond it count as at its
-    border, or one stray joint would make the box as large as it is far away.
-
-    Raises:
-        PoseError: when fewer than two key points are visible, or fewer than half of these lie in the picture.
+    border, or one stray joint would make the box as large as it is far away. Raises PoseError when fewer than two key
+    points are visible, or fewer than half of these lie in the picture.
     """
     visible = person.points[person.visible]
     if len(visible) < 2:
@@ -101,11 +100,7 @@ def person_box(person: Pose) -> Box:
 def cut_picture(picture: np.ndarray, box: Box) -> np.ndarray:
     """The box of a picture (H, W, 3), no copy of it; what lies beyond the picture repeats its border pixels."""
     height, width = picture.shape[:2]
-    if 0 <= box.top and box.bottom <= height and 0 <= box.left and box.right <= width:
-        return picture[box.top : box.bottom, box.left : box.right]
-    rows = np.clip(np.arange(box.top, box.bottom), 0, height - 1)
-    columns = np.clip(np.arange(box.left, box.right), 0, width - 1)
-    return picture[rows[:, None], columns]
+    return _read_with_border(lambda *part: picture[part], height, width, box)
 
 
 def cut_pose(pose: Pose, box: Box) -> Pose:
@@ -124,10 +119,20 @@ def frame_pose(pose: Pose, fit: Fit) -> Pose:
     return cut_pose(pose, fit_box(pose.width, pose.height, fit))
 
 
+def pose_distance(first: Pose, second: Pose, fit: Fit) -> float:
+    """Mean distance of the joints that both show, one pose moved onto the other, in frame heights; 0 with too few."""
+    points = [frame.points / frame.height for frame in (frame_pose(first, fit), frame_pose(second, fit))]
+    in_both = ~np.isnan(points[0] + points[1]).any(axis=1)
+    if in_both.sum() < LEAST_IN_COMMON:
+        return 0.0
+    shifts = points[0][in_both] - points[1][in_both]
+    return float(np.linalg.norm(shifts - shifts.mean(axis=0), axis=1).mean())
+
+
 def prepare_picture(picture: np.ndarray, box: Box, size: int) -> "torch.Tensor":
     """The box of an RGB uint8 picture (H, W, 3), squashed by bicubic resampling -> (3, size, size) in [-1, 1]."""
     height, width = picture.shape[:2]
-    return squashed_picture(lambda rows, columns: picture[rows, columns], height, width, box, size)
+    return squashed_picture(lambda *part: picture[part], height, width, box, size)
 
 
 def squashed_picture(read: ReadPixels, height: int, width: int, box: Box, size: int) -> "torch.Tensor":
@@ -144,49 +149,34 @@ def squashed_pixels(read: ReadPixels, height: int, width: int, box: Box, size: i
     whole pixels, which changes a result by half a step of 255 at most in the mean. So it costs what the picture has,
     and no more memory than a band of it, however far the box reaches beyond.
     """
-    reduced_pixels, remaining_box = _reduced(read, height, width, box, size)
-    squashed = Image.fromarray(reduced_pixels).resize((size, size), Image.Resampling.BICUBIC, remaining_box)
+    across, down = (max(1, 2 * side // (REDUCED_FROM * size)) for side in (box.width, box.height))
+    left, right, beyond_columns = _blocks(box.left, box.right, width, across)
+    top, bottom, beyond_rows = _blocks(box.top, box.bottom, height, down)
+    band = down * max(1, BAND_PIXELS // (down * (right - left)))
+    bands = []
+    for start in range(top, bottom, band):
+        pixels = _read_with_border(read, height, width, Box(left, start, right, min(start + band, bottom)))
+        is_reduced = max(across, down) > 1
+        bands.append(np.asarray(Image.fromarray(pixels).reduce((across, down))) if is_reduced else pixels)
+    means = bands[0] if len(bands) == 1 else np.concatenate(bands)
+    if any((*beyond_rows, *beyond_columns)):
+        means = np.pad(means, (beyond_rows, beyond_columns, (0, 0)), mode="edge")
+    box_of_means = 0, 0, box.width / across, box.height / down
+    squashed = Image.fromarray(means).resize((size, size), Image.Resampling.BICUBIC, box_of_means)
     return np.ascontiguousarray(np.asarray(squashed).transpose(2, 0, 1))
 
 
 def signed_unit(pixels: "torch.Tensor") -> "torch.Tensor":
-    """uint8 of any shape and device -> float32 in [-1, 1].
-
-    By a table made on the CPU: GPUs divide otherwise, and a picture would be another by its device.
-    """
+    """uint8 -> float32 in [-1, 1], by a table made on the CPU: GPUs divide otherwise, and pictures would be others."""
     import torch
 
     levels = (torch.arange(256).float() / 255.0 - 0.5) / 0.5
     return levels.to(pixels.device)[pixels.int()]
 
 
-def _reduced(
-    read: ReadPixels, height: int, width: int, box: Box, size: int
-) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """The box of the picture in means of whole pixels, and where it lies in these."""
-    across, down = (max(1, 2 * side // (REDUCED_FROM * size)) for side in (box.width, box.height))
-    left, right, beyond_columns = _blocks(box.left, box.right, width, across)
-    top, bottom, beyond_rows = _blocks(box.top, box.bottom, height, down)
-    band = down * max(1, BAND_PIXELS // (down * (right - left)))
-    bands = [
-        _means(_read_with_border(read, height, width, start, min(start + band, bottom), left, right), across, down)
-        for start in range(top, bottom, band)
-    ]
-    reduced = bands[0] if len(bands) == 1 else np.concatenate(bands)
-    if any((*beyond_rows, *beyond_columns)):
-        reduced = np.pad(reduced, (beyond_rows, beyond_columns, (0, 0)), mode="edge")
-    return reduced, (0, 0, box.width / across, box.height / down)
-
-
-def _means(pixels: np.ndarray, across: int, down: int) -> np.ndarray:
-    """Of RGB uint8 (H, W, 3) over blocks of so many pixels."""
-    return pixels if across == down == 1 else np.asarray(Image.fromarray(pixels).reduce((across, down)))
-
-
 def _blocks(start: int, end: int, length: int, block: int) -> tuple[int, int, tuple[int, int]]:
     """What a side of the box needs of a picture's side in blocks of so many pixels, from the box's start on: first and
-    last pixel, and the numbers of blocks before and after them, which are the same as the first and the last there,
-    since beyond the picture there is its border pixel alone.
+    last pixel, and how many more blocks of border pixels come before and after.
     """
     count = -(-(end - start) // block)
     first = min(max(-start // block - 1, 0), count - 1)
@@ -194,22 +184,13 @@ def _blocks(start: int, end: int, length: int, block: int) -> tuple[int, int, tu
     return start + first * block, start + last * block, (first, count - last)
 
 
-def _read_with_border(
-    read: ReadPixels, height: int, width: int, top: int, bottom: int, left: int, right: int
-) -> np.ndarray:
+def _read_with_border(read: ReadPixels, height: int, width: int, box: Box) -> np.ndarray:
     """A part of the picture that may reach beyond it, where it repeats its border pixels."""
-    rows, above, below = _within(top, bottom, height)
-    columns, before, after = _within(left, right, width)
-    pixels = read(rows, columns)
-    if not any((above, below, before, after)):
+    rows = np.arange(box.top, box.bottom).clip(0, height - 1)
+    columns = np.arange(box.left, box.right).clip(0, width - 1)
+    pixels = read(slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    if pixels.shape[:2] == (len(rows), len(columns)):
         return pixels
-    return np.pad(pixels, ((above, below), (before, after), (0, 0)), mode="edge")
-
-
-def _within(start: int, end: int, length: int) -> tuple[slice, int, int]:
-    """What a range has of a side, at least the pixel next to it, and how many are missing before and after that."""
-    inner_start = min(max(start, 0), length - 1)
-    inner_end = max(min(end, length), inner_start + 1)
-    missing = (end - start) - (inner_end - inner_start)
-    before = min(max(inner_start - start, 0), missing)
-    return slice(inner_start, inner_end), before, missing - before
+    before = [int((places == places[0]).sum()) - 1 for places in (rows, columns)]
+    after = [box.height - before[0] - pixels.shape[0], box.width - before[1] - pixels.shape[1]]
+    return np.pad(pixels, (*zip(before, after, strict=True), (0, 0)), mode="edge")

@@ -51,13 +51,14 @@ def region_mask(pose: Pose, region: Region, width: int, height: int, grow: int =
         grow: pixels by which the region is larger on all sides; smaller where negative.
         feather: standard deviation in pixels of the soft edge; 0 for a hard one.
 
-    Raises:
-        PoseError: when no key point of the region is visible.
+    Raises PoseError when no key point of the region is visible.
     """
     scale = max(width / FRAME_WIDTH, height / FRAME_HEIGHT)
     canvas = np.array([round(FRAME_WIDTH * scale), round(FRAME_HEIGHT * scale)])
     points = pose.points * canvas / (pose.width, pose.height)
-    torso = torso_length(np.where(_is_near(points, canvas)[:, None], points, np.nan))
+    # A stray joint lies further beyond the canvas than it is large; no body is as long.
+    is_near = ((points >= -canvas) & (points <= 2 * canvas)).all(axis=1)
+    torso = torso_length(np.where(is_near[:, None], points, np.nan))
     points = np.vstack([points, _crown(points, torso)])
     drawing = np.zeros(canvas[::-1], bool)
     for joints, around in PARTS[region]:
@@ -75,10 +76,7 @@ def region_mask(pose: Pose, region: Region, width: int, height: int, grow: int =
 
 
 def torso_length(points: np.ndarray) -> float:
-    """Pixels from neck to mid hip were the person upright and seen from the front: what the longest bone tells.
-
-    0 where no bone is visible.
-    """
+    """Pixels from neck to mid hip seen from the front, as the longest bone tells; 0 where no bone is visible."""
     lengths = [np.linalg.norm(points[end] - points[start]) / share for (start, end), share in BONE_LENGTHS.items()]
     return float(np.nanmax([0.0, *lengths]))
 
@@ -90,16 +88,8 @@ def _crown(points: np.ndarray, torso: float) -> np.ndarray:
     return points[1] + direction * torso * NECK_TO_CROWN
 
 
-def _is_near(points: np.ndarray, canvas: np.ndarray) -> np.ndarray:
-    """(N,) bool: not further beyond the canvas than it is large, as a stray joint is, of which no body is as long."""
-    return np.all((points >= -canvas) & (points <= 2 * canvas), axis=1)
-
-
 def _mark(drawing: np.ndarray, points: np.ndarray, around: float) -> None:
-    """Mark the hull of the visible points and what is around it in a drawing (height, width) bool.
-
-    Of what lies beyond the drawing, only so much is looked at as reaches into it.
-    """
+    """Mark the hull of the visible points and what is around it, as far as that is in the drawing (height, width)."""
     canvas = np.array(drawing.shape[::-1])
     corners = np.rint(points[~np.isnan(points).any(axis=1)])
     if not len(corners):

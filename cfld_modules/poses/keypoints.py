@@ -4,7 +4,7 @@ How other tools write theirs, and how it is read, is in `dialects`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +15,8 @@ JOINT_NAMES = (
     "right eye", "left eye", "right ear", "left ear",
 )  # fmt: skip
 """The 18 points in OpenPose COCO order. Right is the person's right: at smaller x in a front view."""
+
+NOSE, NECK, SHOULDERS, HIPS, ANKLES, FACE = 0, 1, [2, 5], [8, 11], [10, 13], [0, 14, 15, 16, 17]
 
 LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
@@ -72,18 +74,11 @@ def write_pose_keypoints(poses: Sequence[Pose]) -> list[dict]:
 
 def write_frame(people: Sequence[Pose], width: int, height: int) -> dict:
     """One frame with several people, or nobody, of a picture of `width` x `height`."""
-    return {"people": [_write_person(pose) for pose in people], "canvas_width": width, "canvas_height": height}
+    return {"people": [write_person(pose) for pose in people], "canvas_width": width, "canvas_height": height}
 
 
-def mirror(pose: Pose) -> Pose:
-    """The pose as in a mirror: left and right swapped, x flipped as flipping the picture flips its pixel columns."""
-    points = pose.points[list(MIRROR)]
-    points[:, 0] = pose.width - 1 - points[:, 0]
-    space = None if pose.keypoints_3d is None else pose.keypoints_3d[list(MIRROR)] * (-1, 1, 1)
-    return replace(pose, points=points, keypoints_3d=space)
-
-
-def _write_person(pose: Pose) -> dict:
+def write_person(pose: Pose) -> dict:
+    """One of the people of a frame."""
     person: dict = {
         "pose_keypoints_2d": _rows(pose.points),
         "face_keypoints_2d": [0.0] * _FACE_NUMBERS,

@@ -8,7 +8,7 @@ order: x to the right of the picture, y down, z away from the viewer, in metres 
 import numpy as np
 
 from ..errors import PoseError
-from .keypoints import KEYPOINTS_3D, Pose
+from .keypoints import HIPS, KEYPOINTS_3D, Pose
 
 MIN_LIKENESS, MIN_POINTS = 0.7, 3
 """Of a detector's two sets of points, without perspective and with: 0.95 and more."""
@@ -18,11 +18,7 @@ MIN_EXTENT = 0.1
 
 
 def parse_keypoints_3d(values: object, count: int, where: str) -> np.ndarray | None:
-    """The list of a person of `count` points -> (count, 3), NaN where missing; None where all of it is empty.
-
-    Raises:
-        PoseError: it is not that list.
-    """
+    """The list of a person of `count` points -> (count, 3), NaN where missing; None where it is empty; or PoseError."""
     if not values:
         return None
     if isinstance(values, list | tuple) and all(isinstance(row, dict) for row in values):  # MediaPipe's
@@ -70,17 +66,14 @@ def laid_over_picture(pose: Pose) -> np.ndarray | None:
 
 
 def in_metres(points: np.ndarray, reference: np.ndarray | None) -> np.ndarray | None:
-    """(18, 3) in pixels -> in metres from the mid hip, as large, all in all, as `reference`, metres of the same joints.
-
-    None where these are none, or too few to compare.
-    """
+    """(18, 3) in pixels -> metres from the mid hip, as large as `reference` in metres; None with too few joints."""
     if reference is None:
         return None
     in_both = ~np.isnan(points + reference).any(axis=1)
     if in_both.sum() < MIN_POINTS:
         return None
     size, reference_size = (np.linalg.norm(_centred(space[in_both])) for space in (points, reference))
-    hips = points[[8, 11]].mean(axis=0)
+    hips = points[HIPS].mean(axis=0)
     origin = points[in_both].mean(axis=0) if np.isnan(hips).any() else hips
     return (points - origin) * (reference_size / size)
 

@@ -5,12 +5,12 @@ the person they are as long as an adult's or, foreshortened, shorter; in the wro
 feet. Where two orders fit alike nobody knows, and guessing would make an ankle an eye.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache, lru_cache
 
 import numpy as np
 
-from .keypoints import JOINT_NAMES
+from .keypoints import JOINT_NAMES, NECK, SHOULDERS
 
 Layout = tuple[str, ...]
 """Names of points in the order of a list; points without a name, and those after the last one, are of no use here."""
@@ -141,30 +141,24 @@ USUAL = {17: COCO_17, 18: COCO_18, 25: BODY_25, 26: HALPE, 27: COCO_18, 60: COCO
 """By number of points the order that next to all tools have."""
 
 
-def layout_of(points: np.ndarray, candidates: Sequence[Layout] | None = None) -> Layout | None:
-    """The order that a body's points are in; None where the bones do not tell.
-
-    Args:
-        points: (n, 2), n a key of `LAYOUTS`, NaN where missing.
-        candidates: the orders they may be in; else those of `LAYOUTS`.
-    """
-    candidates = LAYOUTS[len(points)] if candidates is None else candidates
+def layout_of(points: np.ndarray) -> Layout | None:
+    """The order that a body's points (n, 2) are in, n a key of `LAYOUTS`; None where the bones do not tell."""
+    candidates = LAYOUTS[len(points)]
     if np.isfinite(points).all(axis=1).sum() < MIN_POINTS:
         return candidates[0] if len(candidates) == 1 or len(points) in (17, 18) else None
-    misfits, bones = _misfits(points, tuple(candidates))
-    best, *others = sorted(range(len(candidates)), key=misfits.__getitem__)
-    reading, is_usual = to_coco18(points, candidates[best]), candidates[best] == USUAL.get(len(points))
-    gaps = [(misfits[other] - misfits[best]) * min(bones[best], bones[other]) for other in others]
-    is_clear = all(  # which margin a pair of orders has is asked only where the gap is not beyond the largest
-        gap > MARGIN or gap > _margin(is_usual, to_coco18(points, candidates[other]), reading)
-        for gap, other in zip(gaps, others, strict=True)
+    readings = [(*_misfit(points, layout), to_coco18(points, layout), layout) for layout in candidates]
+    (misfit, bones, reading, best), *others = sorted(readings, key=lambda one: one[0])
+    is_usual = best == USUAL.get(len(points))
+    is_clear = all(
+        (other_misfit - misfit) * min(bones, other_bones) > _margin(is_usual, other, reading)
+        for other_misfit, other_bones, other, _ in others
     )
-    return candidates[best] if is_clear and misfits[best] < _believable(bones[best], len(candidates)) else None
+    return best if is_clear and misfit < _believable(bones, len(candidates)) else None
 
 
 def fits(points: np.ndarray, layout: Layout = COCO_18) -> bool:
     """Whether points (n, 2) in an order have a person's bones."""
-    (misfit,), (bones,) = _misfits(points, (layout,))
+    misfit, bones = _misfit(points, layout)
     return misfit < _believable(bones, len(LAYOUTS.get(len(points), ())))
 
 
@@ -183,10 +177,12 @@ def _margin(is_usual: bool, other: np.ndarray, reading: np.ndarray) -> float:
 
 def to_coco18(points: np.ndarray, layout: Layout) -> np.ndarray:
     """Points (n, d) of a layout -> (18, d) in the order of `JOINT_NAMES`; a neck it lacks is between the shoulders."""
-    places, shoulders = _coco18_places(layout, len(points))
-    missing = np.full((1, points.shape[1]), np.nan)
-    neck = points[shoulders[:1]] + points[shoulders[1:]] if shoulders else missing
-    return np.concatenate([points, missing, neck / 2])[places]
+    places = _places(layout, len(points))
+    with_missing = np.vstack([points, np.full(points.shape[1], np.nan)])
+    joints = with_missing[[places.get(name, len(points)) for name in JOINT_NAMES]]
+    if "neck" not in places:
+        joints[NECK] = joints[SHOULDERS].mean(axis=0)
+    return joints
 
 
 def is_same_in_all_layouts(points: np.ndarray) -> bool:
@@ -196,70 +192,43 @@ def is_same_in_all_layouts(points: np.ndarray) -> bool:
 
 
 @cache
-def _coco18_places(layout: Layout, count: int) -> tuple[np.ndarray, list[int]]:
-    """Where of `count` points each of the 18 is, `count` where nowhere and one more for a neck that has to be made; and
-    the shoulders between which it is then."""
-    places = _places(layout, count)
-    rows = [places.get(name, count) for name in JOINT_NAMES]
-    shoulders = [places[name] for name in ("right shoulder", "left shoulder") if name in places]
-    if "neck" in places or len(shoulders) < 2:
-        return np.array(rows), []
-    rows[JOINT_NAMES.index("neck")] = count + 1
-    return np.array(rows), shoulders
-
-
-@cache
 def _places(layout: Layout, count: int) -> Mapping[str, int]:
     """Of a name that is there twice, as a toe's, the last one counts."""
     places = {name: place for place, name in enumerate(layout) if name not in ("", "-")}
     return {name: place for name, place in places.items() if place < count}
 
 
-def _misfits(points: np.ndarray, layouts: tuple[Layout, ...]) -> tuple[list[float], list[int]]:
-    """For each layout by how much the bones miss an adult's lengths, in the mean over them, at the stature at which
-    they fit best; and how many bones there are."""
-    is_visible = ~np.isnan(points).any(axis=1)
-    starts, ends, adult, shoulders, counts = _bones(layouts, is_visible.tobytes())
-    ended = np.concatenate([points, (points[shoulders[0]] + points[shoulders[1]]) / 2])
-    lengths = np.sqrt(((ended[starts] - ended[ends]) ** 2).sum(axis=2))
-    statures = lengths / adult
-    with np.errstate(divide="ignore", invalid="ignore"):
-        deviations = (lengths[:, None] / statures[:, :, None] - adult[:, None]) / np.sqrt(adult)[:, None]
-    # The short bones tell as much as the long ones.
+def _misfit(points: np.ndarray, layout: Layout) -> tuple[float, int]:
+    """By how much the bones miss an adult's lengths, in the mean over them, at the stature at which they fit best; and
+    how many bones there are."""
+    starts, ends, adult = _bones(layout, (~np.isnan(points).any(axis=1)).tobytes())
+    ended = np.vstack([points, to_coco18(points, layout)[NECK]])
+    lengths = np.sqrt(((ended[starts] - ended[ends]) ** 2).sum(axis=1))
+    statures = (lengths / adult)[lengths > 0]
+    if len(adult) < 2 or 2 * len(statures) < len(adult):
+        return MOST_OF_A_BONE, len(adult)
+    deviations = (lengths / statures[:, None] - adult) / np.sqrt(adult)  # the short bones tell as much as the long ones
     costs = np.minimum(np.where(deviations > 0, TOO_LONG * deviations, -TOO_SHORT * deviations), MOST_OF_A_BONE)
-    is_bone = np.arange(lengths.shape[1]) < counts[:, None]
-    means = np.where(is_bone[:, None], costs, 0.0).sum(axis=2) / np.maximum(counts, 1)[:, None]
-    least = np.where(statures > 0, means, np.inf).min(axis=1, initial=np.inf)
-    is_told = (counts >= 2) & (2 * (statures > 0).sum(axis=1) >= counts)
-    return np.where(is_told, least, MOST_OF_A_BONE).tolist(), counts.tolist()
+    return float(costs.mean(axis=1).min()), len(adult)
 
 
 @lru_cache(maxsize=4096)
-def _bones(layouts: tuple[Layout, ...], there: bytes) -> tuple[np.ndarray, ...]:
-    """Of points of which some are there, by layout: the bones' ends, an adult's lengths in statures, the shoulders, and
-    how many bones there are; after these follow some from a point to itself. A neck between the shoulders is one more
-    point for each layout.
+def _bones(layout: Layout, there: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of points of which some are there: the bones' ends, and an adult's lengths in statures.
 
-    Each bone goes from a point to the next one that is there on the way to the neck.
+    Each bone goes from a point to the next one that is there on the way to the neck, which between the shoulders is one
+    more point.
     """
-    count, tables, shoulders = len(there), [], []
-    for number, layout in enumerate(layouts):
-        places = {name: place for name, place in _places(layout, count).items() if there[place]}
-        sides = [places.get(f"{side} shoulder") for side in ("right", "left")]
-        if "neck" not in _places(layout, count) and None not in sides:
-            places["neck"] = count + number
-        shoulders.append([side or 0 for side in sides])
-        bones = []
-        for name in [name for name in ADULT if name in places]:
-            end, adult = ADULT[name]
-            while end not in places and end in ADULT:
-                end, further = ADULT[end]
-                adult += further
-            if end in places:
-                bones.append((places[name], places[end], adult))
-        tables.append(bones)
-    most = max(map(len, tables))
-    rows = [[*bones, *[(0, 0, 1.0)] * (most - len(bones))] for bones in tables]
-    padded = np.array(rows).reshape(len(tables), most, 3)
-    starts, ends = padded[..., :2].astype(int).transpose(2, 0, 1)
-    return starts, ends, padded[..., 2], np.array(shoulders).T, np.array([len(bones) for bones in tables])
+    places = {name: place for name, place in _places(layout, len(there)).items() if there[place]}
+    if "neck" not in _places(layout, len(there)) and {"right shoulder", "left shoulder"} <= places.keys():
+        places["neck"] = len(there)
+    bones = []
+    for name in [name for name in ADULT if name in places]:
+        end, adult = ADULT[name]
+        while end not in places and end in ADULT:
+            end, further = ADULT[end]
+            adult += further
+        if end in places:
+            bones.append((places[name], places[end], adult))
+    starts, ends, lengths = np.array(bones).reshape(-1, 3).T
+    return starts.astype(int), ends.astype(int), lengths

@@ -17,24 +17,17 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from .keypoints import MIRROR, Pose
+from .keypoints import FACE, MIRROR, NECK, NOSE, SHOULDERS, Pose
 from .keypoints_3d import laid_over_picture
 
 # Lies in web/, since the page reads it, too.
 LIFTER_FILE = Path(__file__).parents[2] / "web" / "lifter" / "lifter.safetensors"
 
 JOINTS = 18
-_NOSE, _NECK, _SHOULDERS, _FACE = 0, 1, [2, 5], [0, 14, 15, 16, 17]
 
 
 class Lifter(nn.Module):
-    """Residual blocks of linear layers (Martinez et al., 2017), without their normalisation and dropout: the data are
-    endless, and plain layers are what a page can run.
-
-    Args:
-        width: of the hidden layers.
-        blocks: of two linear layers each.
-    """
+    """Residual blocks of two linear layers (Martinez et al., 2017), without normalisation: what a page can run."""
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
@@ -113,7 +106,7 @@ def lift_visible(pose: Pose) -> SpatialPose:
 def _known(pose: Pose, points: np.ndarray) -> np.ndarray:
     visible = pose.visible
     is_known = visible | visible[list(MIRROR)]
-    is_known[_NECK] |= visible[_SHOULDERS].any()
-    in_picture = (points[_NOSE, :2] >= 0).all() and (points[_NOSE, :2] <= (pose.width, pose.height)).all()
-    is_known[_FACE] = visible[_FACE].any() or (visible[_NECK] and in_picture)
+    is_known[NECK] |= visible[SHOULDERS].any()
+    in_picture = (points[NOSE, :2] >= 0).all() and (points[NOSE, :2] <= (pose.width, pose.height)).all()
+    is_known[FACE] = visible[FACE].any() or (visible[NECK] and in_picture)
     return is_known

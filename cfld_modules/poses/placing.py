@@ -25,14 +25,10 @@ ROUNDING = 2  # pixels, of frames, whose sides are whole
 def place_people(poses: Sequence[Pose], box: Box, width: int, height: int) -> tuple[list[Pose], Box]:
     """Each person as large as a box in a picture of `width` x `height` allows, at its lower edge, in its middle.
 
-    It is the whole figure that fits, hair and feet included, not its key points alone.
-
-    Returns:
-        The poses on the frame as their canvas, and the frame: inside the picture, of the frame's aspect, with the room
-        around the people that training photographs have, where the picture has it.
-
-    Raises:
-        PoseError: a pose shows too little, or the picture has no room for the frame.
+    It is the whole figure that fits, hair and feet included, not its key points alone. Returned are the poses on the
+    frame as their canvas, and the frame: inside the picture, of the frame's aspect, with the room around the people
+    that training photographs have, where the picture has it. Raises PoseError where a pose shows too little, or the
+    picture has no room.
     """
     moves = [_into_box(figure_box(pose), box) for pose in poses]
     placed = [pose.points * scale + shift for pose, (scale, shift, _) in zip(poses, moves, strict=True)]
@@ -54,11 +50,7 @@ def place_people(poses: Sequence[Pose], box: Box, width: int, height: int) -> tu
 
 
 def mask_box(mask: np.ndarray) -> Box:
-    """The box around where a mask (H, W) marks something.
-
-    Raises:
-        PoseError: for a mask that marks nothing, or next to nothing.
-    """
+    """The box around where a mask (H, W) marks something. Raises PoseError where that is next to nothing."""
     rows, columns = (np.flatnonzero((mask >= MASK_THRESHOLD).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         size = f"{mask.shape[1]}x{mask.shape[0]}"
@@ -73,11 +65,7 @@ def mask_box(mask: np.ndarray) -> Box:
 
 
 def figure_box(pose: Pose) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of the figure around the key points, in pixels of the canvas: with hair and feet.
-
-    Raises:
-        PoseError: when fewer than two key points are visible.
-    """
+    """Left, top, right, bottom in pixels of the figure with hair and feet; or PoseError with fewer than two points."""
     box = person_box(pose)
     figure = region_mask(cut_pose(pose, box), "whole figure", FRAME_WIDTH, FRAME_HEIGHT) >= MASK_THRESHOLD
     rows, columns = (np.flatnonzero(figure.any(axis=axis)) for axis in (1, 0))

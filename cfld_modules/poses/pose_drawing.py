@@ -13,8 +13,6 @@ STYLES = ("cfld", "openpose")
 FARTHEST = 2**15  # pixels; where what lies beyond is drawn in OpenPose's style, since Pillow counts in 32 bits
 _ANGLES = np.deg2rad(np.arange(0, 360, 4))
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
-
-
 FINGERS = tuple((0, *range(first, first + 4)) for first in (1, 5, 9, 13, 17))
 """From the wrist to the tip, of OpenPose's 21 points of a hand."""
 _HAND_JOINT_COLOUR = (0, 0, 255)
@@ -25,10 +23,9 @@ def draw_pose_in_style(
 ) -> np.ndarray:
     """RGB uint8 (height, width, 3) on black.
 
-    Args:
-        hands: of `read_hands`, on the pose's canvas; only the style 'openpose' draws them.
-        style: 'cfld' as the pose adapter sees it, or 'openpose', what an OpenPose ControlNet was trained on: filled
-            ellipses of 60 % brightness as limbs, discs as joints.
+    hands: of `read_hands`, on the pose's canvas; only the style 'openpose' draws them.
+    style: 'cfld' as the pose adapter sees it, or 'openpose', what an OpenPose ControlNet was trained on: filled
+        ellipses of 60 % brightness as limbs, discs as joints.
     """
     if style == "cfld":
         return draw_pose(pose, width, height)

@@ -1,6 +1,7 @@
 """Pose maps: the 21-channel picture of a pose that the pose adapter reads (docs/method.md, section 6)."""
 
 from collections.abc import Sequence
+from colorsys import hsv_to_rgb
 from functools import lru_cache
 
 import numpy as np
@@ -16,11 +17,7 @@ MISSING = -(2**31)
 """Both coordinates, in pixels, of a joint that is not there: where nothing is drawn of it."""
 
 LINE_THICKNESS, JOINT_RADIUS = 2, 3
-JOINT_COLOURS = np.array([
-    (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0), (0, 255, 85),
-    (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255),
-    (255, 0, 170), (255, 0, 85),
-])  # fmt: skip
+JOINT_COLOURS = np.array([hsv_to_rgb(joint / 18, 1, 255) for joint in range(18)]).round().astype(int)
 LIMB_ENDS = np.array(LIMBS)
 LIMB_COLOURS = JOINT_COLOURS[: len(LIMBS)] * 3 // 5
 _LIMB_SHAPES = 3 * np.arange(len(LIMBS))
@@ -77,14 +74,10 @@ def pose_maps(poses: Sequence[Pose], size: int) -> torch.Tensor:
 
 
 def maps_of_drawings(drawings: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
-    """What `pose_maps` gives, bit for bit, on the device that these are on, from a fiftieth of the bytes.
+    """What `pose_maps` gives, (..., 21, size, size), bit for bit, on the device that these are on, from a fiftieth of
+    the bytes.
 
-    Args:
-        drawings: uint8 (..., 3, size, size), of `draw_pose`.
-        joints: int32 (..., 18, 2), of `joint_pixels`.
-
-    Returns:
-        (..., 21, size, size) float32 in [0, 1].
+    drawings: uint8 (..., 3, size, size), of `draw_pose`. joints: int32 (..., 18, 2), of `joint_pixels`.
     """
     device, size = drawings.device, drawings.shape[-1]
     stamp = torch.from_numpy(gaussian_stamp()).to(device)

@@ -29,11 +29,7 @@ SINES = np.sin(np.deg2rad(np.arange(451))).round(7).astype(np.float32).astype(fl
 
 
 def line_pixels(lines: np.ndarray, shapes: np.ndarray, thickness: int, width: int, height: int) -> list[np.ndarray]:
-    """Anti-aliased lines (N, 2, 2) with round ends, in pixels (an even thickness below 6).
-
-    Args:
-        shapes: (N,) the lines' numbers; each line is three shapes.
-    """
+    """Anti-aliased lines (N, 2, 2) with round ends, in pixels (an even thickness below 6), each three shapes."""
     border = thickness  # as much as OpenCV leaves around the canvas when it clips
     lines, is_seen = clip_lines(lines + border, width + 2 * border, height + 2 * border)
     lines, shapes = lines[is_seen] - border, shapes[is_seen]
@@ -62,11 +58,7 @@ def disc_pixels(centres: np.ndarray, shapes: np.ndarray, radius: int, width: int
 
 
 def mixed(pixels: Sequence[np.ndarray], colours: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The shapes on black, RGB uint8 (height, width, 3).
-
-    Args:
-        colours: (shapes, 3), of whole numbers from 0 to 255.
-    """
+    """The shapes, in their colours (shapes, 3) from 0 to 255, on black: RGB uint8 (height, width, 3)."""
     packed, first, ends = _visible(np.concatenate(pixels))
     channels = np.ascontiguousarray(colours.T, np.int32)
     # Places with most pixels first, so that each level of them is one slice.

@@ -16,14 +16,13 @@ import ast
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 
 from ..errors import PoseError, short
-from .bodies import Body, check_number
+from .bodies import OPENPOSE_KEYS, Body, check_number
 from .choosing import choose_person, choose_through_time
 from .dialects import MOST_FRAMES, read_frames
 from .frames import EXPECTED, Frame
@@ -75,9 +74,7 @@ class Person:
         return pose
 
 
-def read_pose_keypoints(
-    value: object, canvas: tuple[int, int] | None = None, is_ours: bool = False
-) -> list[Pose]:
+def read_pose_keypoints(value: object, canvas: tuple[int, int] | None = None, is_ours: bool = False) -> list[Pose]:
     """POSE_KEYPOINT in any dialect, or its text -> for each frame the person who is chosen in it, else see the module.
 
     Args:
@@ -85,8 +82,7 @@ def read_pose_keypoints(
         is_ours: drawn in the pose editor or saved by it, so that eighteen points that may be in several orders are in
             OpenPose's.
 
-    Raises:
-        PoseError: there is no frame, a frame shows nobody, or anything in it is not what it should be.
+    Raises PoseError where there is no frame, a frame shows nobody, or anything in it is not what it should be.
     """
     return [chosen.pose() for _, chosen in read_chosen(value, canvas, is_ours)]
 
@@ -112,13 +108,8 @@ def read_people(value: object, canvas: tuple[int, int] | None = None) -> list[li
     return [people for _, people in _read(value, canvas)]
 
 
-def parse_pose_json(
-    text: str | bytes, canvas: tuple[int, int] | None = None, is_ours: bool = False
-) -> list[Pose]:
-    """JSON text, or the bytes of a file in UTF-8 or UTF-16 -> as `read_pose_keypoints`.
-
-    Whatever the text, it is read or PoseError is raised.
-    """
+def parse_pose_json(text: str | bytes, canvas: tuple[int, int] | None = None, is_ours: bool = False) -> list[Pose]:
+    """JSON text, or the bytes of a file in UTF-8 or UTF-16 -> as `read_pose_keypoints`, or PoseError."""
     return read_pose_keypoints(parse(text), canvas, is_ours)
 
 
@@ -169,25 +160,22 @@ def _read(
         check_number(frames, MOST_FRAMES, "frames", "all together")
     if not frames:
         raise PoseError(f"Key points hold no frame: the list is empty. {EXPECTED}")
-    layouts = [[_layout(body, is_ours) for body in frame.people] for frame in frames]
-    bodies = chain.from_iterable(frame.people for frame in frames)
-    file_layouts = _layouts_of_all(zip(bodies, chain(*layouts), strict=True))
+    layouts = {body: _layout(body, is_ours) for frame in frames for body in frame.people}
+    shared = _layouts_of_all(layouts)
     return [
-        (frame, [
-            _person(body, layout or file_layouts.get(len(body.points)), frame.canvas)
-            for body, layout in zip(frame.people, row, strict=True)
-        ])
-        for frame, row in zip(frames, layouts, strict=True)
-    ]  # fmt: skip
+        (frame, [_person(body, layouts[body] or shared.get(len(body.points)), frame.canvas) for body in frame.people])
+        for frame in frames
+    ]
 
 
 def _layout(body: Body, is_ours: bool) -> Layout | None:
     """The order of the points; None where this body does not tell."""
     if body.names or len(body.points) not in LAYOUTS:
         return body.names
-    if len(body.points) == len(COCO_18) and body.is_openpose:
-        if _is_canonical(body.written):
-            return COCO_18
+    if len(body.points) == len(COCO_18) and any(key in body.written for key in OPENPOSE_KEYS):
+        face = body.written.get("face_keypoints_2d")
+        if isinstance(face, list) and face and not any(face):
+            return COCO_18  # as `write_pose_keypoints` writes; spares asking the bones
         is_sure = is_ours or any(key in body.written for key in _KEYS_BESIDE_THE_BODY)
         if is_sure and np.isfinite(body.points).all(axis=1).sum() < MIN_POINTS_AGAINST_THE_KEYS:
             return COCO_18
@@ -198,16 +186,10 @@ def _layout(body: Body, is_ours: bool) -> Layout | None:
     return layout_of(body.points)
 
 
-def _is_canonical(written: Mapping) -> bool:
-    """Whether a person is written as `write_pose_keypoints` does, with a face of zeros: spares asking the bones."""
-    face = written.get("face_keypoints_2d")
-    return isinstance(face, list) and len(face) > 0 and not any(face)
-
-
-def _layouts_of_all(bodies: Iterable[tuple[Body, Layout | None]]) -> dict[int, Layout]:
+def _layouts_of_all(bodies: Mapping[Body, Layout | None]) -> dict[int, Layout]:
     """By number of points, the order of the bodies that tell theirs: a tool writes everybody in the same one."""
     layouts_by_count: dict[int, set[Layout]] = {}
-    for body, layout in bodies:
+    for body, layout in bodies.items():
         if layout and np.isfinite(body.points).all(axis=1).sum() >= MIN_POINTS:
             layouts_by_count.setdefault(len(body.points), set()).add(layout)
     return {count: layouts.pop() for count, layouts in layouts_by_count.items() if len(layouts) == 1}
@@ -222,9 +204,9 @@ def _person(body: Body, layout: Layout | None, canvas: tuple[int, int]) -> Perso
 
 def _taken(frame: Frame, people: list[Person], index: int | None) -> Person:
     """Who is marked as chosen, else whom `choose_through_time` followed here; who has left is followed by another."""
-    marked_people = (p for p in people if p.body.written.get(CHOSEN_KEY) is True and p.flat.visible.any())
-    if person := next(marked_people, None):
-        return person
+    for person in people:
+        if person.body.written.get(CHOSEN_KEY) is True and person.flat.visible.any():
+            return person
     if index is None:
         logging.getLogger("cfld").warning(
             f"Key points, {frame.where}: the person of the frames before is not among its numbers; the largest is taken"

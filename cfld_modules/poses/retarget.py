@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from .keypoints import MIRROR, Pose, centre
+from .keypoints import ANKLES, FACE, HIPS, MIRROR, NECK, NOSE, SHOULDERS, Pose, centre
 from .lifting import SpatialPose
 
 AnyPose = TypeVar("AnyPose", Pose, SpatialPose)
@@ -25,12 +25,9 @@ ROUNDING = 1e-6  # pixels; a width below this is none
 MAX_BUILD_RATIO = 1.3
 """By how much shoulders or hips of two people of one size differ at most; more is a difference of the view."""
 
-_NOSE, _NECK = 0, 1
-_HEAD = [0, 14, 15, 16, 17]
 _ARMS = ((2, 3, 4), (5, 6, 7))
 _LEGS = ((8, 9, 10), (11, 12, 13))
-_SHOULDERS, _HIPS, _ANKLES = [2, 5], [8, 11], [10, 13]
-_TORSO = [_NECK, *_SHOULDERS, *_HIPS]
+_TORSO = [NECK, *SHOULDERS, *HIPS]
 
 
 def retarget(pose: AnyPose, reference: AnyPose) -> AnyPose:
@@ -48,9 +45,9 @@ def retarget(pose: AnyPose, reference: AnyPose) -> AnyPose:
     """
     scale = _overall_scale(pose.points, reference.points) or reference.height / pose.height
     points, target = pose.points * scale, reference.points
-    _set_length(points, _NECK, _HIPS, [*_LEGS[0], *_LEGS[1]], _length(target, _NECK, _HIPS))
-    _set_width(points, _ARMS, centre(points[_SHOULDERS]) if np.isnan(points[_NECK]).any() else points[_NECK], target)
-    _set_width(points, _LEGS, centre(points[_HIPS]), target)
+    _set_length(points, NECK, HIPS, [*_LEGS[0], *_LEGS[1]], _length(target, NECK, HIPS))
+    _set_width(points, _ARMS, centre(points[SHOULDERS]) if np.isnan(points[NECK]).any() else points[NECK], target)
+    _set_width(points, _LEGS, centre(points[HIPS]), target)
     for chain in _ARMS + _LEGS:
         for end in (1, 2):
             parent, joint = chain[end - 1], chain[end]
@@ -86,7 +83,7 @@ def retarget_motion(poses: Sequence[AnyPose], reference: AnyPose) -> list[AnyPos
 def _overall_scale(points: np.ndarray, target: np.ndarray) -> float | None:
     """Median of wanted / present length over arms, legs, torso and neck to nose; None if no bone is in both."""
     bones = [(chain[end - 1], [chain[end]]) for chain in _ARMS + _LEGS for end in (1, 2)]
-    bones += [(_NECK, _HIPS), (_NECK, [_NOSE])]
+    bones += [(NECK, HIPS), (NECK, [NOSE])]
     lengths, goals = (np.array([_length(skeleton, *bone) for bone in bones]) for skeleton in (points, target))
     in_both = (lengths > 0) & (goals > 0)  # False where NaN
     return float(np.median(goals[in_both] / lengths[in_both])) if in_both.any() else None
@@ -111,10 +108,10 @@ def _set_width(points: np.ndarray, chains: tuple, about: np.ndarray, target: np.
 
 
 def _set_head_size(points: np.ndarray, target: np.ndarray) -> None:
-    lengths, goals = (np.linalg.norm(skeleton[_HEAD] - skeleton[_NECK], axis=1) for skeleton in (points, target))
+    lengths, goals = (np.linalg.norm(skeleton[FACE] - skeleton[NECK], axis=1) for skeleton in (points, target))
     in_both = ~np.isnan(lengths + goals)
     if lengths[in_both].sum() > 0:
-        points[_HEAD] += (points[_HEAD] - points[_NECK]) * (goals[in_both].sum() / lengths[in_both].sum() - 1)
+        points[FACE] += (points[FACE] - points[NECK]) * (goals[in_both].sum() / lengths[in_both].sum() - 1)
 
 
 def _to_place(points: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -129,7 +126,7 @@ def _to_place(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 def _floor(points: np.ndarray) -> float:
     """y of the lowest hip, knee or ankle, NaN where no ankle is in the picture."""
     legs = points[[*_LEGS[0], *_LEGS[1]], 1]
-    return np.nan if np.isnan(points[_ANKLES, 1]).all() else float(np.nanmax(legs))
+    return np.nan if np.isnan(points[ANKLES, 1]).all() else float(np.nanmax(legs))
 
 
 def _length(points: np.ndarray, start: int, ends: list[int]) -> float:

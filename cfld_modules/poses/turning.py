@@ -1,19 +1,17 @@
 """Turning: a person in space, seen from another side."""
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from .keypoints import Pose
+from .keypoints import ANKLES, HIPS, Pose
 from .lifting import SpatialPose, lift
 from .visibility import hidden_joints
 
-_HIPS, _LEGS, _ANKLES = [8, 11], [8, 9, 10, 11, 12, 13], [10, 13]
+_LEGS = [8, 9, 10, 11, 12, 13]
 
 
 def turntable(pose: Pose, angle: float, tilt: float, frames: int) -> list[Pose]:
-    """The pose at `frames` angles, evenly around the circle from `angle` on; at 0 without tilt it is `pose` itself.
-
-    `angle` and `tilt` are those of `turn`.
-    """
+    """The pose at `frames` angles of `turn`, evenly around from `angle` on; at 0 without tilt it is `pose` itself."""
     space = lift(pose)
     angles = [(angle + 360 * number / frames) % 360 for number in range(frames)]
     return [pose if one == 0 and tilt == 0 else turn(space, one, tilt) for one in angles]
@@ -29,27 +27,17 @@ def turn(space: SpatialPose, angle: float, tilt: float) -> Pose:
     """
     is_known = ~np.isnan(space.points).any(axis=1)
     axis = space.points[is_known].mean(axis=0)
-    turned_points = (space.points - axis) @ _about_vertical(angle) @ _towards_viewer(tilt)
+    # About the vertical first; by the tilt the head comes nearer, as it does for a viewer who rises.
+    turned_points = Rotation.from_euler("yx", (angle, tilt), degrees=True).apply(space.points - axis)
     shift = _foothold(space.points) - _foothold(turned_points)
     points = turned_points[:, :2] + (axis[0], shift)
     points[hidden_joints(turned_points)] = np.nan
     return Pose(points, space.width, space.height)
 
 
-def _about_vertical(degrees: float) -> np.ndarray:
-    sin, cos = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-    return np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
-
-
-def _towards_viewer(degrees: float) -> np.ndarray:
-    """The head comes nearer, as it does for a viewer who rises."""
-    sin, cos = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-    return np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
-
-
 def _foothold(points: np.ndarray) -> float:
     """y of what stays where it is."""
-    if not np.isnan(points[_ANKLES]).all():
+    if not np.isnan(points[ANKLES]).all():
         return float(np.nanmax(points[_LEGS, 1]))
-    hips = points[_HIPS, 1]
+    hips = points[HIPS, 1]
     return float(np.nanmean(points[:, 1] if np.isnan(hips).all() else hips))

@@ -14,7 +14,7 @@ import logging
 import numpy as np
 
 from ..errors import PoseError
-from .keypoints import Pose
+from .keypoints import FACE, HIPS, NECK, NOSE, SHOULDERS, Pose
 from .layouts import fits
 
 NORMALISED_REACH = 4.0
@@ -29,8 +29,8 @@ MIN_POINTS_TO_JUDGE = 8
 MIN_SLOPE = 0.5
 """Of the eyes' distance across the head and of the head's height: less is a profile, whose eyes tell no side."""
 
-_HEAD_AND_SHOULDERS = [0, 1, 2, 5, 14, 15, 16, 17]
-_NOSE, _NECK, _SHOULDERS, _HIPS, _RIGHT_EYE, _LEFT_EYE = 0, 1, [2, 5], [8, 11], 14, 15
+_HEAD_AND_SHOULDERS = [NECK, *SHOULDERS, *FACE]
+_RIGHT_EYE, _LEFT_EYE = 14, 15
 
 
 def in_pixels(points: np.ndarray, canvas: tuple[int, int], where: str) -> np.ndarray:
@@ -60,8 +60,7 @@ def _check_percent(pose: Pose, where: str) -> None:
     extent = np.ptp(points, axis=0).max()
     if points.min() < 0 or points.max() > PERCENT or extent < MIN_EXTENT_OF_PERCENT * PERCENT:
         return
-    scaled_points = pose.points * (pose.width / PERCENT, pose.height / PERCENT)
-    if fits(scaled_points):
+    if fits(pose.points * (pose.width / PERCENT, pose.height / PERCENT)):
         raise PoseError(
             f"Key points, {where}: no coordinate is above {PERCENT} on a canvas of {pose.width}x{pose.height}, so they "
             "seem to be in percent, or the person is as small as that and in the corner. Give pixels, or shares from "
@@ -71,7 +70,7 @@ def _check_percent(pose: Pose, where: str) -> None:
 
 def _check_axes(pose: Pose, where: str) -> None:
     """See the module. Nothing is said of whom the bones do not show to be a person, or whose face is not seen."""
-    up = _up(pose.points)
+    up = pose.points[NECK] - pose.points[HIPS].mean(axis=0)
     if pose.visible.sum() < MIN_POINTS_TO_JUDGE or np.isnan(up).any():
         return
     lies, is_upside_down = abs(up[0]) > 2 * abs(up[1]), up[1] > 2 * abs(up[0])
@@ -92,17 +91,12 @@ def _check_axes(pose: Pose, where: str) -> None:
     logging.getLogger("cfld").warning(f"Key points, {where}: {reason}")
 
 
-def _up(points: np.ndarray) -> np.ndarray:
-    """(x, y) from the hips to the neck, NaN where either is missing."""
-    return points[_NECK] - points[_HIPS].mean(axis=0)
-
-
 def _is_mirrored(points: np.ndarray, up: np.ndarray) -> bool:
-    across, head = points[_LEFT_EYE] - points[_RIGHT_EYE], points[_NOSE] - points[_NECK]
+    across, head = points[_LEFT_EYE] - points[_RIGHT_EYE], points[NOSE] - points[NECK]
     turns = [vector[0] * across[1] - vector[1] * across[0] for vector in (head, up)]
     sizes = [np.linalg.norm(vector) * np.linalg.norm(across) for vector in (head, up)]
     # From the front the eyes are to the left and right of the line from the neck to the nose, the nose between them.
-    eyes_over_nose = (points[_LEFT_EYE] - points[_NOSE]) @ (points[_RIGHT_EYE] - points[_NOSE])
+    eyes_over_nose = (points[_LEFT_EYE] - points[NOSE]) @ (points[_RIGHT_EYE] - points[NOSE])
     is_seen = np.linalg.norm(across) > 0.1 * np.linalg.norm(head) and not np.isnan(eyes_over_nose)
     return is_seen and all(turn < -MIN_SLOPE * size for turn, size in zip(turns, sizes, strict=True))
 

@@ -7,7 +7,8 @@ of noses and eyes, and in 89 % of elbows and wrists.
 
 import numpy as np
 
-FACE = [0, 14, 15, 16, 17]
+from .keypoints import FACE
+
 ELBOWS, WRISTS = [3, 6], [4, 7]
 ELBOWS_AND_WRISTS = ELBOWS + WRISTS
 

@@ -81,8 +81,7 @@ def warp_person(
     What is not covered has the colours that its part has at that height, or its nearest neighbour, and around the
     person those of the photo's border.
 
-    Raises:
-        PoseError: where one of the two has no trunk, from which the rest is measured.
+    Raises PoseError where one of the two has no trunk, from which the rest is measured.
     """
     there, here = (cylinders(body_parts(pose)) for pose in (source, target))
     for name, body in (("source", there), ("target", here)):
@@ -105,7 +104,8 @@ def warp_person(
     image[surface.pixels], covered[surface.pixels] = colours, shown
     person = owners != NOBODY
     known = person & there.known[owners.clamp(min=0)]
-    filled = _filled(image.unflatten(0, owners.shape), known, person, _wall(photo))
+    wall = torch.cat([photo[0], photo[:, 0], photo[:, -1]]).median(dim=0).values
+    filled = _filled(image.unflatten(0, owners.shape), known, person, wall)
     return Warped(filled, covered.view(owners.shape), person)
 
 
@@ -149,9 +149,9 @@ def _as_wide_as_clothes(photo: Photo, body: Cylinders) -> Cylinders:
 
 
 def _profiles(photo: Photo, body: Cylinders) -> torch.Tensor:
-    """(P, PROBES, 3) median colour of what the photo shows of a part, at shares of its axis.
+    """(P, PROBES, 3) median colour of what the photo shows of a part at shares of its axis, else the nearest, or grey.
 
-    What it does not show is as the nearest that it does, or grey. Of a head it is the hair's, not the face's.
+    Of a head it is the hair's, not the face's.
     """
     number = torch.arange(PARTS)[:, None, None]
     share, across = torch.linspace(0, 1, PROBES).repeat(PARTS, 1), PROFILE_ACROSS.repeat(PARTS, 1)
@@ -174,10 +174,6 @@ def _at_share(profiles: torch.Tensor, number: torch.Tensor, share: torch.Tensor)
     place = share * (PROBES - 1)
     below = place.long().clamp(max=PROBES - 2)
     return torch.lerp(profiles[number, below], profiles[number, below + 1], (place - below)[:, None])
-
-
-def _wall(photo: torch.Tensor) -> torch.Tensor:
-    return torch.cat([photo[0], photo[:, 0], photo[:, -1]]).median(dim=0).values
 
 
 def _filled(image: torch.Tensor, known: torch.Tensor, person: torch.Tensor, wall: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,6 @@
 /** Drives the pose editor on the page as a user does, and reads what it stored and painted. */
 import assert from 'node:assert/strict'
 
-import { JOINT_COLOURS } from '../../web/js/pose_editor/skeleton.js'
 import { WHOLE_CANVAS, figureBox, toStage, viewportOf } from '../../web/js/pose_editor/viewport.js'
 import { openEmptyGraph } from './page.mjs'
 
@@ -184,4 +183,11 @@ export async function paintedAt(page, point, canvas) {
   }, at)
 }
 
-export const colourOf = (joint) => JOINT_COLOURS[joint]
+export const colourOf = (joint) => `rgb(${JOINT_RGB[joint].join(',')})`
+
+/** OpenPose's, red green blue. */
+const JOINT_RGB = [
+  [255, 0, 0], [255, 85, 0], [255, 170, 0], [255, 255, 0], [170, 255, 0], [85, 255, 0], [0, 255, 0], [0, 255, 85],
+  [0, 255, 170], [0, 255, 255], [0, 170, 255], [0, 85, 255], [0, 0, 255], [85, 0, 255], [170, 0, 255], [255, 0, 255],
+  [255, 0, 170], [255, 0, 85]
+]

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 
-import { encodePoses, readCanonical } from '../../web/js/pose_editor/openpose_json.js'
+import { readCanonical } from '../../web/js/pose_editor/openpose_json.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
+import { encodePoses } from './encoded.mjs'
 
 const CANVAS = { width: 352, height: 512 }
 const POSE = STANDING.pose.with(4, null).with(7, [-20.25, 600.5])

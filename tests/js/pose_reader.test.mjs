@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { encodePoses } from '../../web/js/pose_editor/openpose_json.js'
 import { PoseError, PoseReader } from '../../web/js/pose_editor/pose_reader.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
+import { encodePoses } from './encoded.mjs'
 
 const OWN = encodePoses([STANDING.pose], STANDING)
 const OUTSIDE = encodePoses([STANDING.pose.map(([x, y]) => [x + 900, y])], STANDING)

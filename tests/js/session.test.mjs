@@ -3,11 +3,12 @@ import { test } from 'node:test'
 
 import * as edits from '../../web/js/pose_editor/edits.js'
 import { amend, record, redo, startHistory, undo } from '../../web/js/pose_editor/history.js'
-import { encodePoses, readCanonical } from '../../web/js/pose_editor/openpose_json.js'
+import { readCanonical } from '../../web/js/pose_editor/openpose_json.js'
 import { newPerson } from '../../web/js/pose_editor/people.js'
 import { PoseReader } from '../../web/js/pose_editor/pose_reader.js'
 import { PoseSession } from '../../web/js/pose_editor/session.js'
 import { STANDING } from '../../web/js/pose_editor/skeleton.js'
+import { encodePoses } from './encoded.mjs'
 
 const CANVAS = { width: 352, height: 512 }
 const R_WRIST = 4

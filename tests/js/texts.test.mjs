@@ -4,17 +4,19 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { afterEach, test } from 'node:test'
 
 import { CATEGORIES, poseTitle } from '../../web/js/pose_editor/pose_library.js'
-import { TEXTS, poseName, said, speak } from '../../web/js/pose_editor/texts.js'
+import { JOINT_NAMES } from '../../web/js/pose_editor/skeleton.js'
+import { TEXTS, jointName, poseName, said, speak } from '../../web/js/pose_editor/texts.js'
 
 const ROOT = new URL('../../web/', import.meta.url)
 const POSES = readdirSync(new URL('poses/', ROOT)).filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -5))
 const isPose = (key) => key.startsWith('pose.')
+const isJoint = (key) => key.startsWith('name.')
 const wordsOf = (text) => [...text.matchAll(/\{(\w+)\}/g)].map(([, word]) => word).sort()
 
 afterEach(() => speak('en'))
 
 test('every text is there in both languages, with the same words to fill in', () => {
-  const chinese = Object.keys(TEXTS.zh).filter((key) => !isPose(key))
+  const chinese = Object.keys(TEXTS.zh).filter((key) => !isPose(key) && !isJoint(key))
   assert.deepEqual(chinese.sort(), Object.keys(TEXTS.en).sort())
   for (const key of chinese) assert.deepEqual(wordsOf(TEXTS.zh[key]), wordsOf(TEXTS.en[key]), key)
 })
@@ -37,6 +39,11 @@ test('every bundled pose is in one category and has a Chinese name', () => {
   assert.deepEqual(Object.values(CATEGORIES).flat().sort(), POSES.toSorted())
   assert.deepEqual(Object.keys(TEXTS.zh).filter(isPose).sort(), POSES.map((name) => `pose.${name}`).sort())
   for (const category of Object.keys(CATEGORIES)) assert.ok(`gallery.${category}` in TEXTS.en)
+})
+
+test('every joint has a Chinese name, and in English its own', () => {
+  assert.deepEqual(Object.keys(TEXTS.zh).filter(isJoint), JOINT_NAMES.map((name) => `name.${name}`))
+  assert.deepEqual(JOINT_NAMES.map((_, joint) => jointName(joint)), JOINT_NAMES)
 })
 
 test('no two poses are called the same, in either language', () => {

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from ..keypoints import Pose
+from ..layouts import BLAZEPOSE, to_coco18
 from .detector import Detector, People
 from .region import Region, shrink, tiles, whole_picture
 
@@ -26,9 +27,6 @@ RESULTS: dict[str, dict[str, tuple[int, ...]]] = {
 """Shapes of what each network takes and gives for one picture, as far as it is read here."""
 _REGION_RESULTS = ("Identity", "Identity_1")
 """Of the landmark network's what the next look is made by: the points, and whether it is a person."""
-# From 33 landmarks to the 18 points; the neck is the middle of the two shoulders.
-_LANDMARK_OF_POINT = (0, 11, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
-_NECK, _SHOULDERS = 1, [2, 5]
 # What the landmark network would see of the next frame: the middle of the hips, and the circle around the body.
 _NEXT_REGION = [33, 34]
 REGION_MARGIN = 1.25
@@ -54,10 +52,7 @@ SAME_POINTS = 0.08
 
 
 class BlazePose(Detector):
-    """The two networks.
-
-    detector, landmarks: a `Graph` each, which take and give what `PICTURES` and `RESULTS` say.
-    """
+    """The two networks, a `Graph` each, which take and give what `PICTURES` and `RESULTS` say."""
 
     def __init__(self, detector: torch.nn.Module, landmarks: torch.nn.Module) -> None:
         super().__init__()
@@ -116,10 +111,7 @@ def is_body(hips: np.ndarray, circle: np.ndarray) -> bool:
 def find_candidates(
     detector: torch.nn.Module, picture: Image.Image, check: Callable[[], None] = lambda: None
 ) -> list[Candidate]:
-    """Bodies in the whole picture, then in ever smaller tiles, as long as nobody is large beside the tiles.
-
-    The surest come first.
-    """
+    """Bodies, the surest first: in the whole picture, then in smaller tiles while nobody is large beside them."""
     width, height = picture.size
     candidates = _detect(detector, picture, whole_picture(width, height), SCORE_THRESHOLD, check)
     for side in tile_sides(width, height):
@@ -197,8 +189,8 @@ class Landmarks:
         """In a picture that is `factor` times as large: the 18 points that are visible and in it."""
         points = self.points * factor
         missing = ~(self.visible & ((points >= 0) & (points < (width, height))).all(axis=1))
-        points = _to_18_points(np.where(missing[:, None], np.nan, points))
-        return Pose(points, width, height, _to_18_points(np.where(missing[:, None], np.nan, self.space)))
+        flat, space = (np.where(missing[:, None], np.nan, landmarks) for landmarks in (points, self.space))
+        return Pose(to_coco18(flat, BLAZEPOSE), width, height, to_coco18(space, BLAZEPOSE))
 
 
 def see_landmarks(
@@ -219,12 +211,6 @@ def see_landmarks(
     visible = rows[:33, 3] > 0  # a logit: more than one half
     mask = torch.sigmoid(results["Identity_2"][0, :, :, 0]).cpu().numpy()
     return Landmarks(region_seen, points[:33], visible, space, mask)
-
-
-def _to_18_points(landmarks: np.ndarray) -> np.ndarray:
-    points = landmarks[list(_LANDMARK_OF_POINT)]
-    points[_NECK] = points[_SHOULDERS].mean(axis=0)
-    return points
 
 
 def _network_input(network: torch.nn.Module, picture: np.ndarray) -> torch.Tensor:

@@ -39,7 +39,4 @@ class Detector(torch.nn.Module, ABC):
 
     @abstractmethod
     def find_people(self, picture: np.ndarray, check: Callable[[], None] = lambda: None) -> People:
-        """Everybody in an RGB uint8 picture (H, W, 3).
-
-        check: called before each piece of work; raises whatever is to end it.
-        """
+        """Everybody in an RGB uint8 picture (H, W, 3). `check` is called before each piece of work, and may raise."""

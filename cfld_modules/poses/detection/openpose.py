@@ -54,9 +54,7 @@ class OpenPose(Detector):
 def load_openpose(folders: Sequence[Path]) -> OpenPose:
     """With the weights in the first of the folders that has them, else in the Hugging Face cache; on the CPU.
 
-    Raises:
-        MissingDetectorError: there is no file of weights, or controlnet_aux cannot be imported.
-        DetectionError: the file is something else, or damaged.
+    Raises MissingDetectorError without such a file or without controlnet_aux, DetectionError where the file is another.
     """
     files = [folder / WEIGHTS_FILE for folder in folders if (folder / WEIGHTS_FILE).is_file()]
     path = files[0] if files else _cached_weights()

@@ -70,10 +70,7 @@ class Region:
 
 
 def shrink(picture: np.ndarray, factor: int) -> Image.Image:
-    """RGB uint8 (H, W, 3) -> its means over squares of `factor` pixels, at the right and bottom of what is there.
-
-    Band after band, since Pillow's own copy takes four bytes a pixel.
-    """
+    """RGB uint8 (H, W, 3) -> means over squares of `factor` pixels; in bands, as Pillow copies four bytes a pixel."""
     rows = factor * max(1, BAND_PIXELS // (factor * picture.shape[1]))
     bands = (picture[start : start + rows] for start in range(0, len(picture), rows))
     return Image.fromarray(np.concatenate([np.asarray(Image.fromarray(band).reduce(factor)) for band in bands]))

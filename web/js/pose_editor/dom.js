@@ -1,3 +1,5 @@
+import { said } from './texts.js'
+
 /** An element with attributes, properties given by functions (`onclick: ...`), and children. */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag)
@@ -42,4 +44,16 @@ export function iconButton(icon, label, onclick) {
   const button = element('button', { type: 'button', title: label, 'aria-label': label, 'data-action': icon, onclick })
   button.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${ICONS[icon]}"/></svg>`
   return button
+}
+
+/** What opens over the stage: a title, a button that closes it, and the content. */
+export function sheet(title, close, ...content) {
+  return element(
+    'section', { class: 'sheet', 'aria-label': title },
+    element(
+      'header', {},
+      element('h3', {}, title), element('button', { type: 'button', onclick: close }, said('sheet.close'))
+    ),
+    ...content
+  )
 }

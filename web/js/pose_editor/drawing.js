@@ -1,8 +1,8 @@
 /** Painting on a 2D canvas context. Everything is drawn in stage pixels, through a viewport. */
 import { estimateJoint } from './geometry.js'
-import { BONE_COLOURS, BONES, JOINT_COLOURS, JOINT_NAMES } from './skeleton.js'
-import { said } from './texts.js'
-import { figureBox, toStage } from './viewport.js'
+import { BONE_COLOURS, BONES, JOINT_COLOURS } from './skeleton.js'
+import { jointName, said } from './texts.js'
+import { WHOLE_CANVAS, figureBox, toStage, viewportOf } from './viewport.js'
 
 const FULL_TURN = 2 * Math.PI
 const MARK = '#ffffff'
@@ -13,16 +13,7 @@ const ACCENT = '#4aa3ff'
 /** Bones first, then joints, as the network sees them; thickness and radius are in stage pixels. */
 export function drawPose(context, pose, viewport, { thickness, radius }) {
   const points = pose.map((point) => point && toStage(viewport, point))
-  context.lineWidth = thickness
-  context.lineCap = 'round'
-  BONES.forEach(([from, to], bone) => {
-    if (!points[from] || !points[to]) return
-    context.strokeStyle = BONE_COLOURS[bone]
-    context.beginPath()
-    context.moveTo(...points[from])
-    context.lineTo(...points[to])
-    context.stroke()
-  })
+  drawBones(context, points, BONES, thickness, (bone) => BONE_COLOURS[bone])
   points.forEach((point, joint) => {
     if (!point) return
     context.fillStyle = JOINT_COLOURS[joint]
@@ -34,11 +25,15 @@ export function drawPose(context, pose, viewport, { thickness, radius }) {
 /** Fingers in the colours of the rainbow, as Draw Pose has them; a hand is 21 points, null where missing. */
 function drawHand(context, hand, viewport) {
   const points = hand.map((point) => point && toStage(viewport, point))
-  context.lineWidth = 2
+  drawBones(context, points, FINGER_BONES, 2, (bone) => `hsl(${(360 * bone) / FINGER_BONES.length} 100% 50%)`)
+}
+
+function drawBones(context, points, bones, thickness, colourOf) {
+  context.lineWidth = thickness
   context.lineCap = 'round'
-  FINGER_BONES.forEach(([from, to], bone) => {
+  bones.forEach(([from, to], bone) => {
     if (!points[from] || !points[to]) return
-    context.strokeStyle = `hsl(${(360 * bone) / FINGER_BONES.length} 100% 50%)`
+    context.strokeStyle = colourOf(bone)
     context.beginPath()
     context.moveTo(...points[from])
     context.lineTo(...points[to])
@@ -48,36 +43,27 @@ function drawHand(context, hand, viewport) {
 
 /** A small picture of a pose, as large as the context's own canvas or as given. */
 export function drawThumbnail(context, pose, canvas, { width, height } = context.canvas) {
-  const scale = Math.min(width / canvas.width, height / canvas.height)
-  const viewport = {
-    scale,
-    left: (width - canvas.width * scale) / 2,
-    top: (height - canvas.height * scale) / 2
-  }
   context.fillStyle = '#000'
   context.fillRect(0, 0, width, height)
-  drawPose(context, pose, viewport, { thickness: 3, radius: 3 })
+  drawPose(context, pose, viewportOf(WHOLE_CANVAS, canvas, { width, height }, 0), { thickness: 3, radius: 3 })
 }
 
 /**
  * The whole stage.
  *
- * scene: {stage: {width, height}, viewport, canvas, pose, hands, others, isFaint, tool, canTurn, reading, selected,
- * hovered, showHidden, background}: others are the other people, {pose, hands, isHovered}; reading is what a drag says of
- * itself, or ''; selected and hovered are joints or null; background is {image, opacity} or null.
+ * scene: {stage: {width, height}, viewport, canvas, pose, people, tool, canTurn, reading, selected, hovered, showHidden,
+ * background}: people are {pose, hands, opacity}, the one being edited last; reading is what a drag says of itself, or '';
+ * selected and hovered are joints or null; background is {image, opacity} or null.
  */
 export function drawStage(context, scene) {
   const { stage, viewport, canvas, pose } = scene
   context.clearRect(0, 0, stage.width, stage.height)
   drawPaper(context, scene)
-  for (const other of scene.others) {
-    context.globalAlpha = other.isHovered ? 0.6 : 0.3
-    drawPose(context, other.pose, viewport, { thickness: 4, radius: 5 })
-    for (const hand of other.hands) drawHand(context, hand, viewport)
+  for (const { pose, hands, opacity } of scene.people) {
+    context.globalAlpha = opacity
+    drawPose(context, pose, viewport, { thickness: 4, radius: 5 })
+    for (const hand of hands) drawHand(context, hand, viewport)
   }
-  context.globalAlpha = scene.isFaint ? 0.55 : 1
-  drawPose(context, pose, viewport, { thickness: 4, radius: 5 })
-  for (const hand of scene.hands) drawHand(context, hand, viewport)
   context.globalAlpha = 1
   if (scene.showHidden) drawHidden(context, pose, canvas, viewport)
   if (scene.tool === 'figure') return drawFigureBox(context, scene, figureBox(pose, viewport, stage))
@@ -125,9 +111,8 @@ function drawMark(context, { stage, viewport, canvas, pose, selected }, joint) {
   context.lineWidth = 2
   disc(context, [x, y], 9)
   context.stroke()
-  const jointName = said(`name.${JOINT_NAMES[joint]}`)
-  const name = pose[joint] ? jointName : said('joint.ring', { joint: jointName })
-  drawLabel(context, stage, name, [x, y])
+  const name = jointName(joint)
+  drawLabel(context, stage, pose[joint] ? name : said('joint.ring', { joint: name }), [x, y])
 }
 
 /** A word beside a point of the stage. */

@@ -11,10 +11,8 @@ export function nudge(session, offset, scope) {
   if (scope === 'figure') return session.commit(movePerson(person, geometry.translation(offset)), said('figure.moved'))
   const point = joint === null ? null : pose[joint]
   if (!point) return
-  const moved = [point[0] + offset[0], point[1] + offset[1]]
-  commitPose(
-    session, scope === 'limb' ? geometry.moveLimb(pose, joint, offset) : geometry.moveJoint(pose, joint, moved)
-  )
+  const moved = pose.with(joint, geometry.translation(offset)(point))
+  commitPose(session, scope === 'limb' ? geometry.moveLimb(pose, joint, offset) : moved)
 }
 
 /** Swings the limb that begins with the bone to the selected joint. */
@@ -44,13 +42,11 @@ export function turn(session, angle, tilt) {
 }
 
 /** A person of the session, turned so. */
-export function turned({ canvas, lifter }, person, angle, tilt) {
-  return turnPerson(person, canvas, lifter, angle, tilt)
-}
+export const turned = ({ canvas, lifter }, person, angle, tilt) => turnPerson(person, canvas, lifter, angle, tilt)
 
 export function hide(session, joint) {
   if (joint === null || !session.pose[joint]) return
-  session.commit(withPose(session.person, geometry.hideJoint(session.pose, joint)))
+  session.commit(withPose(session.person, session.pose.with(joint, null)))
   session.selectJoint(joint)
 }
 
@@ -59,7 +55,7 @@ export function toggle(session, joint) {
   if (joint === null) return
   if (session.pose[joint]) return hide(session, joint)
   const place = geometry.estimateJoint(session.pose, joint, session.canvas)
-  session.commit(withPose(session.person, geometry.moveJoint(session.pose, joint, place)))
+  session.commit(withPose(session.person, session.pose.with(joint, place)))
   session.selectJoint(joint)
 }
 

@@ -1,8 +1,7 @@
 /** The sheet of poses to choose from: the user's own and the bundled ones, by category and by search. */
-import { element, iconButton } from './dom.js'
+import { element, iconButton, sheet } from './dom.js'
 import { drawThumbnail } from './drawing.js'
 import { CATEGORIES, isOwn, poseTitle } from './pose_library.js'
-import { sheet } from './sheet.js'
 import { said } from './texts.js'
 
 const OWN = 'own'

@@ -2,11 +2,10 @@
  * Poses as plain values. A pose is 18 entries, [x, y] in canvas pixels or null where the joint is hidden; points may
  * lie outside the canvas. Every function returns a new pose and leaves its arguments alone.
  */
-import { BONES, MIRROR, NECK, PARENT, STANDING, limb } from './skeleton.js'
+import { BONES, HIPS, MIRROR, NECK, PARENT, SHOULDERS, STANDING, limb } from './skeleton.js'
 
 /** Wrists and ankles. */
 const ENDS = [4, 7, 10, 13]
-const SHOULDERS = [2, 5]
 /** Sine of the angle of an elbow from which a limb counts as bent to one side. */
 const CLEAR_BEND = 0.2
 /** How much rather elbows hang than stand out. */
@@ -22,19 +21,8 @@ function changePoints(pose, change, joints = pose.keys()) {
   return pose.map((point, joint) => (point && changed.has(joint) ? change(point) : point))
 }
 
-/** The pose with one joint at `point`; a hidden joint becomes visible there. */
-export function moveJoint(pose, joint, point) {
-  return pose.with(joint, point)
-}
-
-export function hideJoint(pose, joint) {
-  return pose.with(joint, null)
-}
-
 /** Moves a joint and everything that hangs on it. */
-export function moveLimb(pose, joint, offset) {
-  return changePoints(pose, (point) => add(point, offset), limb(joint))
-}
+export const moveLimb = (pose, joint, offset) => changePoints(pose, (point) => add(point, offset), limb(joint))
 
 /**
  * Brings a wrist or ankle to a point by bending elbow or knee and turning the limb about shoulder or hip: all lengths
@@ -43,7 +31,7 @@ export function moveLimb(pose, joint, offset) {
 export function bendLimb(pose, joint, point) {
   const middle = ENDS.includes(joint) ? PARENT[joint] : null
   const root = middle === null ? null : PARENT[middle]
-  if (![joint, middle, root].every((one) => pose[one])) return moveJoint(pose, joint, point)
+  if (![joint, middle, root].every((one) => pose[one])) return pose.with(joint, point)
   const upper = length(subtract(pose[middle], pose[root]))
   const lower = length(subtract(pose[joint], pose[middle]))
   const offset = subtract(point, pose[root])
@@ -73,19 +61,13 @@ export function swingBy(pose, joint, angle) {
 }
 
 /** Whether the joint is at the far end of a visible bone. */
-export function canSwing(pose, joint) {
-  return Boolean(pose[joint] && pose[PARENT[joint]])
-}
+export const canSwing = (pose, joint) => Boolean(pose[joint] && pose[PARENT[joint]])
 
 /** What moves points by `offset`. */
-export function translation(offset) {
-  return (point) => add(point, offset)
-}
+export const translation = (offset) => (point) => add(point, offset)
 
 /** What turns points by `angle` in radians, clockwise on the screen, about `centre`. */
-export function rotation(angle, centre) {
-  return (point) => turn(point, angle, centre)
-}
+export const rotation = (angle, centre) => (point) => turn(point, angle, centre)
 
 export function scaling(factor, centre) {
   return ([x, y]) => [centre[0] + (x - centre[0]) * factor, centre[1] + (y - centre[1]) * factor]
@@ -107,14 +89,10 @@ export function boundsOf(pose) {
   return { left: Math.min(...xs), top: Math.min(...ys), right: Math.max(...xs), bottom: Math.max(...ys) }
 }
 
-export function centreOf(box) {
-  return [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
-}
+export const centreOf = (box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
 
 /** A pose of one canvas on another: scaled as a whole, never squashed, and centred. */
-export function fitPose(pose, from, to) {
-  return changePoints(pose, (point) => fitPoint(point, from, to))
-}
+export const fitPose = (pose, from, to) => changePoints(pose, (point) => fitPoint(point, from, to))
 
 export function fitPoint([x, y], from, to) {
   const scale = Math.min(to.width / from.width, to.height / from.height)
@@ -184,14 +162,12 @@ function clearBend(pose, [root, middle, joint], direction) {
 
 /** Of two ways to bend a limb the one further from the trunk, and rather down than up. */
 function mostNatural(pose, ways) {
-  const [middle] = centreOf(boundsOf([pose[NECK], pose[8], pose[11], ...SHOULDERS.map((joint) => pose[joint])]) ?? boundsOf(pose))
+  const [middle] = centreOf(boundsOf([NECK, ...SHOULDERS, ...HIPS].map((joint) => pose[joint])) ?? boundsOf(pose))
   const score = ({ place: [x, y] }) => Math.abs(x - middle) + DOWN * y
   return ways.reduce((one, other) => (score(other) > score(one) ? other : one))
 }
 
-function angleOf([x, y]) {
-  return Math.atan2(y, x)
-}
+const angleOf = ([x, y]) => Math.atan2(y, x)
 
 function toSegment(point, from, to) {
   const along = subtract(to, from)
@@ -222,7 +198,6 @@ function figureScale(pose, canvas) {
 
 /** Whether the person is seen from behind: the right shoulder (or hip) is on the right. */
 function facesAway(pose) {
-  const pairs = [[2, 5], [8, 11]]
-  const pair = pairs.find(([right, left]) => pose[right] && pose[left])
+  const pair = [SHOULDERS, HIPS].find(([right, left]) => pose[right] && pose[left])
   return pair !== undefined && pose[pair[0]][0] > pose[pair[1]][0]
 }

@@ -1,9 +1,7 @@
 /** Undo and redo over plain values: {past, present, future}, oldest first; future holds what was undone last, first. */
 const LONGEST = 200
 
-export function startHistory(present) {
-  return { past: [], present, future: [] }
-}
+export const startHistory = (present) => ({ past: [], present, future: [] })
 
 /** The history with a new present. */
 export function record(history, present) {
@@ -11,9 +9,7 @@ export function record(history, present) {
 }
 
 /** The history with its present exchanged, as if the step that led to it had led here. */
-export function amend(history, present) {
-  return { ...history, present, future: [] }
-}
+export const amend = (history, present) => ({ ...history, present, future: [] })
 
 export function undo(history) {
   const { past, present, future } = history

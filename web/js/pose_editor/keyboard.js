@@ -11,12 +11,12 @@ export const SHORTCUTS = [
 ]
 
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
+/** Keys that do the same as another. */
+const ALIASES = { p: '[', n: ']', backspace: 'delete', '<': ',', '>': '.', '=': '+' }
 const PAN_STEP = 20
 
 /** Shortcuts of the page that go on working while the editor has the focus: run and save. */
-function belongsToPage(event) {
-  return hasCommandKey(event) && ['enter', 's'].includes(event.key.toLowerCase())
-}
+const belongsToPage = (event) => hasCommandKey(event) && ['enter', 's'].includes(event.key.toLowerCase())
 
 /**
  * Listens on `root` for all keys inside the editor and lets none out to the graph, where Delete would delete the node.
@@ -64,11 +64,8 @@ function stageAction(event, session, camera, ui) {
   if (hasCommandKey(event) || event.altKey) return null
   const actions = {
     '[': () => session.stepJoint(-1),
-    p: () => session.stepJoint(-1),
     ']': () => session.stepJoint(1),
-    n: () => session.stepJoint(1),
     delete: () => edits.hide(session, session.joint),
-    backspace: () => edits.hide(session, session.joint),
     h: () => edits.toggle(session, session.joint),
     j: () => edits.swing(session, -step),
     l: () => edits.swing(session, step),
@@ -84,12 +81,9 @@ function stageAction(event, session, camera, ui) {
     t: () => session.nextTool(),
     ',': () => session.stepPerson(-1),
     '.': () => session.stepPerson(1),
-    '<': () => session.stepPerson(-1),
-    '>': () => session.stepPerson(1),
     pageup: () => session.selectFrame(session.frame - 1),
     pagedown: () => session.selectFrame(session.frame + 1),
     '+': () => camera.zoom(ZOOM_STEP),
-    '=': () => camera.zoom(ZOOM_STEP),
     '-': () => camera.zoom(1 / ZOOM_STEP),
     0: () => camera.reset(),
     enter: () => ui.enlarge(),
@@ -98,9 +92,8 @@ function stageAction(event, session, camera, ui) {
       camera.isSpaceHeld = true
     }
   }
-  return actions[event.key.toLowerCase()] ?? null
+  const key = event.key.toLowerCase()
+  return actions[ALIASES[key] ?? key] ?? null
 }
 
-function hasCommandKey(event) {
-  return event.ctrlKey || event.metaKey
-}
+const hasCommandKey = (event) => event.ctrlKey || event.metaKey

@@ -20,22 +20,17 @@ export function broughtToPicture(metres, pose) {
   const both = [...pose.keys()].filter((joint) => pose[joint] && metres[joint])
   if (both.length < 3) return null
   const middle = mean(both.map((joint) => metres[joint]))
-  const seen = centred(both.map((joint) => pose[joint]))
-  const offsets = metres.map((point) => point && point.map((number, axis) => number - middle[axis]))
+  const place = mean(both.map((joint) => pose[joint]))
+  const offsets = metres.map((point) => point && subtract(point, middle))
+  const seen = both.map((joint) => subtract(pose[joint], place))
   const scale = norm(seen) / norm(both.map((joint) => offsets[joint].slice(0, 2)))
-  const place = [...mean(both.map((joint) => pose[joint])), 0]
-  return offsets.map((point) => point && point.map((number, axis) => number * scale + place[axis]))
+  return offsets.map((point) => point && point.map((number, axis) => number * scale + (place[axis] ?? 0)))
 }
 
 export function mean(points) {
   return points[0].map((_, axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length)
 }
 
-function centred(points) {
-  const middle = mean(points)
-  return points.map((point) => point.map((number, axis) => number - middle[axis]))
-}
+export const subtract = (one, other) => one.map((number, axis) => number - other[axis])
 
-function norm(points) {
-  return Math.hypot(...points.flat())
-}
+const norm = (points) => Math.hypot(...points.flat())

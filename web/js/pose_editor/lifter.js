@@ -60,9 +60,7 @@ function linear(weight, bias, input) {
   })
 }
 
-function rectified(numbers) {
-  return numbers.map((number) => Math.max(number, 0))
-}
+const rectified = (numbers) => numbers.map((number) => Math.max(number, 0))
 
 /** The 16 bits of a half-precision number -> the number. */
 function toNumber(bits) {

@@ -2,8 +2,8 @@
 import { element, iconButton } from './dom.js'
 import { drawThumbnail } from './drawing.js'
 import * as edits from './edits.js'
-import { JOINT_COLOURS, JOINT_NAMES } from './skeleton.js'
-import { said } from './texts.js'
+import { JOINT_COLOURS } from './skeleton.js'
+import { jointName, said } from './texts.js'
 
 const THUMBNAIL = { width: 64, height: 88 } // twice what is laid out, for sharp screens
 
@@ -15,8 +15,10 @@ export function createFramesRow(session) {
   const remove = iconButton('remove', said('frame.delete'), () => session.removeFrame())
 
   const refresh = () => {
-    while (list.children.length > session.frames.length) list.lastChild.remove()
-    while (list.children.length < session.frames.length) list.append(frameButton(session, list.children.length))
+    resize(list, session.frames.length, (index) => {
+      const picture = element('canvas', { width: String(THUMBNAIL.width), height: String(THUMBNAIL.height) })
+      return element('button', { type: 'button', onclick: () => session.selectFrame(index) }, picture)
+    })
     session.frames.forEach((pose, index) => {
       const button = list.children[index]
       const isCurrent = index === session.frame
@@ -31,11 +33,6 @@ export function createFramesRow(session) {
   return { element: element('div', { class: 'frames' }, list, add, duplicate, remove), refresh }
 }
 
-function frameButton(session, index) {
-  const picture = element('canvas', { width: String(THUMBNAIL.width), height: String(THUMBNAIL.height) })
-  return element('button', { type: 'button', onclick: () => session.selectFrame(index) }, picture)
-}
-
 /** Everybody in the frame by number, one of them chosen, and what can be done to people. Returns {element, refresh()}. */
 export function createPeopleRow(session) {
   const list = element('div', { class: 'list', role: 'group', 'aria-label': said('people') })
@@ -44,8 +41,9 @@ export function createPeopleRow(session) {
 
   const refresh = () => {
     const { people: { length: count } } = session
-    while (list.children.length > count) list.lastChild.remove()
-    while (list.children.length < count) list.append(personButton(session, list.children.length))
+    resize(list, count, (index) =>
+      element('button', { type: 'button', onclick: () => session.choosePerson(index) }, String(index + 1))
+    )
     for (const [index, button] of [...list.children].entries()) {
       button.setAttribute('aria-label', said('person', { number: index + 1, count }))
       button.setAttribute('aria-pressed', index === session.chosen)
@@ -57,18 +55,19 @@ export function createPeopleRow(session) {
   return { element: element('div', { class: 'people' }, said('people'), list, add, remove), refresh }
 }
 
-function personButton(session, index) {
-  return element('button', { type: 'button', onclick: () => session.choosePerson(index) }, String(index + 1))
+function resize(list, count, make) {
+  while (list.children.length > count) list.lastChild.remove()
+  while (list.children.length < count) list.append(make(list.children.length))
 }
 
 /** All joints by name, each with a check box for visible. Returns {element, refresh()}. */
 export function createJointList(session) {
-  const rows = JOINT_NAMES.map((key, joint) => {
-    const name = said(`name.${key}`)
+  const rows = JOINT_COLOURS.map((colour, joint) => {
+    const name = jointName(joint)
     const visible = element('input', { type: 'checkbox', 'aria-label': said('joint.visible', { joint: name }) })
     visible.onchange = () => edits.toggle(session, joint)
-    const colour = element('i', { style: `background: ${JOINT_COLOURS[joint]}` })
-    const button = element('button', { type: 'button', onclick: () => session.selectJoint(joint) }, colour, name)
+    const dot = element('i', { style: `background: ${colour}` })
+    const button = element('button', { type: 'button', onclick: () => session.selectJoint(joint) }, dot, name)
     return { row: element('div', { class: 'joint' }, button, visible), button, visible }
   })
   const refresh = () =>

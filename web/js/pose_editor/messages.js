@@ -1,11 +1,10 @@
 /** What is said of a change, in the status line or beside the pointer. */
-import { JOINT_NAMES } from './skeleton.js'
-import { said } from './texts.js'
+import { jointName, said } from './texts.js'
 
 /** Where a joint of a pose is. */
 export function jointMessage(pose, joint) {
   const point = pose[joint]
-  const name = said(`name.${JOINT_NAMES[joint]}`)
+  const name = jointName(joint)
   const title = name[0].toUpperCase() + name.slice(1)
   return point
     ? said('joint.at', { joint: title, x: Math.round(point[0]), y: Math.round(point[1]) })
@@ -20,6 +19,4 @@ export function turnMessage(angle, tilt) {
 }
 
 /** Frames that came from elsewhere. */
-export function takenMessage({ length }) {
-  return length === 1 ? said('taken') : said('taken.frames', { count: length })
-}
+export const takenMessage = ({ length }) => (length === 1 ? said('taken') : said('taken.frames', { count: length }))

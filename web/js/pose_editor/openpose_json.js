@@ -3,7 +3,7 @@
  * (`pose_reader.js`); cfld_modules/poses/canonical.py explains it.
  */
 import { boundsOf } from './geometry.js'
-import { CHOSEN_KEY, alone, encodePerson, readPerson } from './people.js'
+import { CHOSEN_KEY, encodePerson, readPerson } from './people.js'
 
 /** Within so few pixels of the corner, coordinates are taken for shares of the canvas, which is the server's business. */
 const SHARES_REACH = 4
@@ -40,11 +40,6 @@ export function encodeFrames(frames, { width, height }) {
   return JSON.stringify(written)
 }
 
-/** The same of frames of one person each, given as poses. */
-export function encodePoses(poses, canvas) {
-  return encodeFrames(poses.map(alone), canvas)
-}
-
 function frameOf(frame) {
   const { canvas_width: width, canvas_height: height, people: written } = frame ?? {}
   if (![width, height].every(isSide) || !Array.isArray(written) || !written.length) return null
@@ -54,9 +49,7 @@ function frameOf(frame) {
   return { width, height, people, chosen, pose: people[chosen].pose }
 }
 
-function isSide(size) {
-  return Number.isInteger(size) && size >= 1 && size <= LARGEST_SIDE
-}
+const isSide = (size) => Number.isInteger(size) && size >= 1 && size <= LARGEST_SIDE
 
 function isInPixels({ pose }) {
   const points = pose.filter(Boolean)

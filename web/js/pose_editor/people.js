@@ -6,7 +6,7 @@
  */
 import { boundsOf, canSwing, fitPoint, mirrorPose, rotation } from './geometry.js'
 import { encodeMetres, readMetres } from './keypoints_3d.js'
-import { JOINT_NAMES, MIRROR, PARENT } from './skeleton.js'
+import { ANKLES, JOINT_NAMES, MIRROR, PARENT } from './skeleton.js'
 
 /** On one of several people: the person who is CFLD's. */
 export const CHOSEN_KEY = 'chosen'
@@ -16,12 +16,9 @@ const FEET = 'foot_keypoints_2d'
 const BLANK_WHERE_ZERO = [FACE, HANDS.left, HANDS.right, FEET]
 /** What goes with which joint. */
 const FOLLOWS = [[HANDS.right, 4], [HANDS.left, 7], [FACE, 0]]
-const ANKLES = [10, 13]
 const NUMBERS = 3 * JOINT_NAMES.length
 
-export function newPerson(pose) {
-  return { pose, metres: null, more: {} }
-}
+export const newPerson = (pose) => ({ pose, metres: null, more: {} })
 
 /** A person's object in canonical JSON -> the person; null where it is none. */
 export function readPerson(written) {
@@ -85,9 +82,7 @@ export function rotatePerson(person, angle, centre) {
 }
 
 /** A frame of one person. */
-export function alone(pose) {
-  return { people: [newPerson(pose)], chosen: 0 }
-}
+export const alone = (pose) => ({ people: [newPerson(pose)], chosen: 0 })
 
 /** A frame of one canvas on another: scaled as a whole, never squashed, and centred. */
 export function fitFrame({ people, chosen }, from, to) {
@@ -102,9 +97,7 @@ export function handsOf({ more }) {
   return written.map((numbers) => rowsOf(numbers).map((row) => (isThere(row) ? [row[0], row[1]] : null)))
 }
 
-function toHundredth(number) {
-  return Math.round(number * 100) / 100
-}
+const toHundredth = (number) => Math.round(number * 100) / 100
 
 /** What takes points along with a joint that went elsewhere, and turns them with the bone that leads to it. */
 function carried(before, after, joint) {
@@ -141,10 +134,6 @@ function rowsOf(numbers) {
   return Array.from({ length: Math.ceil(numbers.length / 3) }, (_, row) => numbers.slice(row * 3, row * 3 + 3))
 }
 
-function isThere([x, y, score]) {
-  return [x, y, score].every(Number.isFinite) && score > 0 && !(x === -1 && y === -1)
-}
+const isThere = ([x, y, score]) => [x, y, score].every(Number.isFinite) && score > 0 && !(x === -1 && y === -1)
 
-function samePoint(one, other) {
-  return Boolean(other) && one[0] === other[0] && one[1] === other[1]
-}
+const samePoint = (one, other) => Boolean(other) && one[0] === other[0] && one[1] === other[1]

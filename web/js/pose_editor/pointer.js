@@ -1,7 +1,7 @@
 /** Mouse, pen and touch on the stage, turned into changes of the session and the camera. */
 import * as edits from './edits.js'
 import {
-  bendLimb, boneAt, boundsOf, centreOf, estimateJoint, jointAt, moveJoint, moveLimb, scaling, swingLimb, translation
+  bendLimb, boneAt, boundsOf, centreOf, estimateJoint, jointAt, moveLimb, scaling, swingLimb, translation
 } from './geometry.js'
 import { turnMessage } from './messages.js'
 import { movePerson, rotatePerson, withPose } from './people.js'
@@ -147,8 +147,8 @@ function beginJointEdit(session, viewport, at, reach, withLimb, alone) {
     if (withLimb && pose[joint]) return edit((point) => moveLimb(pose, joint, difference(point, start)))
     // Held where it was gripped, so that it does not jump under the pointer.
     const grip = difference(estimateJoint(pose, joint, session.canvas), start)
-    const move = alone ? moveJoint : bendLimb
-    return edit(([x, y]) => move(pose, joint, [x + grip[0], y + grip[1]]))
+    const move = alone ? (point) => pose.with(joint, point) : (point) => bendLimb(pose, joint, point)
+    return edit(([x, y]) => move([x + grip[0], y + grip[1]]))
   }
   const bone = boneAt(pose, start, reach / viewport.scale)
   if (bone === null) return null
@@ -216,6 +216,4 @@ function spread(fingers) {
   }
 }
 
-function difference([x, y], [fromX, fromY]) {
-  return [x - fromX, y - fromY]
-}
+const difference = ([x, y], [fromX, fromY]) => [x - fromX, y - fromY]

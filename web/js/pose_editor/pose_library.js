@@ -85,10 +85,6 @@ export class PoseLibrary {
 }
 
 /** What a pose is called in the gallery. */
-export function poseTitle(name) {
-  return isOwn(name) ? name.slice(OWN.length) : poseName(name)
-}
+export const poseTitle = (name) => (isOwn(name) ? name.slice(OWN.length) : poseName(name))
 
-function ownPath(name) {
-  return `${OWN_FOLDER}/${name.slice(OWN.length)}.json`
-}
+const ownPath = (name) => `${OWN_FOLDER}/${name.slice(OWN.length)}.json`

@@ -13,9 +13,7 @@ export class PoseError extends Error {}
 
 export class PoseReader {
   #api
-  /** By canvas and text: {frames} or {error}. */
-  #answers = new Map()
-  /** The same while they are on their way. */
+  /** By canvas and text: promises of {frames} or {error}, which is their `answer` once it is there. */
   #questions = new Map()
 
   /** api is the page's own. */
@@ -26,7 +24,7 @@ export class PoseReader {
   /** What a stored text is known to be: {frames}, {error} in words, or undefined where the server has to be asked. */
   known(text) {
     const frames = readCanonical(text)
-    return frames ? { frames } : this.#answers.get(keyOf(text, null))
+    return frames ? { frames } : this.#questions.get(keyOf(text, null))?.answer
   }
 
   /**
@@ -43,17 +41,14 @@ export class PoseReader {
     return answer.frames
   }
 
-  async #answer(key, content, canvas) {
-    if (this.#answers.has(key)) return this.#answers.get(key)
-    if (!this.#questions.has(key)) this.#questions.set(key, this.#ask(content, canvas))
-    try {
-      const answer = await this.#questions.get(key)
-      if (this.#answers.size >= MOST_REMEMBERED) this.#answers.delete(this.#answers.keys().next().value)
-      this.#answers.set(key, answer)
-      return answer
-    } finally {
-      this.#questions.delete(key)
+  #answer(key, content, canvas) {
+    if (!this.#questions.has(key)) {
+      if (this.#questions.size >= MOST_REMEMBERED) this.#questions.delete(this.#questions.keys().next().value)
+      const question = this.#ask(content, canvas)
+      question.then((answer) => { question.answer = answer }, () => this.#questions.delete(key))
+      this.#questions.set(key, question)
     }
+    return this.#questions.get(key)
   }
 
   async #ask(content, canvas) {
@@ -68,12 +63,9 @@ export class PoseReader {
     const { frames } = await answer.json()
     return { frames: framesOf(frames) }
   }
-
 }
 
-function keyOf(text, canvas) {
-  return `${canvas?.width} ${canvas?.height} ${text}`
-}
+const keyOf = (text, canvas) => `${canvas?.width} ${canvas?.height} ${text}`
 
 /** Whether there is nothing about a frame for the server to judge: at least half of the person is on the canvas. */
 function isInPicture({ width, height, pose }) {
@@ -82,6 +74,4 @@ function isInPicture({ width, height, pose }) {
   return points.length > 0 && 2 * inside.length >= points.length
 }
 
-function megabytes(size) {
-  return Math.ceil(size / 2 ** 20)
-}
+const megabytes = (size) => Math.ceil(size / 2 ** 20)

@@ -1,7 +1,6 @@
 /** The sheet by which poses leave the editor: into the user's own, as JSON, as a picture. */
-import { element } from './dom.js'
+import { element, sheet } from './dom.js'
 import { drawPose } from './drawing.js'
-import { sheet } from './sheet.js'
 import { said } from './texts.js'
 
 /** Takes what every sheet does, see `SHEETS`. */

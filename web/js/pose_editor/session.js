@@ -361,10 +361,6 @@ export class PoseSession {
   }
 }
 
-function sameAspect(one, other) {
-  return Math.abs((one.width * other.height) / (one.height * other.width) - 1) < SAME_ASPECT
-}
+const sameAspect = (one, other) => Math.abs((one.width * other.height) / (one.height * other.width) - 1) < SAME_ASPECT
 
-function standing(canvas) {
-  return geometry.fitPose(STANDING.pose, STANDING, canvas)
-}
+const standing = (canvas) => geometry.fitPose(STANDING.pose, STANDING, canvas)

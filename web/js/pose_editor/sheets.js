@@ -1,9 +1,8 @@
 /** The sheets that open over the stage: the gallery, the picture to trace, saving, the JSON text, the list of keys. */
-import { element } from './dom.js'
+import { element, sheet } from './dom.js'
 import { gallerySheet } from './gallery.js'
 import { SHORTCUTS } from './keyboard.js'
 import { saveSheet } from './save_sheet.js'
-import { sheet } from './sheet.js'
 import { said } from './texts.js'
 
 /** The picture to trace: open, remove, how strong. */
@@ -19,7 +18,7 @@ function tracingSheet({ session, tracing, close }) {
   })
   const refresh = () => {
     caption.textContent = tracing.caption || said('tracing.none')
-    remove.hidden = !tracing.hasFile
+    remove.hidden = !tracing.opened
     match.hidden = !tracing.image
     match.disabled = Boolean(session.locked)
   }

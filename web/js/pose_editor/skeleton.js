@@ -14,20 +14,19 @@ export const BONES = [
   [1, 0], [0, 14], [14, 16], [0, 15], [15, 17]
 ]
 
-/** Joint colours, red green blue; bone k has 0.6 times the colour of joint k. */
-const JOINT_RGB = [
-  [255, 0, 0], [255, 85, 0], [255, 170, 0], [255, 255, 0], [170, 255, 0], [85, 255, 0], [0, 255, 0], [0, 255, 85],
-  [0, 255, 170], [0, 255, 255], [0, 170, 255], [0, 85, 255], [0, 0, 255], [85, 0, 255], [170, 0, 255], [255, 0, 255],
-  [255, 0, 170], [255, 0, 85]
-]
-
-export const JOINT_COLOURS = JOINT_RGB.map((rgb) => `rgb(${rgb.join(',')})`)
-export const BONE_COLOURS = BONES.map((_, k) => `rgb(${JOINT_RGB[k].map((channel) => channel * 0.6).join(',')})`)
+/** Once around the colours; bone k has 0.6 times the colour of joint k. */
+export const JOINT_COLOURS = JOINT_NAMES.map((_, joint) => `hsl(${20 * joint} 100% 50%)`)
+export const BONE_COLOURS = BONES.map((_, bone) => `hsl(${20 * bone} 100% 30%)`)
 
 /** Joint i of a mirrored person is joint MIRROR[i] of the person. */
 export const MIRROR = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
 
+export const NOSE = 0
 export const NECK = 1
+export const SHOULDERS = [2, 5]
+export const HIPS = [8, 11]
+export const ANKLES = [10, 13]
+export const FACE = [0, 14, 15, 16, 17]
 
 /** The joint at the other end of the bone that leads to joint i; null for the neck, where the tree begins. */
 export const PARENT = JOINT_NAMES.map((_, joint) => BONES.find(([, to]) => to === joint)?.[0] ?? null)

@@ -7,11 +7,7 @@ import { WHOLE_CANVAS, ZOOM_STEP, panBy, viewportOf, zoomAt } from './viewport.j
 
 const SHARPNESS = 2 // the graph's zoom can enlarge the stage without laying it out anew
 
-/**
- * The part of the editor in which the figure is drawn and dragged.
- *
- * Returns {element, camera, draw()}.
- */
+/** The part of the editor in which the figure is drawn and dragged. Returns {element, camera, draw()}. */
 export function createStage({ session, tracing }) {
   const picture = element('canvas', { 'aria-hidden': 'true' })
   const notice = element('div', { class: 'notice' })
@@ -56,11 +52,7 @@ export function createStage({ session, tracing }) {
       viewport: camera.viewport,
       canvas: session.canvas,
       pose: session.pose,
-      hands: handsOf(session.person),
-      others: session.people
-        .map((person, index) => ({ pose: person.pose, hands: handsOf(person), isHovered: index === hovered.person }))
-        .toSpliced(session.chosen, 1),
-      isFaint: !session.isStored,
+      people: peopleOf(session, hovered.person),
       showHidden: session.canEdit && session.tool !== 'figure',
       tool: session.tool,
       canTurn: session.canTurn,
@@ -101,6 +93,15 @@ function zoomButtons(camera) {
   )
   for (const type of ['pointerdown', 'contextmenu']) buttons.addEventListener(type, (event) => event.stopPropagation())
   return buttons
+}
+
+/** Everybody as `drawStage` takes them, the one being edited on top. */
+function peopleOf(session, hovered) {
+  const drawn = session.people.map((person, index) => ({
+    pose: person.pose, hands: handsOf(person), opacity: index === hovered ? 0.6 : 0.3
+  }))
+  const [edited] = drawn.splice(session.chosen, 1)
+  return [...drawn, { ...edited, opacity: session.isStored ? 1 : 0.55 }]
 }
 
 /** What the user should know about the stage as a whole, or ''. */

@@ -1,7 +1,8 @@
 /**
- * What the editor says, by key, in the page's language; {words} in braces are filled in. The bundled poses' names are
- * part of it: in English they are those of the files.
+ * What the editor says, by key, in the page's language; {words} in braces are filled in. In English the joints are called
+ * as in `JOINT_NAMES`, and the bundled poses as their files.
  */
+import { JOINT_NAMES } from './skeleton.js'
 import { CHINESE } from './texts/chinese.js'
 import { ENGLISH } from './texts/english.js'
 
@@ -15,11 +16,10 @@ export function speak(language) {
 }
 
 /** The text of a key, with its words filled in. */
-export function said(key, words = {}) {
-  return texts[key].replace(/\{(\w+)\}/g, (_, word) => words[word])
-}
+export const said = (key, words = {}) => texts[key].replace(/\{(\w+)\}/g, (_, word) => words[word])
+
+/** What a joint is called, by its number. */
+export const jointName = (joint) => texts[`name.${JOINT_NAMES[joint]}`] ?? JOINT_NAMES[joint]
 
 /** What a bundled pose, or its file in English, is called. */
-export function poseName(file) {
-  return texts[`pose.${file}`] ?? file[0].toUpperCase() + file.slice(1).replaceAll('_', ' ')
-}
+export const poseName = (file) => texts[`pose.${file}`] ?? file[0].toUpperCase() + file.slice(1).replaceAll('_', ' ')

@@ -2,10 +2,7 @@ import { element, iconButton } from './dom.js'
 import * as edits from './edits.js'
 import { said } from './texts.js'
 
-/**
- * The row of buttons. ui: {openSheet(name), detect(), canDetect(), enlarge(),
- * shrink()}. Returns {element, refresh(isLarge)}.
- */
+/** The row of buttons. ui: {openSheet(name), detect(), canDetect(), enlarge(), shrink()}. Returns {element, refresh(isLarge)}. */
 export function createToolbar(session, ui) {
   const joints = iconButton('joints', said('toolbar.joints'), () => session.selectTool('joints'))
   const limbs = iconButton('limbs', said('toolbar.limbs'), () => session.selectTool('limbs'))

@@ -65,24 +65,20 @@ export class Tracing {
   }
 
   openFile(file) {
-    this.#forgetFile()
+    this.forgetFile()
     this.opened = file
     this.#fileAddress = URL.createObjectURL(file)
     this.#show(this.#fileAddress, said('tracing.file', { name: file.name }))
   }
 
   closeFile() {
-    this.#forgetFile()
+    this.forgetFile()
     this.#show(this.#upstreamAddress, said('tracing.connected'))
   }
 
   setOpacity(opacity) {
     this.opacity = opacity
     this.#changed()
-  }
-
-  get hasFile() {
-    return this.opened !== null
   }
 
   /** What `drawStage` takes. */
@@ -97,11 +93,8 @@ export class Tracing {
     return answer.blob()
   }
 
-  dispose() {
-    this.#forgetFile()
-  }
-
-  #forgetFile() {
+  /** Lets go of the file that was opened. */
+  forgetFile() {
     if (this.#fileAddress) URL.revokeObjectURL(this.#fileAddress)
     this.#fileAddress = null
     this.opened = null

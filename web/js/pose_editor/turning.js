@@ -2,17 +2,12 @@
  * A person in space, seen from another side; by the same rules as the Python side (cfld_modules/poses/lifting.py and
  * turning.py, which explain them). Space is 18 times [x, y, z] in canvas pixels, null where nobody knows.
  */
-import { broughtToPicture, mean } from './keypoints_3d.js'
-import { BONES, MIRROR, NECK, PARENT } from './skeleton.js'
+import { broughtToPicture, mean, subtract } from './keypoints_3d.js'
+import { ANKLES, BONES, FACE, HIPS, MIRROR, NECK, NOSE, SHOULDERS } from './skeleton.js'
 import { hiddenJoints } from './visibility.js'
 
-const NOSE = 0
-const SHOULDERS = [2, 5]
-const FACE = [0, 14, 15, 16, 17]
-const HIPS = [8, 11]
 const LEGS = [8, 9, 10, 11, 12, 13]
-const ANKLES = [10, 13]
-/** Bones in statures, by their far joint: what a joint hangs on is the next one that is known on the way to the neck. */
+/** Bones in statures, by their far joint. */
 const ADULT = {
   0: 0.12, 14: 0.04, 15: 0.04, 16: 0.06, 17: 0.06, 2: 0.11, 3: 0.17, 4: 0.15, 5: 0.11, 6: 0.17, 7: 0.15,
   8: 0.3, 9: 0.245, 10: 0.245, 11: 0.3, 12: 0.245, 13: 0.245
@@ -63,28 +58,15 @@ export function turnPerson(person, canvas, lifter, angle, tilt) {
   return { pose, metres, more: {} }
 }
 
+/** By the bones that are known in metres, else by what those of an adult measure. */
 function metresPerPixel({ metres }, space) {
-  const both = BONES.filter((bone) => bone.every((joint) => metres?.[joint] && space[joint]))
-  const total = (points) => both.reduce((sum, [from, to]) => sum + Math.hypot(...subtract(points[to], points[from])), 0)
-  return both.length ? total(metres) / total(space) : ADULT_STATURE / (statureOf(space) || 1)
-}
-
-/** How tall a person in space is, judged by the bones; 0 where there are none. */
-function statureOf(space) {
-  const shares = [...space.keys()].filter((joint) => space[joint] && joint !== NECK).flatMap((joint) => {
-    let [root, adult] = [PARENT[joint], ADULT[joint]]
-    while (root !== NECK && !space[root]) [root, adult] = [PARENT[root], adult + ADULT[root]]
-    return space[root] ? [Math.hypot(...subtract(space[joint], space[root])) / adult] : []
-  })
-  return upperQuartile(shares)
-}
-
-/** Interpolated, as NumPy has it; 0 of nothing. */
-function upperQuartile(values) {
-  const sorted = values.toSorted((one, other) => one - other)
-  const place = 0.75 * (sorted.length - 1)
-  const below = sorted[Math.floor(place)]
-  return values.length ? below + (sorted[Math.ceil(place)] - below) * (place % 1) : 0
+  const among = (points) => ([from, to]) => points[from] && points[to]
+  const total = (points, bones) => bones.reduce((sum, [from, to]) => sum + Math.hypot(...subtract(points[to], points[from])), 0)
+  const known = BONES.filter(among(space))
+  const inMetres = metres ? known.filter(among(metres)) : []
+  if (inMetres.length) return total(metres, inMetres) / total(space, inMetres)
+  const adult = ADULT_STATURE * known.reduce((sum, [, to]) => sum + ADULT[to], 0)
+  return adult / (total(space, known) || 1)
 }
 
 function knownJoints(pose, points, { width, height }) {
@@ -116,10 +98,4 @@ function foothold(points) {
   return resting.reduce((sum, y) => sum + y, 0) / resting.length
 }
 
-function subtract(one, other) {
-  return one.map((number, axis) => number - other[axis])
-}
-
-function radians(degrees) {
-  return (degrees * Math.PI) / 180
-}
+const radians = (degrees) => (degrees * Math.PI) / 180

@@ -234,7 +234,7 @@ export function createPoseEditor({ write, detectPose, reader, library, libraryCh
       dialog.close()
       returnToNode()
       host.remove()
-      tracing.dispose()
+      tracing.forgetFile()
     }
   }
 }

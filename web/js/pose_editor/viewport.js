@@ -17,9 +17,9 @@ const HANDLE_GAP = 40
 
 export const WHOLE_CANVAS = { zoom: 1, pan: [0, 0] }
 
-export function viewportOf(view, canvas, stage) {
-  const fitting = Math.min((stage.width - 2 * MARGIN) / canvas.width, (stage.height - 2 * MARGIN) / canvas.height)
-  const scale = Math.max(fitting, 0.01) * view.zoom
+export function viewportOf(view, canvas, stage, margin = MARGIN) {
+  const fitting = Math.min((stage.width - 2 * margin) / canvas.width, (stage.height - 2 * margin) / canvas.height)
+  const scale = Math.max(fitting, 1e-6) * view.zoom
   return {
     scale,
     left: (stage.width - canvas.width * scale) / 2 + view.pan[0],
@@ -27,13 +27,9 @@ export function viewportOf(view, canvas, stage) {
   }
 }
 
-export function toCanvas({ scale, left, top }, [x, y]) {
-  return [(x - left) / scale, (y - top) / scale]
-}
+export const toCanvas = ({ scale, left, top }, [x, y]) => [(x - left) / scale, (y - top) / scale]
 
-export function toStage({ scale, left, top }, [x, y]) {
-  return [x * scale + left, y * scale + top]
-}
+export const toStage = ({ scale, left, top }, [x, y]) => [x * scale + left, y * scale + top]
 
 /** The view zoomed by `factor` so that the canvas pixel under the stage point stays there. */
 export function zoomAt(view, factor, point, stage) {
@@ -47,9 +43,7 @@ export function zoomAt(view, factor, point, stage) {
   return { zoom, pan }
 }
 
-export function panBy(view, [dx, dy]) {
-  return { zoom: view.zoom, pan: [view.pan[0] + dx, view.pan[1] + dy] }
-}
+export const panBy = (view, [dx, dy]) => ({ zoom: view.zoom, pan: [view.pan[0] + dx, view.pan[1] + dy] })
 
 /**
  * The frame around a figure with its handles, in stage pixels; null where no joint is visible. The round handles, above
@@ -89,6 +83,4 @@ export function figurePartAt(box, [x, y], reach, canTurn) {
   return isInside ? { part: 'inside' } : null
 }
 
-function within(place, size) {
-  return Math.min(Math.max(place, HANDLE_EDGE), size - HANDLE_EDGE)
-}
+const within = (place, size) => Math.min(Math.max(place, HANDLE_EDGE), size - HANDLE_EDGE)

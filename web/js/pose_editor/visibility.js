@@ -2,12 +2,10 @@
  * Which joints of a person in space a detector would not see; by the same rules and numbers as the Python side
  * (cfld_modules/poses/visibility.py, which explains them). Space is 18 times [x, y, z], null where unknown.
  */
+import { mean, subtract } from './keypoints_3d.js'
+import { FACE, HIPS, NECK, SHOULDERS } from './skeleton.js'
 
-const NECK = 1
-const FACE = [0, 14, 15, 16, 17]
 const EARS = [16, 17]
-const SHOULDERS = [2, 5]
-const HIPS = [8, 11]
 const ARMS = [[3, 4], [6, 7]]
 const AWAY = 0.15
 const TRUNK_HALF_WIDTH = 0.33
@@ -15,8 +13,6 @@ const TRUNK_HALF_DEPTH = 0.26
 const TRUNK_END = 1.1
 const IN_FRONT = 0.15
 
-const subtract = (one, other) => one.map((number, axis) => number - other[axis])
-const middle = (one, other) => one.map((number, axis) => (number + other[axis]) / 2)
 const dot = (one, other) => one.reduce((sum, number, axis) => sum + number * other[axis], 0)
 const length = (vector) => Math.hypot(...vector)
 const times = (vector, factor) => vector.map((number) => number * factor)
@@ -36,7 +32,7 @@ export function hiddenJoints(space) {
 function facesAway(space, joint) {
   const [right, left] = EARS.map((ear) => space[ear])
   if (!right || !left || !space[joint]) return false
-  const direction = subtract(space[joint], middle(right, left))
+  const direction = subtract(space[joint], mean([right, left]))
   return direction[2] > AWAY * length(direction)
 }
 
@@ -45,7 +41,7 @@ function trunkOf(space) {
   const joints = [NECK, ...SHOULDERS, ...HIPS].map((joint) => space[joint])
   if (!joints.every(Boolean)) return () => false
   const [neck, rightShoulder, leftShoulder, rightHip, leftHip] = joints
-  const spine = subtract(middle(rightHip, leftHip), neck)
+  const spine = subtract(mean([rightHip, leftHip]), neck)
   const size = length(spine)
   const down = unit(spine)
   const shoulders = subtract(leftShoulder, rightShoulder)
