@@ -11,5 +11,5 @@ def run(arguments: argparse.Namespace) -> None:
     with training_requirements():
         import peft  # noqa: F401 (missed before hours of a teacher's work, not after)
 
-        from ..training.distil import DistilSettings, distil
-    run_training(DistilSettings, distil, arguments)
+        from ..training.distil import DistilSettings
+    run_training(DistilSettings, arguments)

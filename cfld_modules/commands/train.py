@@ -9,5 +9,5 @@ add_arguments = add_configuration
 
 def run(arguments: argparse.Namespace) -> None:
     with training_requirements():
-        from ..training.train import TrainSettings, train
-    run_training(TrainSettings, train, arguments)
+        from ..training.train import TrainSettings
+    run_training(TrainSettings, arguments)

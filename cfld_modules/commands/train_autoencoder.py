@@ -9,5 +9,5 @@ add_arguments = add_configuration
 
 def run(arguments: argparse.Namespace) -> None:
     with training_requirements():
-        from ..training.autoencoder import AutoencoderSettings, train_autoencoder
-    run_training(AutoencoderSettings, train_autoencoder, arguments)
+        from ..training.autoencoder import AutoencoderSettings
+    run_training(AutoencoderSettings, arguments)

@@ -9,5 +9,5 @@ add_arguments = add_configuration
 
 def run(arguments: argparse.Namespace) -> None:
     with training_requirements():
-        from ..training.lifter import LifterSettings, train_lifter
-    run_training(LifterSettings, train_lifter, arguments)
+        from ..training.lifter import LifterSettings
+    run_training(LifterSettings, arguments)

@@ -3,14 +3,11 @@
 import argparse
 import importlib.util
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 from . import CommandError, option
-
-Settings = TypeVar("Settings")
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
@@ -48,9 +45,7 @@ def drawing_requirements(what: str) -> None:
         )
 
 
-def run_training(
-    settings_type: type[Settings], train: Callable[[Settings], Any], arguments: argparse.Namespace
-) -> None:
+def run_training(settings_type: type, arguments: argparse.Namespace) -> None:
     """Train by the configuration file and the changes of `add_configuration`'s arguments.
 
     Raises:
@@ -59,6 +54,7 @@ def run_training(
     from ..errors import CheckpointError, DataError, SettingsError
     from ..settings import read_settings
     from ..training.loop import DivergedError
+    from ..training.run_settings import train
 
     show_log()
     with option(str(arguments.config), SettingsError, DataError, CheckpointError, DivergedError):
