@@ -116,7 +116,7 @@ def read_garment(mhclo: Path) -> Garment:
     try:
         (obj,) = mhclo.parent.glob("*.obj")
         return _parsed(mhclo.read_text(errors="replace"), obj.read_text(errors="replace"))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, IndexError) as error:
         raise GarmentError(f"'{mhclo}' is no garment of MakeHuman's with its .obj beside it ({error})") from error
 
 
