@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cfld_modules.data.people_writer import FIRST_TEST_SEED, invited
+from cfld_modules.data.people_poses import ARMS, FIRST_TEST_SEED, LEGS
+from cfld_modules.data.people_poses import POSES as KINDS
+from cfld_modules.data.people_writer import invited
 from cfld_modules.deepfashion_tables import annotation, new_tables
 from cfld_modules.demo_people import (
     FOLDER,
@@ -30,11 +32,10 @@ from cfld_modules.demo_people import (
     WIDTH,
     photo_name,
 )
-from cfld_modules.people.poses import ARMS, LEGS, BodyPose
-from cfld_modules.people.poses import POSES as KINDS
-from cfld_modules.people.studio import Photo
+from cfld_modules.people.poses import BodyPose
 from cfld_modules.poses.framing import scale_pose
 from cfld_modules.poses.keypoints import Pose, write_pose_keypoints
+from cfld_modules.studio.studio import Photo
 
 # Kind, yaw, and how far the head is turned against it.
 DEMO_POSES = (

@@ -129,11 +129,7 @@ def appearance_names() -> list[str]:
 
 
 def appearance_path(name: object) -> Path:
-    """The file of this name in `appearance_names`.
-
-    Raises:
-        ValueError: naming the node, the file and the remedy.
-    """
+    """The file of this name in `appearance_names`; raises ValueError with the remedy where there is none."""
     path = folder_paths.get_full_path(FOLDER, name) if isinstance(name, str) and name in appearance_names() else None
     if path is None:
         raise ValueError(shortened(

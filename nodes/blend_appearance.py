@@ -5,10 +5,9 @@ from comfy_api.latest import io
 
 from ..cfld_modules.networks.model import Appearance
 from .host.conditioning import APPEARANCE_ROW, POSE_ROW, prompt_conditioning
-from .types import PEOPLE, AppearanceType, check_count, check_finite
+from .types import PEOPLE, AppearanceType, check_widgets
 
 NODE = "Blend Appearance"
-MOST_FRAMES = 4096
 
 
 class CFLDBlendAppearance(io.ComfyNode):
@@ -31,7 +30,7 @@ class CFLDBlendAppearance(io.ComfyNode):
                     tooltip="0 is the first person, 1 the second, exactly. Not heeded when frames is more than 1.",
                 ),
                 io.Int.Input(
-                    "frames", default=1, min=1, max=MOST_FRAMES,
+                    "frames", default=1, min=1, max=4096,
                     tooltip="More than 1: so many people in equal steps from the first to the second, both included, "
                     "as a batch; set the latent's batch size to as many.",
                 ),
@@ -49,8 +48,7 @@ class CFLDBlendAppearance(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..cfld_modules.networks.appearance_blend import blend, blend_appearances  # here, for a small start
 
-        check_finite(NODE, amount=amount)
-        check_count(NODE, "frames", frames, 1, MOST_FRAMES)
+        check_widgets(cls, amount=amount, frames=frames)
         prompts = [
             _prompt(side, positive, len(appearance.prompt))
             for side, positive, appearance in (("a", positive_a, appearance_a), ("b", positive_b, appearance_b))

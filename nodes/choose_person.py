@@ -7,11 +7,9 @@ from ..cfld_modules.poses.choosing import RULES, choose_through_time, middle
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.reading import Person, read_people
 from .previews import draw_people, preview, sample
-from .types import POSES, BodyType, PoseType, about_input, check_choice, check_count
+from .types import POSES, BodyType, PoseType, about_input, check_widgets
 
 NODE = "Choose Person"
-NOBODY = ("error", "skip", "hold")
-LARGEST_NUMBER = 1_000_000
 
 
 class CFLDChoosePerson(io.ComfyNode):
@@ -37,12 +35,12 @@ class CFLDChoosePerson(io.ComfyNode):
                     "tracker gave that number as person_id.",
                 ),
                 io.Int.Input(
-                    "number", default=1, min=0, max=LARGEST_NUMBER,
+                    "number", default=1, min=0, max=1_000_000,
                     tooltip="With the rule number: which one, counted from left to right, from 1. With the rule id: "
                     "the person_id.",
                 ),
                 io.Combo.Input(
-                    "nobody", options=list(NOBODY), default="error",
+                    "nobody", options=["error", "skip", "hold"], default="error",
                     tooltip="Where a frame shows nobody of that kind. error: stop and name the frame; skip: leave the "
                     "frame out; hold: repeat the frame before (at the beginning, the first that follows), so that the "
                     "number of frames stays.",
@@ -53,9 +51,7 @@ class CFLDChoosePerson(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: object, rule: str, number: int, nobody: str) -> io.NodeOutput:
-        check_choice(NODE, "rule", rule, RULES)
-        check_choice(NODE, "nobody", nobody, NOBODY)
-        check_count(NODE, "number", number, 0, LARGEST_NUMBER)
+        check_widgets(cls, rule=rule, nobody=nobody, number=number)
         with about_input(NODE, "pose", PoseError):
             frames = read_people(pose)
             picks = choose_through_time([[one.flat for one in people] for people in frames], rule, number)

@@ -1,10 +1,7 @@
 """CFLD Convert: the authors' two files to one file in models/cfld."""
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import comfy.model_management
-import comfy.utils
 import folder_paths
 from comfy_api.latest import io, ui
 
@@ -12,7 +9,8 @@ from ..cfld_modules.checkpoints.cfld_checkpoint import convert_checkpoint
 from ..cfld_modules.errors import CheckpointError, short, shortened
 from .file_names import LONGEST_NAME, is_file_name
 from .loader import DTYPES, checkpoint_choices, checkpoint_dates, checkpoint_path
-from .types import CATEGORY, about_input, check_choice
+from .previews import with_progress
+from .types import CATEGORY, about_input, check_widgets
 
 NODE = "CFLD Convert"
 ENDING = ".safetensors"
@@ -56,7 +54,7 @@ class CFLDConvert(io.ComfyNode):
         if cfld_name is not None:
             checkpoint_path(NODE, cfld_name)
         if dtype is not None:
-            check_choice(NODE, "dtype", dtype, DTYPES)
+            check_widgets(cls, dtype=dtype)
         if filename is not None:
             _new_name(filename)
         return True
@@ -67,7 +65,7 @@ class CFLDConvert(io.ComfyNode):
 
     @classmethod
     def execute(cls, cfld_name: str, dtype: str, filename: str) -> io.NodeOutput:
-        check_choice(NODE, "dtype", dtype, DTYPES)
+        check_widgets(cls, dtype=dtype)
         source, name = checkpoint_path(NODE, cfld_name), _new_name(filename)
         file = Path(folder_paths.get_folder_paths("cfld")[0], name)
         try:
@@ -75,7 +73,7 @@ class CFLDConvert(io.ComfyNode):
                 raise FileExistsError
             file.parent.mkdir(parents=True, exist_ok=True)
             with about_input(NODE, "cfld_name", CheckpointError):
-                convert_checkpoint(source, file, DTYPES[dtype], _shown, may_replace=False)
+                convert_checkpoint(source, file, DTYPES[dtype], with_progress, may_replace=False)
         except FileExistsError as error:
             problem = f"'{name}' is there already, in {file.parent}; give another name, or delete that file first"
             raise ValueError(shortened(f"{NODE}: input 'filename': {problem}")) from error
@@ -93,13 +91,3 @@ def _new_name(filename: object) -> str:
             f"without a folder, at most {LONGEST_NAME} letters long"
         )
     return filename if filename.lower().endswith(ENDING) else filename + ENDING
-
-
-def _shown(names: Iterable[str]) -> Iterator[str]:
-    """Progress in the page, and a stop where the user wants one."""
-    names = list(names)
-    progress = comfy.utils.ProgressBar(len(names))
-    for name in names:
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        yield name
-        progress.update(1)

@@ -12,7 +12,7 @@ from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from .host.networks import LoadedCFLD, host_networks
 from .pictures import image_batch
 from .previews import preview
-from .types import DEMO, CFLDType, PoseType, check_count
+from .types import DEMO, CFLDType, PoseType, check_widgets
 
 LARGEST_NUMBER = 999_999
 
@@ -82,10 +82,7 @@ class CFLDDemoPerson(io.ComfyNode):
     def execute(cls, person: int, pose: int, width: int, height: int) -> io.NodeOutput:
         from ..cfld_modules.demo_people import demo_photo
 
-        for name, number in (("person", person), ("pose", pose)):
-            check_count("Demo Person", name, number, 0, LARGEST_NUMBER)
-        for name, side in (("width", width), ("height", height)):
-            check_count("Demo Person", name, side, 16, 4096)
+        check_widgets(cls, person=person, pose=pose, width=width, height=height)
         photo = demo_photo(person, pose, width, height)
         return io.NodeOutput(
             image_batch([photo.image]), write_pose_keypoints([photo.pose]),

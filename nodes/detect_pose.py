@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 
 import comfy.model_management
-import comfy.utils
 import torch
 from comfy_api.latest import io
 
@@ -15,8 +14,8 @@ from .host.detectors import AUTO, DETECTORS, load_detector
 from .host.networks import in_host_care, on_device
 from .host.notices import warn_on_node
 from .pictures import picture_array, read_pictures
-from .previews import draw_people, preview, sample
-from .types import POSES, PoseType, check_choice
+from .previews import draw_people, preview, sample, with_progress
+from .types import POSES, PoseType, check_widgets
 
 NODE = "Detect Pose"
 DETECT_ROUTE = "/cfld/detect_pose"
@@ -63,7 +62,7 @@ class CFLDDetectPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: torch.Tensor, detector: str = AUTO) -> io.NodeOutput:
-        check_choice(NODE, "detector", detector, (AUTO, *DETECTORS))
+        check_widgets(cls, detector=detector)
         image = read_pictures(NODE, "image", image)
         try:
             return detect_frames(image, detector)
@@ -76,18 +75,15 @@ def detect_frames(image: torch.Tensor, name: str) -> io.NodeOutput:
 
     On the node the page shows the people over their pictures, how many they are, which detector `auto` took, and where
     nobody was found.
-
-    Raises:
-        DetectionError, CheckpointError: the detector of this name is missing or damaged.
+    Raises DetectionError or CheckpointError where the detector of this name is missing or damaged.
     """
     detector, choice = load_detector(name)
     detector = on_device(in_host_care(detector))
-    progress = comfy.utils.ProgressBar(len(image))
     height, width = image.shape[1:3]
     people_of_images: list[list[Pose]] = []
     masks = torch.zeros(image.shape[:3])
     choice_line, warnings = [shortened(f"{NODE}: {choice}")] if choice else [], []
-    for number, (picture, mask) in enumerate(zip(image, masks, strict=True), 1):
+    for number, (picture, mask) in enumerate(with_progress(zip(image, masks, strict=True)), 1):
         people = detector.find_people(
             picture_array(picture), comfy.model_management.throw_exception_if_processing_interrupted
         )
@@ -95,7 +91,6 @@ def detect_frames(image: torch.Tensor, name: str) -> io.NodeOutput:
             warnings.append(f"{NODE}: nobody was found in image {number} of {len(image)}")
         people_of_images.append(people.poses)
         mask.copy_(torch.from_numpy(people.mask(width, height)))
-        progress.update(1)
     pictures = [
         draw_people(people, width, height, behind=picture_array(picture))
         for people, picture in zip(sample(people_of_images), sample(image), strict=True)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import comfy.model_management
-import comfy.utils
 import numpy as np
 import torch
 import torch.nn.functional as functional
@@ -11,20 +10,21 @@ from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError
 from ..cfld_modules.networks.model import Appearance
-from ..cfld_modules.poses.framing import FITS, Fit, fit_box, person_box, scale_pose, squashed_picture
+from ..cfld_modules.poses.framing import Fit, fit_box, person_box, scale_pose, squashed_picture
 from ..cfld_modules.poses.keypoints import Pose
 from .host.conditioning import prompt_conditioning
 from .host.networks import LoadedCFLD, on_device
 from .host.notices import warn_on_node
 from .pictures import on_studio_wall, picture_array, read_masks, read_pictures
+from .previews import with_progress
 from .types import (
     CATEGORY,
     AppearanceType,
     PoseType,
     about_input,
     cfld_input,
-    check_choice,
     check_numbers,
+    check_widgets,
     fit_input,
     read_poses,
 )  # fmt: skip
@@ -75,7 +75,7 @@ class CFLDPromptEncoder(io.ComfyNode):
     def execute(
         cls, cfld: LoadedCFLD, image: torch.Tensor, fit: Fit, person: object = None, mask: torch.Tensor | None = None
     ) -> io.NodeOutput:
-        check_choice(NODE, "fit", fit, FITS)
+        check_widgets(cls, fit=fit)
         image = read_pictures(NODE, "image", image)
         people = [None] if person is None else read_poses(NODE, "person", person)
         masks = [None] if mask is None else read_masks(NODE, "mask", mask)
@@ -88,12 +88,10 @@ class CFLDPromptEncoder(io.ComfyNode):
             )
         ]
         networks = on_device(cfld.networks)
-        progress = comfy.utils.ProgressBar(len(pixels))
-        encoded = []
-        for picture in pixels:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            encoded.append(networks.encode_source(picture[None].to(networks.device, networks.dtype)))
-            progress.update(1)
+        encoded = [
+            networks.encode_source(picture[None].to(networks.device, networks.dtype))
+            for picture in with_progress(pixels)
+        ]
         is_full = networks.dtype == torch.float32
         remedy = "copy the checkpoint again" if is_full else "set weight_dtype of CFLD Loader to fp32"
         for person in encoded:

@@ -36,11 +36,7 @@ def is_file_name(name: str) -> bool:
 
 @contextmanager
 def written_by(node: str, name: str, value: object) -> Iterator[None]:
-    """Around the writing of a file that an input names: what the system cannot write is an error of that input.
-
-    Raises:
-        ValueError: naming node, input, value and remedy.
-    """
+    """Around the writing of a file that an input names: what the system cannot write is a ValueError of that input."""
     try:
         yield
     except OSError as error:

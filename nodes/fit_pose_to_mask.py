@@ -67,11 +67,7 @@ class CFLDFitPoseToMask(io.ComfyNode):
 
 
 def _box_of(masks: torch.Tensor, width: int, height: int) -> Box:
-    """The box that one mask of the photo's size marks.
-
-    Raises:
-        ValueError: naming node and input, for several masks, one of another size, and one that marks next to nothing.
-    """
+    """The box that one mask of the photo's size marks; it must mark something."""
     from ..cfld_modules.poses.placing import mask_box
 
     try:

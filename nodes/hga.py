@@ -8,7 +8,7 @@ from .host.appearance import apply_hga, tracked_clone
 from .host.networks import LoadedCFLD
 from .host.notices import warn_on_node
 from .pictures import read_masks
-from .types import CATEGORY, AppearanceType, cfld_input, check_finite, check_numbers, percent_inputs
+from .types import CATEGORY, AppearanceType, cfld_input, check_numbers, check_widgets, percent_inputs
 
 NODE = "HGA Apply"
 
@@ -53,8 +53,8 @@ class CFLDApplyHGA(io.ComfyNode):
         cls, model: object, cfld: LoadedCFLD, appearance: Appearance, strength: float, pose_guidance: float,
         start_percent: float, end_percent: float, mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
-        check_finite(
-            NODE, strength=strength, pose_guidance=pose_guidance, start_percent=start_percent, end_percent=end_percent
+        check_widgets(
+            cls, strength=strength, pose_guidance=pose_guidance, start_percent=start_percent, end_percent=end_percent
         )
         check_numbers(
             NODE, "appearance", appearance.residuals.values(),
@@ -73,13 +73,16 @@ class CFLDApplyHGA(io.ComfyNode):
             raise ValueError(
                 f"{NODE}: input 'mask' has {len(mask)} masks for {people} source people; give one, or as many"
             )
+        warnings = []
         if mask is not None and not mask.any():
-            black = f"{NODE}: input 'mask' is black everywhere, so that nobody's appearance is applied; white is where"
-            return io.NodeOutput(tracked_clone(model, cfld), ui=warn_on_node(black))
-        if strength == 0 or start_percent >= end_percent:
-            return io.NodeOutput(tracked_clone(model, cfld), ui=warn_on_node())
-        patched = apply_hga(model, cfld, appearance, strength, pose_guidance, (start_percent, end_percent), mask)
-        return io.NodeOutput(patched, ui=warn_on_node())
+            warnings.append(
+                f"{NODE}: input 'mask' is black everywhere, so that nobody's appearance is applied; white is where"
+            )
+        if warnings or strength == 0 or start_percent >= end_percent:
+            patched = tracked_clone(model, cfld)
+        else:
+            patched = apply_hga(model, cfld, appearance, strength, pose_guidance, (start_percent, end_percent), mask)
+        return io.NodeOutput(patched, ui=warn_on_node(*warnings))
 
 
 def _precision(model: object) -> torch.dtype | None:

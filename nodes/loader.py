@@ -10,11 +10,10 @@ from comfy_api.latest import io
 from ..cfld_modules.checkpoints.cfld_checkpoint import PICKLED, build_networks, cast, load_checkpoint
 from ..cfld_modules.errors import CheckpointError, short, shortened
 from .host.networks import LoadedCFLD, host_networks
-from .types import CATEGORY, CFLDType, about_input, check_choice
+from .types import CATEGORY, CFLDType, about_input, check_widgets
 
 NODE = "CFLD Loader"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-WEIGHT_DTYPES = ("default", *DTYPES)
 NO_FILE = "put a file into models/cfld"
 """What the list of files says while there is none; it is no file, and running it says so."""
 
@@ -36,7 +35,7 @@ class CFLDLoader(io.ComfyNode):
                     "one folder, choose either.",
                 ),
                 io.Combo.Input(
-                    "weight_dtype", options=list(WEIGHT_DTYPES), default="default", advanced=True,
+                    "weight_dtype", options=["default", *DTYPES], default="default", advanced=True,
                     tooltip="Precision of CFLD's own networks, which run once a picture. default: the file's, or fp32 "
                     "where the device cannot compute in it.",
                 ),
@@ -52,7 +51,7 @@ class CFLDLoader(io.ComfyNode):
         if cfld_name is not None:
             checkpoint_path(NODE, cfld_name)
         if weight_dtype is not None:
-            check_choice(NODE, "weight_dtype", weight_dtype, WEIGHT_DTYPES)
+            check_widgets(cls, weight_dtype=weight_dtype)
         return True
 
     @classmethod
@@ -61,7 +60,7 @@ class CFLDLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, cfld_name: str, weight_dtype: str) -> io.NodeOutput:
-        check_choice(NODE, "weight_dtype", weight_dtype, WEIGHT_DTYPES)
+        check_widgets(cls, weight_dtype=weight_dtype)
         with about_input(NODE, "cfld_name", CheckpointError):
             checkpoint = load_checkpoint(checkpoint_path(NODE, cfld_name))
             networks = build_networks(checkpoint)
@@ -85,11 +84,7 @@ def checkpoint_choices() -> list[str]:
 
 
 def checkpoint_path(node: str, name: object) -> str:
-    """The file of this name in `checkpoint_names`, for the input `cfld_name` of a node.
-
-    Raises:
-        ValueError: naming the node, the file and what is the matter with it.
-    """
+    """The file of this name in `checkpoint_names`, for a node's input `cfld_name`; else a ValueError that says why."""
     if isinstance(name, str) and name in checkpoint_names():
         return next(filter(os.path.isfile, _places(name)))
     name = name if isinstance(name, str) else short(name)
@@ -106,9 +101,6 @@ def checkpoint_path(node: str, name: object) -> str:
 
 def checkpoint_dates(node: str, name: str | None) -> list[tuple[str, float]]:
     """What a node's result hangs on beside its inputs: the file and when it was changed; of all, while a wire names it.
-
-    Raises:
-        ValueError: as of `checkpoint_path`.
     """
     paths = [checkpoint_path(node, one) for one in ([name] if name is not None else checkpoint_names())]
     return [(path, os.path.getmtime(path)) for path in paths]

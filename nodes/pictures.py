@@ -1,4 +1,4 @@
-"""Reads and makes the pictures and masks of all nodes; errors name the node and the input."""
+"""Reads and makes the pictures and masks of all nodes; errors are ValueErrors that name the node and the input."""
 
 import logging
 
@@ -19,11 +19,7 @@ def read_pictures(node: str, name: str, image: object) -> torch.Tensor:
     """An IMAGE as RGB float32 (B, H, W, 3); one channel is grey, a fourth is opacity over the studio's wall.
 
     Integers are taken for 0 to 255, as files have them. So are floats that can be nothing else, and floats from -1 to
-    1, as networks have them, for what they are.
-
-    Raises:
-        ValueError: naming node, input and what it is, for anything but finite pixels of 1, 3 or 4 channels, and for
-            numbers of another range.
+    1, as networks have them, for what they are. Anything but finite pixels of these ranges and channels is an error.
     """
     image = _tensor(node, name, image, "an IMAGE", (torch.uint8,))
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or not image.numel():
@@ -41,11 +37,7 @@ def read_pictures(node: str, name: str, image: object) -> torch.Tensor:
 
 
 def read_masks(node: str, name: str, mask: object) -> torch.Tensor:
-    """A MASK as float32 (B, H, W) in [0, 1]; two axes are one mask. One from 0 to 255 is taken for what it is.
-
-    Raises:
-        ValueError: naming node, input and what it is, for anything else.
-    """
+    """A MASK as float32 (B, H, W) in [0, 1]; two axes are one mask. One from 0 to 255 is taken for what it is."""
     mask = _tensor(node, name, mask, "a MASK", (torch.bool,))
     if mask.ndim not in (2, 3) or not mask.numel():
         raise ValueError(
@@ -115,11 +107,7 @@ def image_batch(pictures: list[np.ndarray]) -> torch.Tensor:
 
 
 def check_memory(node: str, pictures: int, width: int, height: int) -> None:
-    """That so many pictures can be drawn and put into an `image_batch`: 5 bytes a number.
-
-    Raises:
-        ValueError: when they need more memory than is free.
-    """
+    """That so many pictures can be drawn and put into an `image_batch`, at 5 bytes a number, in the memory there is."""
     needed_bytes = 5 * 3 * pictures * width * height
     free_bytes = comfy.model_management.get_free_memory(torch.device("cpu"))
     if needed_bytes > free_bytes:

@@ -1,26 +1,15 @@
 """Pose Conditioning: adds a target pose to the conditioning, the way ComfyUI adds a ControlNet."""
 
 import comfy.model_management
-import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ..cfld_modules.poses.framing import FITS, Fit, frame_pose
+from ..cfld_modules.poses.framing import Fit, frame_pose
 from ..cfld_modules.poses.pose_maps import pose_maps
-from .host.conditioning import source_count
 from .host.networks import LoadedCFLD, on_device
 from .host.pose_control import pose_conditioning
-from .types import (
-    CATEGORY,
-    PoseType,
-    cfld_input,
-    check_choice,
-    check_finite,
-    check_numbers,
-    fit_input,
-    percent_inputs,
-    read_poses,
-)
+from .previews import with_progress
+from .types import CATEGORY, PoseType, cfld_input, check_numbers, check_widgets, fit_input, percent_inputs, read_poses
 
 NODE = "Pose Conditioning"
 
@@ -66,15 +55,14 @@ class CFLDPoseConditioning(io.ComfyNode):
         cls, cfld: LoadedCFLD, positive: list, negative: list, pose: object, strength: float, start_percent: float,
         end_percent: float, fit: Fit,
     ) -> io.NodeOutput:
-        check_finite(NODE, strength=strength, start_percent=start_percent, end_percent=end_percent)
-        check_choice(NODE, "fit", fit, FITS)
+        check_widgets(cls, strength=strength, start_percent=start_percent, end_percent=end_percent, fit=fit)
         for name, conditioning in (("positive", positive), ("negative", negative)):
             check_numbers(
                 NODE, name, [context for context, *_ in conditioning if isinstance(context, torch.Tensor)],
                 "holds NaN or infinite numbers; encode the person again with weight_dtype fp32 in CFLD Loader",
             )
         poses = read_poses(NODE, "pose", pose)
-        people = source_count(positive)
+        people = max(len(entry[0]) for entry in positive)
         if people > 1 and len(poses) > 1 and people != len(poses):
             raise ValueError(
                 f"{NODE}: input 'pose' has {len(poses)} poses for {people} source people; give one, or as many"
@@ -84,13 +72,10 @@ class CFLDPoseConditioning(io.ComfyNode):
             return io.NodeOutput(positive, negative, count)
         networks = on_device(cfld.networks)
         size = cfld.config.source.image_size
-        progress = comfy.utils.ProgressBar(len(poses))
-        encoded = []
-        for one in poses:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            maps = pose_maps([frame_pose(one, fit)], size).to(networks.device, networks.dtype)
-            encoded.append(networks.encode_pose(maps))
-            progress.update(1)
+        encoded = [
+            networks.encode_pose(pose_maps([frame_pose(one, fit)], size).to(networks.device, networks.dtype))
+            for one in with_progress(poses)
+        ]
         storage = comfy.model_management.intermediate_device()
         features = tuple(torch.cat(level).to(storage) for level in zip(*encoded, strict=True))
         posed = pose_conditioning(NODE, positive, negative, features, strength, (start_percent, end_percent))

@@ -14,7 +14,7 @@ from ..cfld_modules.poses.canonical import canonical_frames, read_hands
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.pose_maps import draw_pose
 from .pictures import check_memory, image_batch, picture_array, read_pictures
-from .types import POSES, PoseType, check_count, read_poses
+from .types import POSES, PoseType, check_widgets, read_poses
 
 NODE = "Pose Editor"
 READ_ROUTE = "/cfld/read_pose"
@@ -55,8 +55,7 @@ class CFLDPoseEditor(io.ComfyNode):
     def execute(
         cls, pose_json: object, width: int, height: int, pose: object = None, background: torch.Tensor | None = None
     ) -> io.NodeOutput:
-        for name, side in (("width", width), ("height", height)):
-            check_count(NODE, name, side, 16, 16384)
+        check_widgets(cls, width=width, height=height)
         is_drawn = bool(pose_json.strip() if isinstance(pose_json, str) else pose_json)  # by API also as an object
         if is_drawn:
             poses = read_poses(NODE, "pose_json", pose_json, is_ours=True)
@@ -86,10 +85,7 @@ class CFLDPoseEditor(io.ComfyNode):
 def read_in_page(content: bytes, query: Mapping[str, str]) -> dict:
     """A text or file of key points that came into the page -> {"frames": ...}, see `canonical_frames`.
 
-    query: `width` and `height` of the canvas for frames without a size of their own, or nothing.
-
-    Raises:
-        PoseError: what is wrong with the text.
+    query: `width` and `height` of the canvas for frames without a size of their own, or nothing. Raises PoseError.
     """
     try:
         canvas = (int(query["width"]), int(query["height"])) if query else None

@@ -19,7 +19,7 @@ from ..cfld_modules.poses.reading import parse_pose_json, read_people
 from .file_names import check_prefix, prefix_mistake, written_by
 from .pictures import check_memory, image_batch
 from .previews import preview
-from .types import POSES, PoseType, about_input, check_choice, check_count, read_poses
+from .types import POSES, PoseType, about_input, check_widgets, read_poses
 
 BUNDLED = Path(__file__).parent.parent / "web" / "poses"
 OWN = "my poses/"
@@ -135,9 +135,7 @@ class CFLDDrawPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: object, width: int, height: int, style: str) -> io.NodeOutput:
-        check_choice("Draw Pose", "style", style, STYLES)
-        for name, side in (("width", width), ("height", height)):
-            check_count("Draw Pose", name, side, 16, 16384)
+        check_widgets(cls, style=style, width=width, height=height)
         poses = read_poses("Draw Pose", "pose", pose)
         check_memory("Draw Pose", len(poses), width, height)
         hands = read_hands(pose) if style == "openpose" else [{}] * len(poses)
@@ -162,11 +160,7 @@ def pose_names() -> list[str]:
 
 
 def pose_path(pose: object) -> Path:
-    """The file of a bundled pose, of the user's own or of one in the input folder, by its name in `pose_names`.
-
-    Raises:
-        ValueError: naming the node, the pose and what is the matter with it.
-    """
+    """The file of a name in `pose_names`; for any other, a ValueError that says what is the matter with it."""
     name = pose if isinstance(pose, str) else short(pose)
     is_name = isinstance(pose, str) and ".." not in Path(name).parts and not os.path.isabs(name)
     if is_name and name in (bundled := _bundled()):
@@ -220,11 +214,7 @@ def _problem(file: Path) -> str:
 
 
 def _plain_number(value: object) -> object:
-    """What JSON has of NumPy's numbers and arrays, which poses of other packs may hold.
-
-    Raises:
-        TypeError: for anything else.
-    """
+    """What JSON has of NumPy's numbers and arrays, which poses of other packs may hold."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError

@@ -8,11 +8,11 @@ import torch
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError, shortened
-from ..cfld_modules.poses.framing import FITS, Fit, frame_pose
+from ..cfld_modules.poses.framing import Fit, frame_pose
 from ..cfld_modules.poses.garment_regions import REGIONS, Region, region_mask
 from .pictures import check_memory
 from .previews import draw_people, mask_picture, preview, sample
-from .types import SCENES, PoseType, check_choice, check_count, fit_input, read_poses
+from .types import SCENES, PoseType, check_widgets, fit_input, read_poses
 
 NODE = "Pose Mask"
 
@@ -59,12 +59,7 @@ class CFLDPoseMask(io.ComfyNode):
     def execute(
         cls, pose: object, region: Region, width: int, height: int, grow: int, feather: int, fit: Fit
     ) -> io.NodeOutput:
-        check_choice(NODE, "region", region, REGIONS)
-        check_choice(NODE, "fit", fit, FITS)
-        for name, side in (("width", width), ("height", height)):
-            check_count(NODE, name, side, 16, 16384)
-        check_count(NODE, "grow", grow, -512, 512)
-        check_count(NODE, "feather", feather, 0, 512)
+        check_widgets(cls, region=region, fit=fit, width=width, height=height, grow=grow, feather=feather)
         framed_poses = [frame_pose(one, fit) for one in read_poses(NODE, "pose", pose)]
         check_memory(NODE, len(framed_poses), width, height)
         try:

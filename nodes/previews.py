@@ -1,8 +1,10 @@
-"""What a node shows of its result in the page: a few small pictures, and words under them."""
+"""What a node shows in the page: how far it is, and of its result a few small pictures and words under them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
+import comfy.model_management
+import comfy.utils
 import numpy as np
 import torch
 from comfy_api.latest import ui
@@ -18,6 +20,16 @@ and what the other has at least."""
 DIMMED = 3  # by which the brightness of people who are not taken, and of a picture behind, is divided
 
 Item = TypeVar("Item")
+
+
+def with_progress(items: Iterable[Item]) -> Iterator[Item]:
+    """Each of them, with progress in the page, and a stop where the user wants one."""
+    items = list(items)
+    progress = comfy.utils.ProgressBar(len(items))
+    for item in items:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        yield item
+        progress.update(1)
 
 
 def preview(pictures: Sequence[np.ndarray], words: str = "") -> dict:

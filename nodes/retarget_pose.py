@@ -1,19 +1,13 @@
 """Retarget Pose: puts a pose on the proportions of the person who is to take it."""
 
-from typing import TYPE_CHECKING
-
 from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import Pose, write_pose_keypoints
 from ..cfld_modules.poses.keypoints_3d import in_metres
 from .previews import preview_poses
-from .types import POSES, PoseType, check_choice, read_poses
-
-if TYPE_CHECKING:
-    from ..cfld_modules.poses.retarget import AnyPose
+from .types import POSES, PoseType, check_widgets, read_poses
 
 NODE = "Retarget Pose"
-MOTIONS = ("stay", "follow")
 
 
 class CFLDRetargetPose(io.ComfyNode):
@@ -33,7 +27,7 @@ class CFLDRetargetPose(io.ComfyNode):
                     "head size, floor, place and canvas come from here. One for all poses, or one a pose.",
                 ),
                 io.Combo.Input(
-                    "motion", options=list(MOTIONS), default="stay", optional=True,
+                    "motion", options=["stay", "follow"], default="stay", optional=True,
                     tooltip="stay: every pose stands where the reference stands. follow: for the frames of a video; "
                     "the first stands there, the others move from there as the person does, in the reference's size.",
                 ),
@@ -44,8 +38,9 @@ class CFLDRetargetPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: object, reference: object, motion: str = "stay") -> io.NodeOutput:
         from ..cfld_modules.poses.lifting import lift_visible  # here, for a small start of ComfyUI
+        from ..cfld_modules.poses.retarget import retarget, retarget_motion
 
-        check_choice(NODE, "motion", motion, MOTIONS)
+        check_widgets(cls, motion=motion)
         poses, references = read_poses(NODE, "pose", pose), read_poses(NODE, "reference", reference)
         count = max(len(poses), len(references))
         if not {len(poses), len(references)} <= {1, count}:
@@ -57,25 +52,18 @@ class CFLDRetargetPose(io.ComfyNode):
                 f"{NODE}: input 'reference' has {len(references)} frames, but motion 'follow' moves one body; give "
                 "one frame, or set motion to 'stay'"
             )
-        if all(one.keypoints_3d is None for one in poses):
-            flat = _retargeted(poses, references, motion)
-            return io.NodeOutput(write_pose_keypoints(flat), ui=preview_poses(flat))
-        spaces = _retargeted([*map(lift_visible, poses)], [*map(lift_visible, references)], motion)
-        retargeted = [
-            Pose(
-                space.points[:, :2], space.width, space.height,
-                in_metres(space.points, poses[index % len(poses)].keypoints_3d),
-            )
-            for index, space in enumerate(spaces)
-        ]
+        is_flat = all(one.keypoints_3d is None for one in poses)
+        people, bodies = ([one if is_flat else lift_visible(one) for one in some] for some in (poses, references))
+        if motion == "follow":
+            retargeted = retarget_motion(people, bodies[0])
+        else:
+            retargeted = [retarget(people[n % len(people)], bodies[n % len(bodies)]) for n in range(count)]
+        if not is_flat:
+            retargeted = [
+                Pose(
+                    space.points[:, :2], space.width, space.height,
+                    in_metres(space.points, poses[index % len(poses)].keypoints_3d),
+                )
+                for index, space in enumerate(retargeted)
+            ]
         return io.NodeOutput(write_pose_keypoints(retargeted), ui=preview_poses(retargeted))
-
-
-def _retargeted(poses: "list[AnyPose]", references: "list[AnyPose]", motion: str) -> "list[AnyPose]":
-    """One a pair; of a single pose or reference there may be one for all."""
-    from ..cfld_modules.poses.retarget import retarget, retarget_motion
-
-    if motion == "follow":
-        return retarget_motion(poses, references[0])
-    count = max(len(poses), len(references))
-    return [retarget(poses[index % len(poses)], references[index % len(references)]) for index in range(count)]

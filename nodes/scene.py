@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from .host.conditioning import APPEARANCE_ROW
 from .host.guidance import UNCONDITIONAL_PROMPT
 from .host.scene import SceneGuider
-from .types import SCENES, check_finite
+from .types import SCENES, check_widgets
 
 NODE = "CFLD Scene Guider"
 SALIENCY_NODE = "Scene Saliency"
@@ -66,8 +66,8 @@ class CFLDSceneGuiderNode(io.ComfyNode):
         scene_guidance: float, person_guidance: float, fusion_start_percent: float, fusion_end_percent: float,
         scene_model: Any = None,
     ) -> io.NodeOutput:
-        check_finite(
-            NODE, scene_guidance=scene_guidance, person_guidance=person_guidance,
+        check_widgets(
+            cls, scene_guidance=scene_guidance, person_guidance=person_guidance,
             fusion_start_percent=fusion_start_percent, fusion_end_percent=fusion_end_percent,
         )
         if fusion_start_percent > fusion_end_percent:
@@ -97,10 +97,7 @@ def _is_cfld(conditioning: list) -> bool:
 
 
 def _check_scene(model: Any, scene_model: Any, conditionings: dict[str, list]) -> None:
-    """
-    Raises:
-        ValueError: when the scene's model has other latents than the person's, or cannot read its conditioning.
-    """
+    """That the scene's model has the person's latents, and can read its own conditioning."""
     persons, scenes = (type(one.get_model_object("latent_format")).__name__ for one in (model, scene_model))
     if persons != scenes:
         raise ValueError(

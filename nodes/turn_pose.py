@@ -4,10 +4,9 @@ from comfy_api.latest import io
 
 from ..cfld_modules.poses.keypoints import write_pose_keypoints
 from .previews import preview_poses
-from .types import POSES, BodyType, PoseType, check_count, check_finite, read_poses
+from .types import POSES, BodyType, PoseType, check_widgets, read_poses
 
 NODE = "Turn Pose"
-MOST_FRAMES = 360
 
 
 class CFLDTurnPose(io.ComfyNode):
@@ -38,7 +37,7 @@ class CFLDTurnPose(io.ComfyNode):
                     tooltip="Degrees: above 0 the pose is seen from above, below 0 from below.",
                 ),
                 io.Int.Input(
-                    "frames", default=1, min=1, max=MOST_FRAMES,
+                    "frames", default=1, min=1, max=360,
                     tooltip="1 gives the one view. More give a turntable: as many views, evenly around the whole "
                     "circle, the first at the angle. Set the latent's batch size to as many.",
                 ),
@@ -52,8 +51,7 @@ class CFLDTurnPose(io.ComfyNode):
     def execute(cls, pose: object, angle: float, tilt: float, frames: int) -> io.NodeOutput:
         from ..cfld_modules.poses.turning import turntable  # here, for a small start of ComfyUI
 
-        check_finite(NODE, angle=angle, tilt=tilt)
-        check_count(NODE, "frames", frames, 1, MOST_FRAMES)
+        check_widgets(cls, angle=angle, tilt=tilt, frames=frames)
         poses = read_poses(NODE, "pose", pose)
         views = [view for one in poses for view in turntable(one, angle, tilt, frames)]
         return io.NodeOutput(write_pose_keypoints(views), ui=preview_poses(views))

@@ -1,4 +1,7 @@
-"""Custom types on the wires, and the inputs several nodes share."""
+"""Custom types on the wires, the inputs several nodes share, and checks of inputs.
+
+The checks raise ValueErrors that name node, input, value and remedy.
+"""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -59,20 +62,13 @@ def about_input(node: str, name: str, *errors: type[Exception]) -> Iterator[None
 
 
 def read_poses(node: str, name: str, value: Any, is_ours: bool = False) -> list[Pose]:
-    """The poses on a POSE_KEYPOINT wire, one a frame; errors name the node and its input.
-
-    is_ours: of the editor's text, see `read_pose_keypoints`.
-    """
+    """The poses on a POSE_KEYPOINT wire, one a frame; `is_ours` of the editor's text, see `read_pose_keypoints`."""
     with about_input(node, name, PoseError):
         return read_pose_keypoints(value, is_ours=is_ours)
 
 
 def check_finite(node: str, **numbers: object) -> None:
-    """That inputs which the host bounds are numbers: it compares, and no comparison with NaN fails.
-
-    Raises:
-        ValueError: naming node, input and value.
-    """
+    """That inputs which the host bounds are numbers: it compares, and no comparison with NaN fails."""
     for name, number in numbers.items():
         if not isinstance(number, Real) or not math.isfinite(number):
             raise ValueError(f"{node}: input '{name}' is {short(number)}; give a finite number")
@@ -81,34 +77,26 @@ def check_finite(node: str, **numbers: object) -> None:
 def check_numbers(
     node: str, name: str, tensors: Iterable[torch.Tensor], problem: str, dtype: torch.dtype | None = None
 ) -> None:
-    """That tensors which come by an input are finite, also in `dtype` where given.
-
-    Raises:
-        ValueError: naming node and input, with what the problem is and its remedy.
-    """
+    """That tensors which come by an input are finite, also in `dtype` where given; else the problem is the error."""
     for tensor in tensors:
         extremes = tensor.detach().float().aminmax()
         if not all(math.isfinite(end) and abs(end) <= torch.finfo(dtype or torch.float32).max for end in extremes):
             raise ValueError(shortened(f"{node}: input '{name}' {problem}"))
 
 
-def check_count(node: str, name: str, value: object, least: int, most: int) -> None:
-    """That a number which any wire may feed is a whole one within the bounds of its widget.
-
-    Raises:
-        ValueError: naming node, input, value and bounds.
-    """
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_whole or not least <= value <= most:
-        raise ValueError(f"{node}: input '{name}' is {short(value)}; give a whole number from {least} to {most}")
-
-
-def check_choice(node: str, name: str, value: object, options: Iterable[str]) -> None:
-    """That a combo, which any wire may feed, has one of its options.
-
-    Raises:
-        ValueError: naming node, input, value and options.
-    """
-    options = list(options)
-    if not isinstance(value, str) or value not in options:
-        raise ValueError(f"{node}: input '{name}' is {short(value)}; give one of {', '.join(options)}")
+def check_widgets(node: type[io.ComfyNode], **values: object) -> None:
+    """That inputs which any wire may feed are what their widgets would give, but for the bounds of floats."""
+    schema = node.define_schema()
+    widgets = {widget.id: widget for widget in schema.inputs}
+    for name, value in values.items():
+        match widgets[name]:
+            case io.Float.Input():
+                check_finite(schema.display_name, **{name: value})
+                continue
+            case io.Int.Input(min=least, max=most):
+                is_good = isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
+                wanted = f"a whole number from {least} to {most}"
+            case io.Combo.Input(options=options):
+                is_good, wanted = isinstance(value, str) and value in options, f"one of {', '.join(options)}"
+        if not is_good:
+            raise ValueError(f"{schema.display_name}: input '{name}' is {short(value)}; give {wanted}")

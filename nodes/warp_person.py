@@ -1,18 +1,16 @@
 """Warp Person: moves a photo's pixels of a person into another pose, as the picture that sampling starts from."""
 
-import comfy.model_management
-import comfy.utils
 import torch
 import torch.nn.functional as functional
 from comfy_api.latest import io
 
 from ..cfld_modules.errors import PoseError, shortened
-from ..cfld_modules.poses.framing import ASPECT_TOLERANCE, FITS, FRAME_ASPECT, Fit, frame_pose, scale_pose
+from ..cfld_modules.poses.framing import ASPECT_TOLERANCE, FRAME_ASPECT, Fit, frame_pose, scale_pose
 from ..cfld_modules.poses.keypoints import Pose
 from .host.notices import warn_on_node
 from .pictures import check_memory, picture_array, read_masks, read_pictures
-from .previews import preview, sample
-from .types import PEOPLE, PoseType, check_choice, check_count, fit_input, read_poses
+from .previews import preview, sample, with_progress
+from .types import PEOPLE, PoseType, check_widgets, fit_input, read_poses
 
 NODE = "Warp Person"
 BLACK_MASK = (
@@ -69,10 +67,7 @@ class CFLDWarpPerson(io.ComfyNode):
         from ..cfld_modules.poses.lifting import lift  # here, for a small start of ComfyUI
         from ..cfld_modules.poses.warping import feathered_inwards, warp_person
 
-        check_choice(NODE, "fit", fit, FITS)
-        for name, side in (("width", width), ("height", height)):
-            check_count(NODE, name, side, 16, 4096)
-        check_count(NODE, "feather", feather, 0, 256)
+        check_widgets(cls, fit=fit, width=width, height=height, feather=feather)
         photos = read_pictures(NODE, "image", image)
         masks = None if mask is None else read_masks(NODE, "mask", mask)
         warnings = []
@@ -97,10 +92,8 @@ class CFLDWarpPerson(io.ComfyNode):
                     f"{NODE}: input '{name}' has {given} for {count} pictures; give one, or as many as there are"
                 )
         check_memory(NODE, count, width, height)
-        progress = comfy.utils.ProgressBar(count)
         images, covers = [], []
-        for number in range(count):
-            comfy.model_management.throw_exception_if_processing_interrupted()
+        for number in with_progress(range(count)):
             source, target = sources[number % len(sources)], targets[number % len(targets)]
             try:
                 warped = warp_person(
@@ -112,7 +105,6 @@ class CFLDWarpPerson(io.ComfyNode):
             images.append(_squashed(warped.image, width, height))
             cover = _squashed(warped.covered[..., None].float(), width, height)[..., 0]
             covers.append(feathered_inwards(cover, feather))
-            progress.update(1)
         return io.NodeOutput(
             torch.stack(images), torch.stack(covers),
             ui=preview([picture_array(image) for image in sample(images)]) | warn_on_node(*warnings),

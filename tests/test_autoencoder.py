@@ -12,10 +12,10 @@ from cfld_modules.checkpoints.taesd import taesd_state
 from cfld_modules.errors import SettingsError
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.settings import parse_settings
-from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSamples, carry_colours, train_autoencoder
+from cfld_modules.training.autoencoder import AutoencoderSettings, PictureSamples, carry_colours
 from cfld_modules.training.denoised_latents import DenoisedSamples, denoise_targets
 from cfld_modules.training.latents import square_picture
-from cfld_modules.training.train import train
+from cfld_modules.training.run_settings import train
 from tests.bundled_people import training_pairs
 from tests.micro_run import parsed
 from tests.tiny_models import tiny_autoencoder
@@ -32,7 +32,7 @@ def configuration(folder, output, **others):
 
 def test_an_autoencoder_is_trained_and_written_for_the_host(folder):
     settings = configuration(folder, "trained autoencoder")
-    train_autoencoder(settings)
+    train(settings)
     output = settings.output
     assert (output / "sheets" / "step-00000002.png").is_file()
     assert (output / "taesd.safetensors").stat().st_size < 5e6
@@ -52,7 +52,7 @@ def test_an_autoencoder_begins_with_colours(folder):
 
 
 def test_a_decoder_is_trained_on_the_latents_it_has(folder):
-    train_autoencoder(configuration(folder, "trained decoder", decoder_of=str(folder / "autoencoder")))
+    train(configuration(folder, "trained decoder", decoder_of=str(folder / "autoencoder")))
     assert_only_the_decoder_differs(folder / "autoencoder", folder / "trained decoder" / "autoencoder")
 
 
@@ -65,7 +65,7 @@ def assert_only_the_decoder_differs(*folders):
 
 def test_a_decoder_needs_an_autoencoder(folder):
     with pytest.raises(SettingsError, match="decoder_of: .*nothing.* is no autoencoder"):
-        train_autoencoder(configuration(folder, "unused", decoder_of=str(folder / "nothing")))
+        train(configuration(folder, "unused", decoder_of=str(folder / "nothing")))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_decoder_is_trained_on_what_a_denoiser_leaves(folder, denoised):
     settings = configuration(
         folder, "denoised decoder", decoder_of=str(folder / "autoencoder"), denoised=denoised, latent_noise=0.0
     )
-    train_autoencoder(settings)
+    train(settings)
     kept = load_file(settings.output / "denoised.safetensors")
     assert kept["latents"].shape == (3, 4, 8, 8) and len(set(kept["pairs"].tolist())) == 3
     assert_only_the_decoder_differs(folder / "autoencoder", settings.output / "autoencoder")
@@ -144,7 +144,7 @@ def test_what_cannot_be_denoised_is_refused(folder, denoised, change, message, t
     AutoencoderTiny().save_pretrained("another")
     others = {"decoder_of": str(folder / "autoencoder"), "denoised": denoised} | change
     with pytest.raises(SettingsError, match=message):
-        train_autoencoder(configuration(folder, tmp_path / "refused", **others))
+        train(configuration(folder, tmp_path / "refused", **others))
 
 
 def test_crops_are_cut_out_of_the_pictures():

@@ -13,12 +13,12 @@ from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.pipeline.lora import fuse_lora
 from cfld_modules.settings import parse_settings, plain_settings
 from cfld_modules.training import distiller
-from cfld_modules.training.distil import DistillationTask, DistilSettings, distil
+from cfld_modules.training.distil import DistillationTask, DistilSettings
 from cfld_modules.training.distiller import Distiller, evenly_spaced
 from cfld_modules.training.loop import build_accelerator, run_training
+from cfld_modules.training.run_settings import train
 from cfld_modules.training.samples import read_batch
 from cfld_modules.training.teacher import Teacher, TeacherSamples
-from cfld_modules.training.train import train
 from tests.micro_run import losses, parsed
 from tests.tiny_models import tiny_unet, write_lora
 
@@ -110,9 +110,9 @@ def test_a_run_that_was_broken_off_goes_on_as_it_would_have(folder, teacher, who
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(TeacherSamples, "__getitem__", break_off)
-        distil(settings)
+        train(settings)
     assert not (settings.output / "lora.safetensors").exists()
-    distil(settings)
+    train(settings)
     expected = losses(whole_run[0].output)
     assert losses(settings.output) == pytest.approx({step: expected[step] for step in range(1, 7)}, abs=1e-5)
 

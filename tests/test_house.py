@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # In cfld_modules a room imports from itself and from those after it.
 ROOMS = (
-    "__main__", "command_line", "commands", "training", "evaluation", "data", "people",
+    "__main__", "command_line", "commands", "training", "evaluation", "data", "studio", "people",
     "deepfashion_tables", "pipeline", "checkpoints", "networks", "demo_people", "poses", "guidance", "saliency",
     "settings", "photographs", "demo_model", "errors", "__init__",
 )  # fmt: skip

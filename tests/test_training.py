@@ -21,9 +21,9 @@ from cfld_modules.training import run_checkpoints
 from cfld_modules.training.denoiser import Denoiser
 from cfld_modules.training.initial_weights import build_models
 from cfld_modules.training.loop import LoopSettings, build_accelerator, learning_rate_factor, run_training
-from cfld_modules.training.run_settings import sole_trainer
+from cfld_modules.training.run_settings import sole_trainer, train
 from cfld_modules.training.samples import Augmentation, PairSamples, read_batch
-from cfld_modules.training.train import DenoisingTask, TrainSettings, train
+from cfld_modules.training.train import DenoisingTask, TrainSettings
 from tests.bundled_people import training_pairs
 from tests.micro_run import MICRO_CFLD, STEPS, configuration, losses, parsed
 

@@ -15,7 +15,8 @@ from cfld_modules.settings import parse_settings
 from cfld_modules.training.denoiser import Denoiser
 from cfld_modules.training.loop import DivergedError, _check_loss
 from cfld_modules.training.run_checkpoints import Progress
-from cfld_modules.training.train import DenoisingTask, TrainSettings, train
+from cfld_modules.training.run_settings import train
+from cfld_modules.training.train import DenoisingTask, TrainSettings
 from tests.micro_run import configuration, parsed
 
 

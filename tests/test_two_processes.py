@@ -20,7 +20,8 @@ from cfld_modules.evaluation.evaluate import EvaluationSettings, evaluate
 from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.poses.keypoints import write_pose_keypoints
 from cfld_modules.settings import parse_settings
-from cfld_modules.training.train import TrainSettings, train
+from cfld_modules.training.run_settings import train
+from cfld_modules.training.train import TrainSettings
 from tests.bundled_people import write_people
 from tests.micro_run import MICRO_CFLD, configuration, losses
 

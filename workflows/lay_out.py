@@ -10,6 +10,7 @@ does so in a lane: above, below or between what stands in it, never over a group
 tests/browser/workflows.test.mjs looks whether this is so in the page.
 """
 
+import copy
 import itertools
 import json
 import math
@@ -31,9 +32,10 @@ LANES, BELOW_NOTE, LANE = 60, 90, 11  # room for wires above groups, and below a
 SECTION_GAP = 30
 MARGIN = 10  # between a wire and what it passes
 STEEP = 60  # by which a wire may rise or fall in a gutter without points that keep it there
+PAGE = (1440, 900)
 SCREEN, CORNER = (1345, 690), (72, 96)  # what the page's bars leave free, and where that begins
-SCALES = (0.8, 0.75, 0.7, 0.66, 0.63, 0.603, 0.57, 0.54, 0.51, 0.48)
-LEGIBLE, FLOWING_COLUMNS = 0.6, 6
+SCALES = (0.8, 0.75, 0.7, 0.66, 0.63, 0.603)  # legible ones
+FLOWING_COLUMNS = 6
 FITTED = 0.75  # of the screen is what the page fits a template into that it opens, whatever scale the file has
 ABOVE_MAP = 260  # by which the last of columns that flow is shorter
 MINIMAP = (255, 215)  # pixels at the lower right
@@ -49,7 +51,6 @@ COLOURS = ("#3f789e", "#8A8", "#b58b2a", "#a1309b", "#88A")
 class Column:
     left: float
     width: float
-    top: float
     nodes: list[Node] = field(default_factory=list)
     blocked: list[tuple[float, float]] = field(default_factory=list)  # from top to bottom, where no wire passes
 
@@ -138,9 +139,10 @@ def place(workflow: dict, room: float) -> list[Column] | None:
     note_height = place_note(workflow)
     columns: list[Column] = []
     groups: list[dict] = []
+    split: list[list[Node]] | None = []
     for title, nodes in sections_of(workflow).items():
         top = note_height + LANES if len(columns) < 2 else 0
-        below = columns[-1].blocked[-1][1] + SECTION_GAP if columns and groups[-1]["columns"] == 1 else room
+        below = columns[-1].blocked[-1][1] + SECTION_GAP if len(split) == 1 else room
         if below + BAND + stack_height(nodes) <= room:
             split, first, top = [nodes], len(columns) - 1, below
         else:
@@ -149,21 +151,26 @@ def place(workflow: dict, room: float) -> list[Column] | None:
                 return None
         for number, column_nodes in enumerate(split):
             if first + number == len(columns):
-                left = columns[-1].right + GUTTER if columns else 0
-                width = max(WIDE.get(node["type"], WIDTH) for node in column_nodes)
-                columns.append(Column(left, width, top))
+                add_column(columns, column_nodes)
             stack(columns[first + number], top, column_nodes)
-        covered = columns[first : first + len(split)]
         bottom = top + BAND + max(map(stack_height, split)) + PADDING
-        box = [covered[0].left - PADDING, top, covered[-1].right - covered[0].left + 2 * PADDING, bottom - top]
-        colour = COLOURS[len(groups) % len(COLOURS)]
-        groups.append({
-            "id": len(groups) + 1, "title": title, "bounding": box, "color": colour, "flags": {}, "columns": len(split),
-        })
+        add_group(groups, title, columns[first : first + len(split)], top, bottom, len(groups))
     for column in columns[:2]:
         column.blocked.append((-math.inf, note_height + 3 * MARGIN))  # no way leads above the note
-    workflow["groups"] = [{key: value for key, value in group.items() if key != "columns"} for group in groups]
+    workflow["groups"] = groups
     return columns
+
+
+def add_column(columns: list[Column], nodes: list[Node]) -> None:
+    left = columns[-1].right + GUTTER if columns else 0
+    columns.append(Column(left, max(WIDE.get(node["type"], WIDTH) for node in nodes)))
+
+
+def add_group(groups: list[dict], title: str, over: list[Column], top: float, bottom: float, colour: int) -> None:
+    box = [over[0].left - PADDING, top, over[-1].right - over[0].left + 2 * PADDING, bottom - top]
+    groups.append({
+        "id": len(groups) + 1, "title": title, "bounding": box, "color": COLOURS[colour % len(COLOURS)], "flags": {},
+    })
 
 
 Run = tuple[str, list[Node]]  # what of a section stands in one column
@@ -205,19 +212,13 @@ def place_flowing(workflow: dict, count: int) -> list[Column]:
     groups: list[dict] = []
     seen: Counter[str] = Counter()
     for top, runs in zip(tops, flow(sections_of(workflow), tops), strict=True):
-        left = columns[-1].right + GUTTER if columns else 0
-        width = max(WIDE.get(node["type"], WIDTH) for _, nodes in runs for node in nodes)
-        column = Column(left, width, top)
-        columns.append(column)
+        add_column(columns, [node for _, nodes in runs for node in nodes])
         y = top
         for title, nodes in runs:
             seen[title] += 1
-            begin, y = y, stack(column, y, nodes) + PADDING
-            groups.append({
-                "id": len(groups) + 1, "title": title if seen[title] == 1 else f"{title} ({seen[title]})",
-                "bounding": [left - PADDING, begin, width + 2 * PADDING, y - begin],
-                "color": COLOURS[(len(seen) - 1) % len(COLOURS)], "flags": {},
-            })
+            begin, y = y, stack(columns[-1], y, nodes) + PADDING
+            part = title if seen[title] == 1 else f"{title} ({seen[title]})"
+            add_group(groups, part, columns[-1:], begin, y, len(seen) - 1)
             y += SECTION_GAP - PADDING
     for column in columns[:2]:
         column.blocked.append((-math.inf, note_height + TALLER + MARGIN))
@@ -289,14 +290,15 @@ def extent(workflow: dict) -> tuple[float, float]:
 
 
 def lay_out(workflow: dict) -> None:
-    scale = next((scale for scale in SCALES if fits(workflow, scale)), 0.0)
-    columns: list[Column] | None
-    if scale < LEGIBLE:
-        columns = place_flowing(workflow, FLOWING_COLUMNS)
-        scale = min(FITTED * whole / side for side, whole in zip(extent(workflow), (1440, 900), strict=True))
+    for scale in SCALES:
+        trial = copy.deepcopy(workflow)
+        columns = place(trial, SCREEN[1] / scale - LANES / 2)
+        if columns and all(scale * side <= FITTED * whole for side, whole in zip(extent(trial), PAGE, strict=True)):
+            workflow.update(trial)
+            break
     else:
-        columns = place(workflow, SCREEN[1] / scale - LANES / 2)
-    assert columns
+        columns = place_flowing(workflow, FLOWING_COLUMNS)
+        scale = min(FITTED * whole / side for side, whole in zip(extent(workflow), PAGE, strict=True))
     route(workflow, columns)
     width, height = (side / scale for side in SCREEN)
     bottom = max(bottom for column in columns for _, bottom in column.blocked)
@@ -304,16 +306,8 @@ def lay_out(workflow: dict) -> None:
     offset = [CORNER[0] / scale + across, CORNER[1] / scale + down]
     workflow["extra"]["ds"] = {"scale": round(scale, 3), "offset": [round(one, 1) for one in offset]}
     last = max(bottom for _, bottom in columns[-1].blocked)
-    if last > height + CORNER[1] / scale - down - MINIMAP[1] / scale - (CORNER[1] / scale):
+    if last > height - down - MINIMAP[1] / scale:
         sys.stdout.write("the last column reaches below the map\n")
-
-
-def fits(workflow: dict, scale: float) -> bool:
-    """Whether the page shows all of it at that scale, with whole sections."""
-    trial = json.loads(json.dumps(workflow))
-    if not place(trial, SCREEN[1] / scale - LANES / 2):
-        return False
-    return all(scale * side <= FITTED * whole for side, whole in zip(extent(trial), (1440, 900), strict=True))
 
 
 def main(words: Sequence[str]) -> None:

@@ -153,11 +153,7 @@ def room_with_mask() -> Image.Image:
 
 def filling(picture: Image.Image, width: int, height: int) -> Image.Image:
     """The middle of a picture, as large as it goes."""
-    scale = max(width / picture.width, height / picture.height)
-    size = round(picture.width * scale), round(picture.height * scale)
-    resized = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    left, top = (resized.width - width) // 2, (resized.height - height) // 2
-    return resized.crop((left, top, left + width, top + height))
+    return ImageOps.fit(picture.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
 
 
 def tiles(sheet: Image.Image, columns: int, rows: int, gap: int = 4) -> list[Image.Image]:

@@ -11,12 +11,12 @@ from . import option
 from .training import show_log, training_requirements
 
 TRAININGS = {
-    "train": ("train", "TrainSettings", "train"),
-    "train-autoencoder": ("autoencoder", "AutoencoderSettings", "train_autoencoder"),
-    "train-lifter": ("lifter", "LifterSettings", "train_lifter"),
-    "distil": ("distil", "DistilSettings", "distil"),
+    "train": ("train", "TrainSettings"),
+    "train-autoencoder": ("autoencoder", "AutoencoderSettings"),
+    "train-lifter": ("lifter", "LifterSettings"),
+    "distil": ("distil", "DistilSettings"),
 }
-"""By command the module in `training`, and in it the settings and what trains by them."""
+"""By command the module in `training`, and the settings in it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,17 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    module, settings_type, train = TRAININGS[arguments.command]
+    module, name = TRAININGS[arguments.command]
     with training_requirements():
         if arguments.command == "distil":
             import peft  # noqa: F401 (missed before hours of a teacher's work, not after)
 
-        training = import_module(f"..training.{module}", __package__)
+        settings_type = getattr(import_module(f"..training.{module}", __package__), name)
         from ..training.loop import DivergedError
+        from ..training.run_settings import train
     from ..errors import CheckpointError, DataError, SettingsError
     from ..settings import read_settings
 
     show_log()
     with option(str(arguments.config), SettingsError, DataError, CheckpointError, DivergedError):
-        settings = read_settings(arguments.config, getattr(training, settings_type), arguments.changes)
-        getattr(training, train)(settings)
+        train(read_settings(arguments.config, settings_type, arguments.changes))

@@ -16,14 +16,12 @@ from ..deepfashion_tables import annotation, new_tables
 from ..people.bodies import body_model
 from ..people.dressing import dress
 from ..people.identities import sample_identity
-from ..people.poses import BodyPose, sample_pose
-from ..people.studio import Studio
 from ..people.wardrobes import FolderWardrobe, HelperWardrobe
+from ..studio.studio import Studio
 from .pairs import Split
+from .people_poses import FIRST_TEST_SEED, pose_of_seed
 
 WIDTH, HEIGHT = 176, 256
-# Seeds from here on, of identities and of poses, belong to the test split.
-FIRST_TEST_SEED = 1_000_000
 TEST_POSES, TARGETS = 16, 4
 
 
@@ -82,12 +80,6 @@ def invited(garments: Path | None, person: int, width: int, height: int) -> Stud
     studio = _studio(width, height)
     studio.invite(shape, dress(identity, shape, FolderWardrobe(garments) if garments else HelperWardrobe()))
     return studio
-
-
-def pose_of_seed(seed: int) -> BodyPose:
-    """That of the number; the first of each split faces the viewer."""
-    pose = sample_pose(seed)
-    return pose.turned(0.0) if seed % FIRST_TEST_SEED == 0 else pose
 
 
 @cache

@@ -49,15 +49,9 @@ def held_out_sheet(pipeline: CFLDPipeline, pairs: Pairs, count: int, steps: int,
 
 
 def transfer_sheet(
-    pairs: Sequence[tuple[Photograph, Photograph]], results: Sequence[np.ndarray], fit: Fit, width: int, height: int,
-    scale: int = 1,
+    pairs: Sequence[tuple[Photograph, Photograph]], results: Sequence[np.ndarray], fit: Fit, width: int, height: int
 ) -> Image.Image:
-    """Source, pose, result and truth of each pair in a row.
-
-    Args:
-        results: RGB uint8 (height, width, 3), one a pair.
-        scale: whole number by which the pictures are enlarged, pixel by pixel.
-    """
+    """Source, pose, result, RGB uint8 (height, width, 3), and truth of each pair in a row."""
     rows = [
         [
             truth_picture(source, fit, width, height), draw_pose_in_style(target.pose(), width, height, "cfld"),
@@ -65,5 +59,4 @@ def transfer_sheet(
         ]
         for (source, target), result in zip(pairs, results, strict=True)
     ]
-    enlarged = [[np.kron(picture, np.ones((scale, scale, 1), np.uint8)) for picture in row] for row in rows]
-    return contact_sheet(enlarged, ("source", "pose", "result", "truth"))
+    return contact_sheet(rows, ("source", "pose", "result", "truth"))

@@ -1,6 +1,6 @@
 """Turntable scores of the demo model: eight views of a person made from one picture, against the true views.
 
-The true ones are photographs of `people`, so it takes what these take.
+The true ones are photographs of drawn people, so it takes what these take.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..data.people_writer import FIRST_TEST_SEED, invited, pose_of_seed
+from ..data.people_poses import FIRST_TEST_SEED, pose_of_seed
+from ..data.people_writer import invited
 from ..demo_model import HEIGHT, WIDTH
-from ..people.studio import Photo
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.keypoints import Pose
 from ..poses.pose_maps import draw_pose
 from ..poses.turning import turntable
+from ..studio.studio import Photo
 from .clothes import bare_studio, find_silhouette, intersection_over_union
 from .demo import load_demo_pipeline
 from .metrics import ssim

@@ -1,1 +1,1 @@
-"""Believable people with exact ground truth: bodies by anny, MakeHuman garments, pictures by VTK. Only for training."""
+"""Believable people: bodies by anny in MakeHuman's garments. Only for training."""

@@ -3,21 +3,20 @@
 A garment's vertex is a few vertices of the base mesh, their weights, and an offset that scales with the body.
 """
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix, diags, vstack
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_matrix, diags, vstack
 from scipy.spatial import cKDTree
 
 from .bodies import Shape, body_model
 
-# Axes of MakeHuman's files (x left, y up, z front) in anny's (x left, y back, z up).
-ANNY_AXIS = {"x": 0, "y": 2, "z": 1}
-SMALLEST_PIECE = 260  # vertices; buttons and the like are smaller
-NO_LIMITS = (-1.0, 9.0, 9.0)
+
+class GarmentError(ValueError):
+    """A garment's files cannot be used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class Garment:
     scales: tuple[tuple[int, int, float], ...]
     faces: np.ndarray
     hidden: np.ndarray
-    limits: tuple[float, float, float] = NO_LIMITS
+    limits: tuple[float, float, float] = (-1.0, 9.0, 9.0)
 
     def points(self, shape: Shape) -> np.ndarray:
         """Where its vertices are on a body at rest, (n, 3)."""
@@ -50,12 +49,22 @@ class Garment:
 
     def places(self) -> np.ndarray:
         """Where they are on the average body that stands on z = 0."""
-        return self.points(body_model().average) - (0, 0, body_model().soles)
+        return self.points(body_model().average) - body_model().soles
 
     def bone_weights(self) -> csr_matrix:
         """(n, bones), those of the vertices it hangs on."""
         weights = self.anchors @ body_model().bone_weights
         return csr_matrix(weights.multiply(1 / np.maximum(weights.sum(1), 1e-6)))
+
+    def part(self, is_kept: np.ndarray) -> "Garment":
+        """Of whole pieces, by which vertices are kept (n,): it hides what is nearest to these."""
+        body = body_model().average
+        nearest = cKDTree(self.points(body)).query(body.vertices[self.hidden])[1]
+        faces = (np.cumsum(is_kept) - 1)[self.faces[is_kept[self.faces[:, 0]]]]
+        return replace(
+            self, anchors=self.anchors[is_kept], offsets=self.offsets[is_kept], faces=faces,
+            hidden=self.hidden[is_kept[nearest]],
+        )
 
 
 def body_part(faces: np.ndarray) -> Garment:
@@ -67,6 +76,36 @@ def body_part(faces: np.ndarray) -> Garment:
     return Garment(anchors, np.zeros((len(used), 3)), ((0, 1, 1.0),) * 3, quads, np.empty(0, int))
 
 
+def smooth(garment: Garment) -> Garment:
+    """One step of Catmull and Clark's subdivision of a mesh of quads."""
+    faces, count = garment.faces, garment.anchors.shape[0]
+    sides = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2), axis=1)
+    edges, edge_of_side, uses = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
+    face_of_side = np.repeat(np.arange(len(faces)), 4)
+    face_has_point = _incidence(face_of_side, faces.ravel(), (len(faces), count))
+    edge_has_point = _incidence(np.repeat(np.arange(len(edges)), 2), edges.ravel(), (len(edges), count))
+    edge_has_face = _incidence(edge_of_side, face_of_side, (len(edges), len(faces)))
+    is_rim, is_on_rim = uses == 1, np.zeros(count, bool)
+    is_on_rim[edges[is_rim]] = True
+    face_points, middles = face_has_point / 4, edge_has_point / 2
+    edge_points = middles + diags(1.0 * ~is_rim) @ (0.25 * (edge_has_face @ face_points) - 0.5 * middles)
+    valence, edge_count = (np.maximum(np.bincount(ends.ravel(), minlength=count), 1.0) for ends in (faces, edges))
+    faces_mean = diags(1 / valence) @ face_has_point.T @ face_points
+    middles_mean = diags(1 / edge_count) @ edge_has_point.T @ middles
+    inner = diags(1 / valence) @ (faces_mean + 2 * middles_mean + diags(valence - 3))
+    rim = 0.5 * diags(np.ones(count)) + 0.25 * (edge_has_point.T @ diags(1.0 * is_rim) @ middles)
+    points = diags(1.0 * ~is_on_rim) @ inner + diags(1.0 * is_on_rim) @ rim
+    finer = csr_matrix(vstack([points, face_points, edge_points]))
+    edge_corners = edge_of_side.reshape(-1, 4) + count + len(faces)
+    centres = np.repeat(count + np.arange(len(faces)), 4).reshape(-1, 4)
+    quads = np.stack([faces, edge_corners, centres, np.roll(edge_corners, 1, axis=1)], axis=2).reshape(-1, 4)
+    return replace(garment, anchors=csr_matrix(finer @ garment.anchors), offsets=finer @ garment.offsets, faces=quads)
+
+
+def _incidence(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> csr_matrix:
+    return csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
+
+
 @cache
 def read_garment(mhclo: Path) -> Garment:
     """The whole asset.
@@ -75,101 +114,38 @@ def read_garment(mhclo: Path) -> Garment:
         GarmentError: when the file or the .obj beside it is missing or no garment of the base mesh.
     """
     try:
-        numbers, weights, offsets, scales, hidden = _read_mhclo(mhclo.read_text(errors="replace"))
-        (mesh,) = mhclo.parent.glob("*.obj")
-        faces = [
-            [int(corner.split("/")[0]) - 1 for corner in line.split()[1:]]
-            for line in mesh.read_text(errors="replace").splitlines() if line.startswith("f ")
-        ]
-        shape = (len(numbers), len(body_model().average.vertices))
-        anchors = csr_matrix((weights.ravel(), (np.repeat(np.arange(len(numbers)), 3), numbers.ravel())), shape=shape)
-        quads = np.array([face + face[-1:] * (4 - len(face)) for face in faces])
-    except (OSError, ValueError, KeyError) as error:
+        (obj,) = mhclo.parent.glob("*.obj")
+        return _parsed(mhclo.read_text(errors="replace"), obj.read_text(errors="replace"))
+    except (OSError, ValueError, KeyError, IndexError) as error:
         raise GarmentError(f"'{mhclo}' is no garment of MakeHuman's with its .obj beside it ({error})") from error
-    offsets = np.stack([offsets[:, 0], -offsets[:, 2], offsets[:, 1]], axis=1)
-    return Garment(anchors, offsets, scales, quads, hidden)
 
 
-class GarmentError(ValueError):
-    """A garment's files cannot be used."""
-
-
-@cache
-def pieces(garment: Garment) -> list[Garment]:
-    """Its connected pieces but for small ones, the one that reaches farthest down last; each hides what is nearest."""
-    count = garment.anchors.shape[0]
-    pairs = np.concatenate([garment.faces[:, [0, side]] for side in (1, 2, 3)])
-    _, label = connected_components(coo_matrix((np.ones(len(pairs)), pairs.T), shape=(count, count)))
-    body, points = body_model().average, garment.places()
-    nearest = label[cKDTree(garment.points(body)).query(body.vertices[garment.hidden])[1]]
-    large = [number for number, size in enumerate(np.bincount(label)) if size >= SMALLEST_PIECE]
-    large.sort(key=lambda number: -points[label == number, 2].min())
-    return [_part(garment, label == number, garment.hidden[nearest == number]) for number in large]
-
-
-def joined(parts: list[Garment]) -> Garment:
-    """Several pieces of one garment as one."""
-    counts = np.cumsum([0] + [part.anchors.shape[0] for part in parts[:-1]])
-    return Garment(
-        csr_matrix(vstack([part.anchors for part in parts])), np.concatenate([part.offsets for part in parts]),
-        parts[0].scales, np.concatenate([part.faces + count for part, count in zip(parts, counts, strict=True)]),
-        np.concatenate([part.hidden for part in parts]),
-    )
-
-
-def smooth(garment: Garment) -> Garment:
-    """One step of Catmull and Clark's subdivision of a mesh of quads."""
-    faces, count = garment.faces, garment.anchors.shape[0]
-    sides = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2), axis=1)
-    edges, edge_of_side, faces_of_edge = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
-    ones, face_of_corner = np.ones(faces.size), np.repeat(np.arange(len(faces)), 4)
-    face_points = csr_matrix((ones / 4, (face_of_corner, faces.ravel())), shape=(len(faces), count))
-    edge_of_end = np.repeat(np.arange(len(edges)), 2)
-    middles = csr_matrix((np.full(edges.size, 0.5), (edge_of_end, edges.ravel())), shape=(len(edges), count))
-    edge_faces = csr_matrix((ones, (edge_of_side, face_of_corner)), shape=(len(edges), len(faces)))
-    inner = diags((faces_of_edge > 1).astype(float))
-    edge_points = middles + inner @ (0.25 * (edge_faces @ face_points) - 0.5 * middles)
-    valence = np.maximum(np.bincount(faces.ravel(), minlength=count), 1.0)
-    border = np.zeros(count, bool)
-    border[edges[faces_of_edge == 1]] = True
-    at_face = diags(1 / valence) @ csr_matrix((ones, (faces.ravel(), face_of_corner)), shape=(count, len(faces)))
-    ends = csr_matrix(middles.multiply(2)).T
-    outer = ends @ diags((faces_of_edge == 1).astype(float))
-    at_edge = diags(1 / np.maximum(np.asarray(ends.sum(1)).ravel(), 1)) @ ends
-    eye = diags(np.ones(count))
-    inner_vertices = diags(1 / valence) @ (at_face @ face_points + 2 * (at_edge @ middles) + diags(valence - 3) @ eye)
-    border_vertices = 0.5 * eye + 0.25 * (outer @ middles)
-    vertices = diags((~border).astype(float)) @ inner_vertices + diags(border.astype(float)) @ border_vertices
-    finer = csr_matrix(vstack([vertices, face_points, edge_points]))
-    sides_of = edge_of_side.reshape(-1, 4) + count + len(faces)
-    centre = np.repeat(count + np.arange(len(faces)), 4).reshape(-1, 4)
-    quads = np.stack([faces, sides_of, centre, np.roll(sides_of, 1, axis=1)], axis=2).reshape(-1, 4)
-    return replace(garment, anchors=csr_matrix(finer @ garment.anchors), offsets=finer @ garment.offsets, faces=quads)
-
-
-def _part(garment: Garment, is_kept: np.ndarray, hidden: np.ndarray) -> Garment:
-    faces = (np.cumsum(is_kept) - 1)[garment.faces[is_kept[garment.faces[:, 0]]]]
-    return Garment(garment.anchors[is_kept], garment.offsets[is_kept], garment.scales, faces, hidden)
-
-
-def _read_mhclo(text: str) -> tuple:
-    """Base vertices (n, 3), weights (n, 3), offsets (n, 3), scales by anny's axes, hidden vertices."""
-    scales: dict[int, tuple[int, int, float]] = {}
-    rows, hidden, mode = [], [], ""
-    for line in text.splitlines():
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        if words[0] in ("x_scale", "y_scale", "z_scale"):
-            scales[ANNY_AXIS[words[0][0]]] = (int(words[1]), int(words[2]), float(words[3]))
-        elif words[0] in ("verts", "delete_verts"):
-            mode = words[0]
-        elif mode == "verts" and words[0].isdigit():
-            rows.append([*words, *(words * 2 + "1 0 0 0 0 0".split())][:9] if len(words) == 1 else words[:9])
-        elif mode == "delete_verts" and words[0].isdigit():
-            ranges = " ".join(words).replace(" - ", "-").split()
-            ends = [[int(end) for end in part.split("-")] for part in ranges]
-            hidden += [number for part in ends for number in range(part[0], part[-1] + 1)]
+def _parsed(mhclo: str, obj: str) -> Garment:
+    """By the texts of both files, whose axes are x left, y up, z front; a vertex is a line of `verts`."""
+    scales: dict[str, tuple[int, int, float]] = {}
+    rows: list[list] = []
+    hidden: list[int] = []
+    section = ""
+    for line in mhclo.splitlines():
+        match section, line.split():
+            case _, ["x_scale" | "y_scale" | "z_scale" as name, first, second, distance, *_]:
+                scales[name[0]] = int(first), int(second), float(distance)
+            case _, ["verts" | "delete_verts" as section, *_]:
+                pass
+            case "verts", [vertex] if vertex.isdigit():
+                rows.append([vertex, vertex, vertex, 1, 0, 0, 0, 0, 0])
+            case "verts", [vertex, *_] as words if vertex.isdigit():
+                rows.append(words[:9])
+            case "delete_verts", [vertex, *_] if vertex.isdigit():
+                for first, last in re.findall(r"(\d+)(?:\s*-\s*(\d+))?", line):
+                    hidden += range(int(first), int(last or first) + 1)
     table = np.array(rows, float)
-    axis_scales = tuple(scales[axis] for axis in range(3))
-    return table[:, :3].astype(int), table[:, 3:6], table[:, 6:], axis_scales, np.unique(np.array(hidden, int))
+    numbers, weights, offsets = table[:, :3].astype(int), table[:, 3:6], table[:, [6, 8, 7]] * (1, -1, 1)
+    places = np.repeat(np.arange(len(rows)), 3), numbers.ravel()
+    anchors = csr_matrix((weights.ravel(), places), shape=(len(rows), len(body_model().average.vertices)))
+    faces = [
+        [int(corner.split("/")[0]) - 1 for corner in line.split()[1:]]
+        for line in obj.splitlines() if line.startswith("f ")
+    ]
+    quads = np.array([face + face[-1:] * (4 - len(face)) for face in faces])
+    return Garment(anchors, offsets, tuple(scales[axis] for axis in "xzy"), quads, np.unique(np.array(hidden, int)))

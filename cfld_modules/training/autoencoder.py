@@ -26,8 +26,7 @@ from ..pipeline.base_model import save_network
 from ..settings import Side, Weight
 from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
 from .latents import square_picture
-from .loop import LoopSettings, TrainingData, run_training
-from .run_settings import begun_run
+from .loop import LoopSettings, TrainingData
 
 SHEET_PICTURES = 8
 logger = logging.getLogger("cfld")
@@ -61,18 +60,8 @@ class AutoencoderSettings:
     decoder_of: Path | None = None
     denoised: Denoising | None = None
 
-
-def train_autoencoder(settings: AutoencoderSettings) -> None:
-    """Run a configuration to its end.
-
-    Writes, beside what the loop does: `config.yaml`, and in the end `autoencoder/`, a diffusers folder in float32, and
-    `taesd.safetensors`, the same under ComfyUI's names, in float16 where that holds its numbers.
-
-    Raises:
-        SettingsError, DataError, DivergedError: see `train.train`.
-    """
-    with begun_run(settings) as accelerator:
-        run_training(accelerator, settings.training, settings.output, AutoencoderTask(settings, accelerator))
+    def task(self, accelerator: Accelerator) -> "AutoencoderTask":
+        return AutoencoderTask(self, accelerator)
 
 
 class PictureSamples(Dataset):
@@ -124,12 +113,9 @@ class Reconstruction(nn.Module):
     latents do not say to the pixel where they are.
     """
 
-    def __init__(
-        self, autoencoder: AutoencoderTiny, latent_noise: float, latent_weight: float, squared_error_weight: float
-    ) -> None:
+    def __init__(self, autoencoder: AutoencoderTiny, settings: AutoencoderSettings) -> None:
         super().__init__()
-        self.autoencoder, self.latent_noise, self.latent_weight = autoencoder, latent_noise, latent_weight
-        self.squared_error_weight = squared_error_weight
+        self.autoencoder, self.settings = autoencoder, settings
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """`loss`, and its part `reconstruction`, for `picture` (B, 3, S, S) in [-1, 1], of whose own latents unless
@@ -137,13 +123,13 @@ class Reconstruction(nn.Module):
         """
         pictures = batch["picture"]
         latents = batch["latents"] if "latents" in batch else self.autoencoder.encode(pictures).latents
-        noise = torch.randn_like(latents) * self.latent_noise if self.training else 0.0
+        noise = torch.randn_like(latents) * self.settings.latent_noise if self.training else 0.0
         decoded = self.autoencoder.decode(latents + noise).sample
         reconstruction = functional.l1_loss(decoded, pictures)
-        error = reconstruction + self.squared_error_weight * functional.mse_loss(decoded.float(), pictures)
+        error = reconstruction + self.settings.squared_error_weight * functional.mse_loss(decoded.float(), pictures)
         deviation, mean = torch.std_mean(latents.float(), dim=(0, 2, 3))
         spread = (mean.square() + (deviation - 1).square()).mean()
-        return {"loss": error + self.latent_weight * spread, "reconstruction": reconstruction}
+        return {"loss": error + self.settings.latent_weight * spread, "reconstruction": reconstruction}
 
 
 class AutoencoderTask:
@@ -151,9 +137,7 @@ class AutoencoderTask:
 
     def __init__(self, settings: AutoencoderSettings, accelerator: Accelerator) -> None:
         self.settings = settings
-        self.model = Reconstruction(
-            _initial_autoencoder(settings), settings.latent_noise, settings.latent_weight, settings.squared_error_weight
-        )
+        self.model = Reconstruction(_initial_autoencoder(settings), settings)
         if not 8 <= settings.crop <= settings.size or settings.crop % 8:
             raise SettingsError(f"crop: must be a multiple of 8, at most the size {settings.size}, got {settings.crop}")
         seed, pairs = settings.training.seed, settings.data.pairs("train")
@@ -176,6 +160,9 @@ class AutoencoderTask:
         return contact_sheet(rows, ("picture", "decoded")), scores
 
     def export(self) -> None:
+        """`autoencoder/`, a diffusers folder in float32, and `taesd.safetensors`, the same under ComfyUI's names, in
+        float16 where that holds its numbers.
+        """
         output, autoencoder = self.settings.output, self.model.autoencoder
         unfinished = output / "autoencoder.part"
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -14,8 +14,7 @@ from ..pipeline.lora import add_lora, save_lora
 from ..pipeline.schedulers import published_scheduler
 from ..settings import Bound
 from .distiller import Distiller
-from .loop import LoopSettings, run_training
-from .run_settings import begun_run
+from .loop import LoopSettings
 from .teacher import Teacher, TeacherSamples
 from .train import DTYPES
 
@@ -41,17 +40,8 @@ class DistilSettings:
     gradient_checkpointing: bool = True
     export_dtype: Literal["fp32", "fp16"] = "fp16"
 
-
-def distil(settings: DistilSettings) -> None:
-    """Run a configuration to its end. Writes, beside what the loop does: `config.yaml`, and in the end
-    `lora.safetensors`, under the names that ComfyUI's LoRA loaders take.
-
-    Raises:
-        SettingsError, DataError, CheckpointError: about settings, data set and given files.
-        DivergedError: see `loop.run_training`.
-    """
-    with begun_run(settings) as accelerator:
-        run_training(accelerator, settings.training, settings.output, DistillationTask(settings, accelerator))
+    def task(self, accelerator: Accelerator) -> "DistillationTask":
+        return DistillationTask(self, accelerator)
 
 
 class DistillationTask:
@@ -76,5 +66,6 @@ class DistillationTask:
         return held_out_sheet(student, self.held_out, SHEET_PAIRS, SHEET_STEPS, **guidance), {}
 
     def export(self) -> None:
+        """`lora.safetensors`, under the names that ComfyUI's LoRA loaders take."""
         settings = self.settings
         save_lora(settings.output / "lora.safetensors", self.model.unet, DTYPES[settings.export_dtype])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from PIL import Image
 from torch import nn
 
@@ -17,8 +18,7 @@ from ..poses.lifting import Lifter
 from ..poses.pose_maps import draw_pose
 from ..settings import Bound, Count
 from .lifter_samples import LifterSamples, build_skeletons
-from .loop import LoopSettings, run_training
-from .run_settings import begun_run
+from .loop import LoopSettings
 
 SHEET_POSES = 8
 SHEET_SIZE = 160
@@ -39,16 +39,8 @@ class LifterSettings:
     width: Annotated[int, Bound(ge=1, le=16384)] = 192
     blocks: Annotated[int, Bound(ge=0, le=1000)] = 2
 
-
-def train_lifter(settings: LifterSettings) -> None:
-    """Run a configuration to its end. Writes, beside what the loop does: `config.yaml`, and in the end
-    `lifter.safetensors`, in float16.
-
-    Raises:
-        SettingsError, DivergedError: see `train.train`.
-    """
-    with begun_run(settings) as accelerator:
-        run_training(accelerator, settings.training, settings.output, LifterTask(settings))
+    def task(self, _: Accelerator) -> "LifterTask":
+        return LifterTask(self)
 
 
 class LiftingError(nn.Module):
@@ -92,11 +84,9 @@ class LifterTask:
         return contact_sheet(rows, ("pose", "lifted, from aside", "truth")), {"held-out error": score}
 
     def export(self) -> None:
+        """`lifter.safetensors`, in float16."""
         state = self.model.lifter.state_dict()
-        write_tensors(
-            self.settings.output / "lifter.safetensors",
-            {name: tensor.detach() for name, tensor in state.items()}, dtype=torch.float16,
-        )
+        write_tensors(self.settings.output / "lifter.safetensors", state, dtype=torch.float16)
 
 
 def _drawing(points: np.ndarray) -> np.ndarray:

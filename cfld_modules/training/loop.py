@@ -231,11 +231,7 @@ def _steps(
 
 
 def _check_loss(loss: float, progress: Progress) -> None:
-    """Count the loss to what is usual.
-
-    Raises:
-        DivergedError: where it is no number, or much more than usual.
-    """
+    """Count the loss to what is usual; a DivergedError where it is no number, or much more than usual."""
     usual = progress.usual_loss
     if not np.isfinite(loss):
         raise DivergedError(f"the loss is {loss} at step {progress.step}; {REMEDY}")
@@ -248,11 +244,7 @@ def _check_loss(loss: float, progress: Progress) -> None:
 def _check_update(
     accelerator: Accelerator, model: nn.Module, data: TrainingData, settings: LoopSettings, progress: Progress
 ) -> None:
-    """See by the samples to come that the last update is a good one: its loss is otherwise that of the next step.
-
-    Raises:
-        DivergedError: see `_check_loss`.
-    """
+    """See by the samples to come that the last update is a good one: its loss is otherwise that of the next step."""
     _reseed(settings.seed, progress.samples, 0, accelerator.process_index)
     first = progress.samples + accelerator.process_index * settings.batch_size
     batch = default_collate([data[number] for number in range(first, first + settings.batch_size)])

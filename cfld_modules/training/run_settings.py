@@ -1,4 +1,4 @@
-"""The settings of a run, kept beside it, so that a run is only ever continued as it was begun, and by one process."""
+"""A run by its settings, kept beside it, so that it is only ever continued as it was begun, and by one process."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,33 +8,33 @@ from typing import Any
 
 import torch
 import yaml
-from accelerate import Accelerator
 
 from ..checkpoints.atomic_files import written_whole
 from ..errors import SettingsError
 from ..settings import plain_settings, read_settings
-from .loop import FREE_SETTINGS, build_accelerator
+from .loop import FREE_SETTINGS, build_accelerator, run_training
 
 FREE = {"output", "export_dtype", *(f"training.{name}" for name in FREE_SETTINGS)}
 LOCK = "running.lock"
 
 
-@contextmanager
-def begun_run(settings: Any) -> Iterator[Accelerator]:
-    """Around a run: its folder is its own, its settings are kept, and random numbers begin with its seed.
+def train(settings: Any) -> None:
+    """Run a configuration to its end. Writes, beside what the loop does, `config.yaml`, and in the end the export.
 
     Args:
-        settings: with `output` and `training`, the settings of the loop.
+        settings: with `output`, `training`, the settings of the loop, and `task`, which makes the loop's of them.
 
     Raises:
         SettingsError: when another process trains into the folder; see also `keep_settings`.
+        SettingsError, DataError, CheckpointError: about settings, data set and given files.
+        DivergedError: see `loop.run_training`.
     """
     accelerator = build_accelerator(settings.training, settings.output)
     with sole_trainer(settings.output) if accelerator.is_main_process else nullcontext():
         if accelerator.is_main_process:
             keep_settings(settings, settings.output)
         torch.manual_seed(settings.training.seed)
-        yield accelerator
+        run_training(accelerator, settings.training, settings.output, settings.task(accelerator))
 
 
 @contextmanager

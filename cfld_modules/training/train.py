@@ -22,8 +22,7 @@ from ..settings import Bound
 from .denoiser import Denoiser, Loss
 from .initial_weights import ModelSettings, build_models
 from .latents import cached_posteriors
-from .loop import LoopSettings, run_training
-from .run_settings import begun_run
+from .loop import LoopSettings
 from .samples import Augmentation, PairSamples
 
 SHEET_PAIRS, SHEET_STEPS = 6, 20
@@ -54,19 +53,8 @@ class TrainSettings:
     loss: Loss = "epsilon"
     export_dtype: Literal["fp32", "fp16"] = "fp32"
 
-
-def train(settings: TrainSettings) -> None:
-    """Run a configuration to its end. Writes, beside what the loop does: `config.yaml`, and in the end the export.
-
-    The export: `cfld.safetensors`, and where the whole U-Net was trained `base/`, a diffusers folder of it and the
-    autoencoder. Of an ablation, `cfld.safetensors` is for `evaluate` alone.
-
-    Raises:
-        SettingsError, DataError, CheckpointError: about settings, data set and given files.
-        DivergedError: see `loop.run_training`.
-    """
-    with begun_run(settings) as accelerator:
-        run_training(accelerator, settings.training, settings.output, DenoisingTask(settings, accelerator))
+    def task(self, accelerator: Accelerator) -> "DenoisingTask":
+        return DenoisingTask(self, accelerator)
 
 
 class DenoisingTask:
@@ -95,6 +83,9 @@ class DenoisingTask:
         return sheet, {"held-out loss": self._held_out_loss()}
 
     def export(self) -> None:
+        """`cfld.safetensors`, of an ablation for `evaluate` alone, and where the whole U-Net was trained `base/`, a
+        diffusers folder of it and the autoencoder.
+        """
         settings, model = self.settings, self.model
         dtype = DTYPES[settings.export_dtype]
         networks = {name: tensor.detach().cpu() for name, tensor in model.cfld.state_dict().items()}

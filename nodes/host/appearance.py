@@ -120,6 +120,3 @@ class QueryForward(PatchedMethod):
 
     def __call__(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         return self.queries.add_to(self.block, self.original(x, *args, **kwargs))
-
-    def around(self, original: Callable[..., torch.Tensor]) -> "QueryForward":
-        return QueryForward(self.queries, self.block, original)

@@ -8,7 +8,6 @@ has the first is CFLD's, and so is its context; any other, text say, has neither
 from typing import Any
 
 import comfy.conds
-import comfy.controlnet
 import torch
 
 from .notices import warn
@@ -31,11 +30,6 @@ def prompt_conditioning(prompt: torch.Tensor, unconditional: torch.Tensor) -> tu
 
     unconditional = unconditional.expand(len(prompt), -1, -1)
     return conditioning(prompt, people), conditioning(unconditional, torch.zeros_like(people))
-
-
-def source_count(conditioning: list) -> int:
-    """How many source people a conditioning holds."""
-    return max(len(entry[0]) for entry in conditioning)
 
 
 def is_whole(start: float, end: float) -> bool:
@@ -78,10 +72,8 @@ def without_figure_at_a_zero_prompt(entry: Entry) -> Entry:
 
 
 def check_conditioning(conds: dict[str, list[Entry]], batch: int) -> None:
-    """What a sampling's conditioning cannot mean, before the first step.
-
-    Raises:
-        ValueError: when people or poses would be left out of the latent batch, or only the negative has a pose.
+    """Before the first step, ValueErrors for people or poses that would be left out of the latent batch, and for a pose
+    in the negative alone; warnings of what is hardly meant.
     """
     for entry in (entry for entries in conds.values() for entry in entries if is_cfld(entry)):
         for key, node, what in (
@@ -127,10 +119,3 @@ def name_unconditional_rows(transformer_options: dict) -> None:
     if kinds:
         rows = transformer_options["cond_or_uncond"]
         rows[:] = [kinds[row] for row in rows]
-
-
-def pose_control_of(control: comfy.controlnet.ControlBase | None, kind: type) -> Any:
-    """The control of that `kind` in a chain of controls, None if there is none."""
-    while control is not None and not isinstance(control, kind):
-        control = control.previous_controlnet
-    return control

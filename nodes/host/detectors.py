@@ -6,7 +6,7 @@ A detector is imported when somebody is looked for, since most graphs look for n
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import folder_paths
 
@@ -20,28 +20,18 @@ WEIGHTS_FOLDER = "annotators"
 AUTO = "auto"
 OTHER_NODES = "key points of core's SDPose Keypoint Extractor or comfyui_controlnet_aux's DWPose Estimator serve, too"
 
-Read = TypeVar("Read")
 
-
-def remembering_last(read: Callable[[Path], Read]) -> Callable[[Path], Read]:
-    """`read`, which keeps what it made of the last file as long as its size and time of change are the same."""
-
-    @lru_cache(maxsize=1)
-    def read_version(file: Path, *version: int) -> Read:
-        return read(file)
-
-    def read_now(file: Path) -> Read:
-        status = file.stat()
-        return read_version(file, status.st_ino, status.st_size, status.st_mtime_ns)
-
-    return read_now
-
-
-@remembering_last
-def _read_blazepose(file: Path) -> "Networks":
+@lru_cache(maxsize=1)
+def _networks_of(file: Path, *version: int) -> "Networks":
     from ...cfld_modules.checkpoints.blazepose_file import read_blazepose
 
     return read_blazepose(file)
+
+
+def _read_blazepose(file: Path) -> "Networks":
+    """Kept, of the last file, as long as its size and time of change are the same."""
+    status = file.stat()
+    return _networks_of(file, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _load_blazepose(folders: Sequence[Path]) -> "Detector":

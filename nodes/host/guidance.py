@@ -28,13 +28,12 @@ from .conditioning import (
     has_pose,
     is_cfld,
     is_within,
-    pose_control_of,
     without_figure_at_a_zero_prompt,
     without_rows,
 )
 from .detailers import warn_of_a_crop
 from .notices import each_warning_once
-from .pose_control import PoseControl
+from .pose_control import pose_control_of
 
 NO_WEIGHT = 1e-9
 UNCONDITIONAL_PROMPT = f"{KEY}_learnt"  # attachment of a model: CFLD's learnt unconditional prompt, (1, tokens, width)
@@ -77,7 +76,7 @@ def check_before_sampling(patcher: Any) -> None:
                 return executor(noise, *args, **kwargs)
         finally:
             for entry in chain(*guider.conds.values()):
-                if (pose := pose_control_of(entry.get("control"), PoseControl)) is not None:
+                if (pose := pose_control_of(entry.get("control"))) is not None:
                     pose.cleanup()
 
     _replace_wrapper(patcher, WrappersMP.OUTER_SAMPLE, check)
@@ -128,16 +127,10 @@ class _Step:
 
         Other packs copy them deeply, which functions allow, and methods of a step with its models do not.
         """
-
-        def predict(arguments: dict) -> list[torch.Tensor]:
-            return self.predict(arguments)
-
-        def add_terms(arguments: dict) -> torch.Tensor:
-            return self.add_terms(arguments)
-
+        after_cfg = self.model_options.get("sampler_post_cfg_function", [])
         return self.model_options | {
-            "sampler_calc_cond_batch_function": predict,
-            "sampler_post_cfg_function": [add_terms, *self.model_options.get("sampler_post_cfg_function", [])],
+            "sampler_calc_cond_batch_function": lambda arguments: self.predict(arguments),
+            "sampler_post_cfg_function": [lambda arguments: self.add_terms(arguments), *after_cfg],
         }
 
     def predict(self, arguments: dict) -> list[torch.Tensor]:
@@ -337,6 +330,6 @@ def _with_controls_for_both(entry: Entry, positive: list[Entry]) -> Entry:
     for other in positive:
         control = other.get("control")
         if other.get("control_apply_to_uncond") and own is not None and own is not control:
-            if own is pose_control_of(control, PoseControl):
+            if own is pose_control_of(control):
                 return entry | {"control": control}
     return entry

@@ -28,10 +28,7 @@ def cross_attention(block: int) -> str:
 
 
 def check_base_model(model: comfy.model_patcher.ModelPatcher, cfld: LoadedCFLD) -> None:
-    """
-    Raises:
-        ValueError: when the model has not the layers that the checkpoint was trained for, or another checkpoint's.
-    """
+    """That the model has the layers that the checkpoint was trained for, and not another one's; else a ValueError."""
     cfld_name = model.get_attachment(KEY)
     if cfld_name is not None and cfld_name != cfld.name:
         raise ValueError(
@@ -177,6 +174,3 @@ class KeyValueForward(PatchedMethod):
             are_own = [row >= 0 for row in call.rows_like(x)]
             trained = trained * torch.tensor(are_own, device=x.device)[:, None, None]
         return output + trained
-
-    def around(self, original: Callable[..., torch.Tensor]) -> "KeyValueForward":
-        return KeyValueForward(self.differences, self.block, self.part, original)

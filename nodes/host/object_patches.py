@@ -1,9 +1,9 @@
 """Patches methods of a model through ComfyUI's object patches; each patch wraps the one before it."""
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import MethodType
-from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
@@ -26,20 +26,14 @@ class PatchedMethod:
     def __init__(self, original: Callable[..., torch.Tensor]) -> None:
         self.original = original
 
-    def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        raise NotImplementedError
-
-    def around(self, original: Callable[..., torch.Tensor]) -> "PatchedMethod":
-        """The same around another method."""
-        raise NotImplementedError
-
     def bound_to(self, owner: torch.nn.Module) -> "PatchedMethod":
-        original = self.original
-        if isinstance(original, PatchedMethod):
-            original = original.bound_to(owner)
-        elif isinstance(original, MethodType):
-            original = MethodType(original.__func__, owner)
-        return self.around(original)
+        """The same around the methods of another model or layer."""
+        bound = copy.copy(self)
+        if isinstance(self.original, PatchedMethod):
+            bound.original = self.original.bound_to(owner)
+        elif isinstance(self.original, MethodType):
+            bound.original = MethodType(self.original.__func__, owner)
+        return bound
 
 
 def rebind(patcher: comfy.model_patcher.ModelPatcher, clone: comfy.model_patcher.ModelPatcher) -> None:

@@ -8,7 +8,7 @@ import comfy.conds
 import comfy.controlnet
 import torch
 
-from .conditioning import KEY, POSE_ROW, Percents, is_within, name_unconditional_rows, pose_control_of
+from .conditioning import KEY, POSE_ROW, Percents, is_within, name_unconditional_rows
 from .crops import Crop, Part, add_rows, cut, hint, parts_of_hint
 from .unet_call import current_call
 
@@ -29,7 +29,7 @@ def pose_conditioning(
         conditionings = []
         for prompt, options in conditioning:
             previous = options.get("control", shared_control)
-            if (control := pose_control_of(previous, PoseControl)) is None:
+            if (control := pose_control_of(previous)) is None:
                 if previous not in controls:
                     controls[previous] = PoseControl(features, strength, percents)
                     controls[previous].set_previous_controlnet(previous)
@@ -86,10 +86,7 @@ class PoseControl(comfy.controlnet.T2IAdapter):
         return parts_of_hint(self.cond_hint if cropped else self.cond_hint_original)
 
     def pre_run(self, model: Any, percent_to_timestep_function: Any) -> None:
-        """
-        Raises:
-            ValueError: when the model has no HGA Apply, without which the prompt means nothing to it.
-        """
+        """Raises ValueError when the model has no HGA Apply, without which the prompt means nothing to it."""
         patcher = getattr(model, "current_patcher", None)
         if patcher is not None and patcher.get_attachment(f"{KEY}_calls") is None:
             raise ValueError(
@@ -149,6 +146,13 @@ class PoseControl(comfy.controlnet.T2IAdapter):
     def __reduce__(self) -> tuple:
         """The host's own attributes include functions, which no conditioning saved to a file could hold."""
         return PoseControl, (self.features, self.strength, self.timestep_percent_range, self.previous_controlnet)
+
+
+def pose_control_of(control: comfy.controlnet.ControlBase | None) -> PoseControl | None:
+    """The pose in a chain of controls, None if there is none."""
+    while control is not None and not isinstance(control, PoseControl):
+        control = control.previous_controlnet
+    return control
 
 
 class PoseAddition:

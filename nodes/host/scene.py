@@ -6,6 +6,7 @@ wrapped and cleaned up by the host alone, as if each were the only one.
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import comfy.model_management
@@ -80,10 +81,7 @@ class SceneGuider(comfy.samplers.CFGGuider):
         return latents
 
     def _check_function(self, name: str, patcher: comfy.model_patcher.ModelPatcher, other: Any) -> None:
-        """
-        Raises:
-            ValueError: when a pack on one of the two models alone has put its own function in place of the host's.
-        """
+        """That no pack on one of the two models alone has put its own function in place of the host's."""
         if comfy.samplers.sampling_function is self.host_function:
             return
         packs, others = (one.wrappers.get(WrappersMP.OUTER_SAMPLE, {}).keys() for one in (patcher, other))
@@ -143,6 +141,7 @@ class SceneGuider(comfy.samplers.CFGGuider):
         return guider
 
 
+@dataclass(eq=False)
 class _Side:
     """What one of the two guiders predicts, and what its guidance had to do with it.
 
@@ -151,12 +150,11 @@ class _Side:
         arguments: of the functions after guidance in that step.
     """
 
-    def __init__(
-        self, guider: comfy.samplers.CFGGuider, predict_noise: Callable[..., torch.Tensor], options: dict | None = None
-    ) -> None:
-        self.guider, self.predict_noise, self.options = guider, predict_noise, options or {}
-        self.response: torch.Tensor | None = None
-        self.arguments: dict = {}
+    guider: comfy.samplers.CFGGuider
+    predict_noise: Callable[..., torch.Tensor]
+    options: dict = field(default_factory=dict)
+    response: torch.Tensor | None = None
+    arguments: dict = field(default_factory=dict)
 
     def predict(self, x: torch.Tensor, timestep: torch.Tensor, options: dict, seed: int | None) -> torch.Tensor:
         if self.response is None:
@@ -214,10 +212,7 @@ def _loadable_together(person: Patcher, scene: Patcher, scene_conds: tuple) -> t
     Patchers of one checkpoint share its weights, into which the last one loaded has put its LoRAs and layers. Where the
     scene has the same, its rows run on what the person has loaded: HGA Apply's layers leave text alone. Else one of the
     two gets weights of its own for as long as the sampling lasts: the one without injections, which hold on to the
-    layers that they were made for.
-
-    Raises:
-        ValueError: when each has injections of its own.
+    layers that they were made for. Raises ValueError when each has injections of its own.
     """
     if not scene.is_clone(person):
         return person, scene

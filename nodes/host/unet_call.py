@@ -4,7 +4,7 @@ A layer sees tokens only. The call reaches it through a context variable, which 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -91,51 +91,43 @@ def step_latents() -> torch.Tensor | None:
     return _step_latents.get()
 
 
-@contextmanager
-def in_step(latents: torch.Tensor) -> Iterator[None]:
-    token = _step_latents.set(latents)
-    try:
-        yield
-    finally:
-        _step_latents.reset(token)
+def in_step(latents: torch.Tensor) -> AbstractContextManager[None]:
+    return _having(_step_latents, latents)
 
 
-@contextmanager
 def in_call(
     model: Any, latents: torch.Tensor, sigma: torch.Tensor, context: torch.Tensor, given_context: torch.Tensor,
     conds: Mapping[str, Any],
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Makes a call known to the layers; one without a row of CFLD's hides the call around it."""
     call = None
     if APPEARANCE_ROW in conds or POSE_ROW in conds:
         people, poses = (conds[key].tolist() if key in conds else None for key in (APPEARANCE_ROW, POSE_ROW))
         crops = _crops(latents, conds.get(CROP))
         call = UNetCall(model.current_patcher, sigma, latents, people, poses, context, given_context, crops)
-    token = _call.set(call)
-    try:
-        yield
-    finally:
-        _call.reset(token)
+    return _having(_call, call)
 
 
-@contextmanager
 def in_part_of(
     call: UNetCall, latents: torch.Tensor, context: torch.Tensor, given_context: torch.Tensor
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """A call whose latents another pack has cut out of a known one's, and whose rows it has not handed on."""
     located_parts = locate(latents, call.latents) if len(latents) == len(call.latents) else None
     if located_parts is None:
         warn_of_a_part(latents, call.latents)
-        yield
-        return
+        return nullcontext()
     crops = [_within(part, crop) for crop, (_, part) in zip(call.crops, located_parts, strict=True)]
-    token = _call.set(
-        UNetCall(call.patcher, call.sigma, latents, call.people, call.poses, context, given_context, crops)
-    )
+    part = UNetCall(call.patcher, call.sigma, latents, call.people, call.poses, context, given_context, crops)
+    return _having(_call, part)
+
+
+@contextmanager
+def _having(variable: ContextVar, value: Any) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _call.reset(token)
+        variable.reset(token)
 
 
 def _crops(latents: torch.Tensor, coordinates: torch.Tensor | None) -> list[Crop]:

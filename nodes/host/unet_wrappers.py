@@ -6,11 +6,11 @@ import comfy.model_management
 import torch
 from comfy.patcher_extension import WrappersMP
 
-from .conditioning import APPEARANCE_ROW, KEY, POSE_ROW, has_pose, is_cfld, name_unconditional_rows, pose_control_of
+from .conditioning import APPEARANCE_ROW, KEY, POSE_ROW, has_pose, is_cfld, name_unconditional_rows
 from .crops import CROP, WHOLE, Part, crop_cond, locate, part_of_window
 from .notices import warn
 from .object_patches import PatchedMethod
-from .pose_control import PoseControl
+from .pose_control import pose_control_of
 from .unet_call import current_call, in_call, in_part_of, in_step, step_latents, warn_of_a_part
 
 APPLY_MODEL = "_apply_model"  # of the host's model, inside of all that wraps a call
@@ -52,11 +52,10 @@ class NotedCall(PatchedMethod):
         with in_part_of(outer_call, x, *contexts) if is_part else in_call(self.model, x, t, *contexts, cfld_conds):
             return self.original(x, t, c_concat, context, control, transformer_options, **conds)
 
-    def around(self, original: Any) -> "NotedCall":
-        return NotedCall(original, self.model)
-
-    def bound_to(self, owner: torch.nn.Module) -> "NotedCall":
-        return NotedCall(super().bound_to(owner).original, owner)
+    def bound_to(self, owner: torch.nn.Module) -> PatchedMethod:
+        bound = super().bound_to(owner)
+        bound.model = owner
+        return bound
 
 
 def _place_entries(executor: Any, model: Any, conds: list, x: torch.Tensor, sigma: torch.Tensor, options: dict) -> Any:
@@ -99,7 +98,7 @@ def _parts(x: torch.Tensor, transformer_options: dict) -> list[Part]:
 def _placed(entry: dict, x: torch.Tensor, parts: list[Part]) -> dict:
     if not (is_cfld(entry) or has_pose(entry)):
         return entry
-    pose = pose_control_of(entry.get("control"), PoseControl)
+    pose = pose_control_of(entry.get("control"))
     cuts = [WHOLE] if pose is None else pose.parts_for(x)
     count = max(len(cuts), len(parts))
     in_outer = [part.of(outer) for part, outer in zip(_repeated(parts, count), _repeated(cuts, count), strict=True)]

@@ -217,9 +217,9 @@ def test_auto_says_which_one_it_took_and_why_not_the_other(annotators, monkeypat
 # --- BlazePose --------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_read_of_a_file_is_kept_until_the_file_changes(tmp_path):
-    file, reads = tmp_path / "x", []
-    read = detectors.remembering_last(lambda file: reads.append(file) or file.read_text())
+def test_what_was_read_of_a_file_is_kept_until_the_file_changes(tmp_path, monkeypatch):
+    file, reads, read = tmp_path / "x", [], detectors._read_blazepose
+    monkeypatch.setattr(blazepose_file, "read_blazepose", lambda file: reads.append(file) or file.read_text())
     file.write_text("first")
     assert (read(file), read(file), len(reads)) == ("first", "first", 1)
     file.write_text("other")

@@ -1,0 +1,1 @@
+"""Photographs of drawn people by VTK. Only for training."""
