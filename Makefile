@@ -56,13 +56,10 @@ demo-model: venv
 	$(VENV) -m cfld_modules data people --out output/people --count 1100 $(if $(GARMENTS),--garments $(GARMENTS))
 	$(VENV) -m cfld_modules train-autoencoder configs/demo/1_decoder.yaml
 	$(TWO) train configs/demo/2_model.yaml
-	$(TWO) train configs/demo/2_model.yaml --set output=output/people_larger latents=output/people_latents_24.safetensors \
-	  latent_side=24 training.steps=1200 training.batch_size=4 training.learning_rate=5e-4 \
-	  model.base=output/people_model/base model.checkpoint=output/people_model/cfld.safetensors
 	rm -rf $(MADE) && mkdir -p $(MADE)/base
-	cp -r output/people_larger/base/unet $(MADE)/base/
+	cp -r output/people_model/base/unet $(MADE)/base/
 	cp -r output/people_decoder/autoencoder $(MADE)/base/vae
-	cp output/people_larger/cfld.safetensors $(MADE)/
+	cp output/people_model/cfld.safetensors $(MADE)/
 	$(VENV) -m cfld_modules distil configs/demo/3_lora.yaml --set teacher.base=$(MADE)/base teacher.cfld=$(MADE)/cfld.safetensors
 
 # What docs/training.md says of the demo model in use: pictures into web/docs/images, figures into output/ and

@@ -151,7 +151,8 @@ def clothes(demo: Demo) -> dict:
             people.append(features(truth(person, pose), pose))
         for region, strips, wanted in (("upper body", UPPER_STRIPS, 0), ("lower body", LOWER_STRIPS, 1)):
             distances = [float(np.nanmean(np.abs(result[strips] - one[strips]))) for one in people]
-            right[region].append(int(np.argmin(distances)) == wanted)
+            if not np.isnan(distances).any():  # as where the pose hides that region's joints
+                right[region].append(int(np.argmin(distances)) == wanted)
     result, mask = exchanged(FIRST, SECOND, POSE)
     shown = np.array(Image.fromarray((mask[0].numpy() * 255).astype(np.uint8)).resize((SHOWN_WIDTH, SHOWN_HEIGHT)))
     sheet(
@@ -159,7 +160,7 @@ def clothes(demo: Demo) -> dict:
         [truth(FIRST, 0), truth(SECOND, 0), np.stack([shown] * 3, axis=2), result],
     )
     return {
-        f"{region} is the right person's, of {PEOPLE} pairs": float(np.mean(hits)) for region, hits in right.items()
+        f"{region} is the right person's, of {len(hits)} pairs": float(np.mean(hits)) for region, hits in right.items()
     }
 
 
@@ -187,7 +188,7 @@ def masks() -> dict:
 def saved(demo: Demo) -> dict:
     """A person from a file beside the same person from the photo."""
     positive, negative, appearance = demo.encode(SECOND)
-    image, _ = nodes.CFLDDemoPerson.execute(SECOND, 0, 352, 512).result
+    image, *_ = nodes.CFLDDemoPerson.execute(SECOND, 0, 352, 512).result
     with tempfile.TemporaryDirectory() as folder:
         folder_paths.set_output_directory(folder)
         folder_paths.add_model_folder_path("cfld_appearances", str(Path(folder, "cfld_appearances")), is_default=True)
@@ -210,7 +211,7 @@ def inversion(demo: Demo) -> dict:
     figures: dict = {"from noise at random": [], "from the photo's own": []}
     rebuilt, same_steps, authors = [], [], []
     for person in range(INVERTED):
-        image, points = nodes.CFLDDemoPerson.execute(person, 0, 352, 512).result
+        image, points, _ = nodes.CFLDDemoPerson.execute(person, 0, 352, 512).result
         positive, negative, appearance = demo.encode(person)
         model = demo.patched(appearance)
         square = core.ImageScale().upscale(image, "bicubic", 128, 128, "disabled")[0]
