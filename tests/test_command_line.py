@@ -354,8 +354,7 @@ def test_a_training_command_names_its_file_and_the_mistake(
     monkeypatch.chdir(tmp_path)
     tiny_models.tiny_autoencoder().save_pretrained("autoencoder")
     write_people(tmp_path / "people", people=1, test_people=1, pictures=2)
-    data = {"format": "deepfashion", "root": "people"}
-    settings = {"output": "run", "data": data} | content
+    settings = {"output": "run", "data": {"format": "deepfashion", "root": "people"}} | content
     Path("run.yaml").write_text(json.dumps(settings).replace("{files}", str(files)))
     capfd.readouterr()
     blame(capfd, main([command, "run.yaml"]), "error: run.yaml: ", *words)
