@@ -44,7 +44,6 @@ PASSED = {
     "ControlNetApplyAdvanced": ("positive", "negative"), "ImageUpscaleWithModel": ("image",),
     "ConditioningCombine": ("conditioning_1",), "ADE_AnimateDiffLoaderGen1": ("model",),
 }
-OTHER_PACKS = {"ADE_AnimateDiffLoaderGen1"}
 SAMPLING = {"steps": 8, "sampler_name": "ddim", "scheduler": "ddim_uniform"}
 SIZES = {
     "EmptyLatentImage": ("width", "height"), "ConditioningSetArea": ("width", "height", "x", "y"),
@@ -80,7 +79,7 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
 
     made: Prompt = {DEMO: {"class_type": "CFLDDemoModels", "inputs": {}}}
     for number, node in prompt.items():
-        if node["class_type"] in {"CLIPTextEncode", *OTHER_PACKS}:
+        if node["class_type"] == "CLIPTextEncode":
             continue
         inputs = {name: reroute(value) if isinstance(value, list) else value for name, value in node["inputs"].items()}
         if node["class_type"] == "CFLDDetectPose":
@@ -91,7 +90,9 @@ def by_the_demo_model(prompt: Prompt) -> Prompt:
             inputs[name] = inputs[name] if isinstance(inputs[name], list) else round(inputs[name] * SHRINK / 8) * 8
         inputs |= {name: value for name, value in SAMPLING.items() if name in inputs}
         made[number] = {"class_type": node["class_type"], "inputs": inputs}
-    return made
+    # What was passed and is asked by nobody any more may be of a pack that is not there.
+    asked = {value[0] for node in made.values() for value in node["inputs"].values() if isinstance(value, list)}
+    return {number: node for number, node in made.items() if number in asked or node["class_type"] not in PASSED}
 
 
 def up_to_ic_light(prompt: Prompt) -> Prompt:

@@ -146,19 +146,22 @@ def layout_of(points: np.ndarray) -> Layout | None:
     candidates = LAYOUTS[len(points)]
     if np.isfinite(points).all(axis=1).sum() < MIN_POINTS:
         return candidates[0] if len(candidates) == 1 or len(points) in (17, 18) else None
-    readings = [(*_misfit(points, layout), to_coco18(points, layout), layout) for layout in candidates]
-    (misfit, bones, reading, best), *others = sorted(readings, key=lambda one: one[0])
+    readings = [to_coco18(points, layout) for layout in candidates]
+    misfits = [_misfit(points, layout, reading) for layout, reading in zip(candidates, readings, strict=True)]
+    ranked = sorted(zip(misfits, readings, candidates, strict=True), key=lambda one: one[0][0])
+    ((misfit, bones), reading, best), *others = ranked
     is_usual = best == USUAL.get(len(points))
-    is_clear = all(
-        (other_misfit - misfit) * min(bones, other_bones) > _margin(is_usual, other, reading)
-        for other_misfit, other_bones, other, _ in others
-    )
+    gaps = [
+        ((other_misfit - misfit) * min(bones, other_bones), other) for (other_misfit, other_bones), other, _ in others
+    ]
+    # No margin is above the largest, so that of most pairs it is not asked for.
+    is_clear = all(gap > MARGIN or gap > _margin(is_usual, other, reading) for gap, other in gaps)
     return best if is_clear and misfit < _believable(bones, len(candidates)) else None
 
 
 def fits(points: np.ndarray, layout: Layout = COCO_18) -> bool:
     """Whether points (n, 2) in an order have a person's bones."""
-    misfit, bones = _misfit(points, layout)
+    misfit, bones = _misfit(points, layout, to_coco18(points, layout))
     return misfit < _believable(bones, len(LAYOUTS.get(len(points), ())))
 
 
@@ -177,10 +180,9 @@ def _margin(is_usual: bool, other: np.ndarray, reading: np.ndarray) -> float:
 
 def to_coco18(points: np.ndarray, layout: Layout) -> np.ndarray:
     """Points (n, d) of a layout -> (18, d) in the order of `JOINT_NAMES`; a neck it lacks is between the shoulders."""
-    places = _places(layout, len(points))
-    with_missing = np.vstack([points, np.full(points.shape[1], np.nan)])
-    joints = with_missing[[places.get(name, len(points)) for name in JOINT_NAMES]]
-    if "neck" not in places:
+    rows = _coco18_rows(layout, len(points))
+    joints = np.where((rows < len(points))[:, None], points[np.minimum(rows, len(points) - 1)], np.nan)
+    if rows[NECK] == len(points):
         joints[NECK] = joints[SHOULDERS].mean(axis=0)
     return joints
 
@@ -192,17 +194,23 @@ def is_same_in_all_layouts(points: np.ndarray) -> bool:
 
 
 @cache
+def _coco18_rows(layout: Layout, count: int) -> np.ndarray:
+    """Where of `count` points each of the 18 is; `count` where it is not among them."""
+    return np.array([_places(layout, count).get(name, count) for name in JOINT_NAMES])
+
+
+@cache
 def _places(layout: Layout, count: int) -> Mapping[str, int]:
     """Of a name that is there twice, as a toe's, the last one counts."""
     places = {name: place for place, name in enumerate(layout) if name not in ("", "-")}
     return {name: place for name, place in places.items() if place < count}
 
 
-def _misfit(points: np.ndarray, layout: Layout) -> tuple[float, int]:
+def _misfit(points: np.ndarray, layout: Layout, reading: np.ndarray) -> tuple[float, int]:
     """By how much the bones miss an adult's lengths, in the mean over them, at the stature at which they fit best; and
-    how many bones there are."""
+    how many bones there are. reading: the points in CFLD's order."""
     starts, ends, adult = _bones(layout, (~np.isnan(points).any(axis=1)).tobytes())
-    ended = np.vstack([points, to_coco18(points, layout)[NECK]])
+    ended = np.concatenate([points, reading[NECK : NECK + 1]])
     lengths = np.sqrt(((ended[starts] - ended[ends]) ** 2).sum(axis=1))
     statures = (lengths / adult)[lengths > 0]
     if len(adult) < 2 or 2 * len(statures) < len(adult):
