@@ -53,7 +53,9 @@ def test_an_autoencoder_begins_with_colours(folder):
 
 def test_a_decoder_is_trained_on_the_latents_it_has(folder):
     train(configuration(folder, "trained decoder", decoder_of=str(folder / "autoencoder")))
-    assert_only_the_decoder_differs(folder / "autoencoder", folder / "trained decoder" / "autoencoder")
+    written = folder / "trained decoder" / "autoencoder"
+    assert_only_the_decoder_differs(folder / "autoencoder", written)
+    assert str(folder) not in (written / "config.json").read_text()  # where it was loaded from
 
 
 def assert_only_the_decoder_differs(*folders):

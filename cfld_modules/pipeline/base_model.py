@@ -43,13 +43,16 @@ def load_base_model(path: str | os.PathLike, dtype: torch.dtype = torch.float32)
 
 
 def save_network(network: ModelMixin, folder: Path, dtype: torch.dtype | None = None) -> None:
-    """What `save_pretrained` writes, in `dtype`, but readable by others than the owner; finite, or CheckpointError."""
+    """What `save_pretrained` writes, in `dtype`, but readable by others than the owner, and without the name of the
+    folder that it was loaded from; finite, or CheckpointError.
+    """
     network.save_config(folder)
+    config = folder / network.config_name
+    arguments = json.loads(config.read_bytes())
+    arguments.pop("_name_or_path", None)
     if isinstance(network, AutoencoderTiny):  # diffusers writes a key which it then complains of
-        config = folder / network.config_name
-        arguments = json.loads(config.read_bytes())
         del arguments["block_out_channels"]
-        config.write_text(f"{json.dumps(arguments, indent=2, sort_keys=True)}\n", encoding="utf-8")
+    config.write_text(f"{json.dumps(arguments, indent=2, sort_keys=True)}\n", encoding="utf-8")
     write_tensors(folder / SAFETENSORS_WEIGHTS_NAME, network.state_dict(), {"format": "pt"}, dtype)
 
 

@@ -96,10 +96,7 @@ class DenoisingTask:
             unfinished, base = settings.output / "base.part", settings.output / "base"
             shutil.rmtree(unfinished, ignore_errors=True)
             for part, module in (("unet", model.unet), ("vae", model.vae)):
-                # Not a copy: its configuration would name the folder that it was loaded from.
-                export = type(module).from_config({k: v for k, v in module.config.items() if not k.startswith("_")})
-                export.load_state_dict(module.state_dict())
-                save_network(export, unfinished / part, dtype)
+                save_network(module, unfinished / part, dtype)
             replace_folder(unfinished, base)
 
     def _held_out_loss(self) -> float:
