@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "train CFLD on pairs of pictures",
     "train-autoencoder": "train the small autoencoder of a model from scratch",
     "train-lifter": "train what puts a pose's joints in space, so that it can be turned",
+    "train-upscaler": "train a small network that draws pictures twice as large",
     "distil": "train a LoRA with which few steps of one row do",
     "curves": "draw the losses of a training run",
     "augment": "make a set for person re-identification: people in other poses",
@@ -31,7 +32,7 @@ COMMANDS = {
 }
 """What each does, by its name, which is its module's with hyphens. A package may leave modules out."""
 
-_TRAININGS = ("train-autoencoder", "train-lifter", "distil")  # are `train`'s
+_TRAININGS = ("train-autoencoder", "train-lifter", "train-upscaler", "distil")  # are `train`'s
 
 
 class _Parser(argparse.ArgumentParser):

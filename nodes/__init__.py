@@ -5,7 +5,7 @@ import os
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
-from ..cfld_modules.demo_model import LORA_FILE
+from ..cfld_modules.demo_model import LORA_FILE, UPSCALER_FILE
 from ..cfld_modules.errors import PoseError
 from .appearance_files import FOLDER as APPEARANCES_FOLDER
 from .appearance_files import CFLDLoadAppearance, CFLDSaveAppearance
@@ -37,6 +37,7 @@ folder_paths.add_model_folder_path(
     APPEARANCES_FOLDER, os.path.join(folder_paths.get_output_directory(), APPEARANCES_FOLDER), is_default=True
 )
 folder_paths.add_model_folder_path("loras", str(LORA_FILE.parent))
+folder_paths.add_model_folder_path("upscale_models", str(UPSCALER_FILE.parent))
 
 
 class CFLDExtension(ComfyExtension):

@@ -65,6 +65,22 @@ def assert_only_the_decoder_differs(*folders):
     assert not any(same[name] for name in same if name.startswith("decoder."))
 
 
+def test_an_autoencoder_is_trained_further(folder):
+    train(configuration(folder, "trained further", autoencoder_of=str(folder / "autoencoder")))
+    before, after = (
+        AutoencoderTiny.from_pretrained(path).state_dict()
+        for path in (folder / "autoencoder", folder / "trained further" / "autoencoder")
+    )
+    changes = [(after[name] - before[name]).abs().max() for name in before]
+    assert all(0 < change < 0.01 for change in changes)
+
+
+def test_an_autoencoder_and_a_decoder_to_begin_with_are_one_too_many(folder):
+    both = dict.fromkeys(("autoencoder_of", "decoder_of"), str(folder / "autoencoder"))
+    with pytest.raises(SettingsError, match="autoencoder_of: .*give one of them"):
+        train(configuration(folder, "unused", **both))
+
+
 def test_a_decoder_needs_an_autoencoder(folder):
     with pytest.raises(SettingsError, match="decoder_of: .*nothing.* is no autoencoder"):
         train(configuration(folder, "unused", decoder_of=str(folder / "nothing")))

@@ -162,6 +162,18 @@ def test_find_silhouette_clothes_of_any_colour_are_found_without_their_mixed_out
     np.testing.assert_array_equal(find_silhouette(picture, studio), expected)
 
 
+@pytest.mark.parametrize(("colour", "is_found"), [((214, 216, 221), False), ((221, 223, 230), True)])
+def test_find_silhouette_a_hole_is_the_person_s_unless_it_is_the_bare_wall(colour, is_found):
+    studio = np.full((32, 32, 3), (215, 216, 221), np.uint8)
+    picture = studio.copy()
+    picture[4:28, 4:28] = (40, 60, 200)
+    picture[10:22, 10:22] = colour
+    expected = np.zeros((32, 32), bool)
+    expected[4:28, 4:28] = True
+    expected[10:22, 10:22] = is_found
+    np.testing.assert_array_equal(find_silhouette(picture, studio), expected)
+
+
 def test_bare_studio_shadow_beside_the_person_is_the_studios():
     truth = np.full((32, 32, 3), (215, 216, 221), np.uint8)
     truth[20:28, 4:28] = (178, 179, 184)

@@ -149,6 +149,22 @@ def test_a_smoothed_mesh_keeps_its_border_flat_places_flat_and_weights_whole():
 
 
 @needs_anny
+def test_a_larger_height_keeps_the_key_points_canvas_and_a_folder_has_one_height(tmp_path, capsys):
+    from cfld_modules.data.people_writer import write_people
+
+    for height in (256, 384):
+        write_people(tmp_path / str(height), None, count=1, test_count=1, pictures=2, height=height)
+    sets = [DeepFashionData("deepfashion", tmp_path / name).pairs("train") for name in ("256", "384")]
+    small, large = (data.photographs[0] for data in sets)
+    assert small.picture().shape == (256, 176, 3) and large.picture().shape == (384, 264, 3)
+    assert (large.pose().width, large.pose().height) == (176, 256)
+    assert np.nanmax(np.abs(large.pose().points - small.pose().points)) <= 1
+    options = ["--out", str(tmp_path / "384"), "--count", "1", "--test-count", "1"]
+    assert main(["data", "people", *options]) == 2
+    assert "384 pixels high; choose another folder for 256" in capsys.readouterr().err
+
+
+@needs_anny
 def test_a_written_folder_has_the_layout_of_deepfashion(tmp_path):
     from cfld_modules.data.people_poses import pose_of_seed
     from cfld_modules.data.people_writer import TARGETS, TEST_POSES, invited, write_people

@@ -18,6 +18,7 @@ from cfld_modules.training.distil import DistilSettings
 from cfld_modules.training.lifter import LifterSettings
 from cfld_modules.training.loop import LoopSettings
 from cfld_modules.training.train import TrainSettings
+from cfld_modules.training.upscaler import UpscalerSettings
 from tests.micro_run import configuration, parsed
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +80,10 @@ def test_settings_written_as_yaml_read_back_the_same(folder):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda file: file.name)
 def test_the_configurations_that_come_along_are_valid(file):
-    kinds = {"coder": AutoencoderSettings, "distil": DistilSettings, "lora": DistilSettings, "lifter": LifterSettings}
+    kinds = {
+        "coder": AutoencoderSettings, "distil": DistilSettings, "lora": DistilSettings, "lifter": LifterSettings,
+        "upscaler": UpscalerSettings,
+    }
     read_settings(file, next((kind for word, kind in kinds.items() if word in file.name), TrainSettings))
 
 

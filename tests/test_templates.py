@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cfld_modules.demo_model import LORA_FILE
+from cfld_modules.demo_model import LORA_FILE, UPSCALER_FILE
 
 WORKFLOWS = sorted((Path(__file__).parents[1] / "workflows").glob("*.json"), key=lambda file: file.stem.lower())
 TWINS = sorted((Path(__file__).parents[1] / "workflows" / "api").glob("*.json"))
@@ -62,6 +62,8 @@ def test_the_example_client_finds_the_photo_where_there_is_one_person(twin: Path
 def test_the_page_can_say_where_missing_models_are_from(file: Path) -> None:
     for node_type in ("CheckpointLoaderSimple", "CFLDLoader", "ControlNetLoader", "UpscaleModelLoader"):
         for node in nodes_of(file, node_type):
+            if node["widgets_values"][0] == UPSCALER_FILE.name:
+                continue  # comes along
             (model,) = node["properties"]["models"]
             assert model["name"] == node["widgets_values"][0]
             assert model["url"].startswith("https://") and model["directory"]

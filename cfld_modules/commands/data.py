@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     people.add_argument("--test-count", type=count, default=50, help="people, in poses of their own, to test on")
     people.add_argument("--pictures", type=pictures, default=8, help="pictures of each person to train on")
     people.add_argument(
+        "--height", type=number("Side", "height in pixels"), default=256, help="of the pictures; the width follows"
+    )
+    people.add_argument(
         "--garments", type=Path, metavar="FOLDER", help="MakeHuman's assets; without them people wear plain cuts"
     )
     people.add_argument("--processes", type=processes, default=os.cpu_count() or 1, help="that draw at once")
@@ -31,10 +34,10 @@ def run(arguments: argparse.Namespace) -> None:
     from ..data.people_writer import write_people
     from ..people.garments import GarmentError
 
-    with option("--count, --test-count, --pictures or --garments", ValueError, GarmentError):
+    with option("--count, --test-count, --pictures, --height or --garments", ValueError, GarmentError):
         pictures = write_people(
             arguments.out, arguments.garments, arguments.count, arguments.test_count, arguments.pictures,
-            arguments.processes,
+            arguments.processes, arguments.height,
         )
     people = arguments.count + arguments.test_count
     sys.stdout.write(f"{pictures} pictures of {people} people are in {arguments.out}\n")

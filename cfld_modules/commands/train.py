@@ -1,4 +1,4 @@
-"""`train`, `train-autoencoder`, `train-lifter` and `distil`: training by a configuration file.
+"""`train`, `train-autoencoder`, `train-lifter`, `train-upscaler` and `distil`: training by a configuration file.
 
 One process, or under `accelerate launch` as many as there are GPUs.
 """
@@ -14,6 +14,7 @@ TRAININGS = {
     "train": ("train", "TrainSettings"),
     "train-autoencoder": ("autoencoder", "AutoencoderSettings"),
     "train-lifter": ("lifter", "LifterSettings"),
+    "train-upscaler": ("upscaler", "UpscalerSettings"),
     "distil": ("distil", "DistilSettings"),
 }
 """By command the module in `training`, and the settings in it."""

@@ -44,8 +44,8 @@ class AutoencoderSettings:
             denoiser leaves.
         latent_weight: of keeping each latent channel at mean 0 and deviation 1.
         squared_error_weight: of the squared beside the absolute error.
-        decoder_of: an autoencoder of an earlier run, whose decoder alone is trained further; its latents stay as they
-            are.
+        autoencoder_of: an autoencoder of an earlier run, to train further.
+        decoder_of: the same, of which the decoder alone is trained further; its latents stay as they are.
         denoised: train that decoder on latents as a denoiser leaves them, in place of the pictures' own.
     """
 
@@ -57,6 +57,7 @@ class AutoencoderSettings:
     latent_noise: Weight = 0.1
     latent_weight: Weight = 0.1
     squared_error_weight: Weight = 3.0
+    autoencoder_of: Path | None = None
     decoder_of: Path | None = None
     denoised: Denoising | None = None
 
@@ -177,17 +178,25 @@ class AutoencoderTask:
 
 
 def _initial_autoencoder(settings: AutoencoderSettings) -> AutoencoderTiny:
-    if settings.decoder_of is None:
-        if settings.denoised:
-            raise SettingsError("denoised: trains a decoder further; say by decoder_of which")
-        autoencoder = AutoencoderTiny()
-        carry_colours(autoencoder)
+    if settings.denoised and not settings.decoder_of:
+        raise SettingsError("denoised: trains a decoder further; say by decoder_of which")
+    if settings.autoencoder_of and settings.decoder_of:
+        raise SettingsError("autoencoder_of: is all that decoder_of is and more; give one of them")
+    if settings.autoencoder_of:
+        return _earlier_autoencoder("autoencoder_of", settings.autoencoder_of)
+    if settings.decoder_of:
+        autoencoder = _earlier_autoencoder("decoder_of", settings.decoder_of)
+        autoencoder.encoder.requires_grad_(False)
         return autoencoder
-    if not (settings.decoder_of / "config.json").is_file():
-        raise SettingsError(f"decoder_of: '{settings.decoder_of}' is no autoencoder that train-autoencoder made")
-    autoencoder = AutoencoderTiny.from_pretrained(settings.decoder_of, local_files_only=True)
-    autoencoder.encoder.requires_grad_(False)
+    autoencoder = AutoencoderTiny()
+    carry_colours(autoencoder)
     return autoencoder
+
+
+def _earlier_autoencoder(setting: str, folder: Path) -> AutoencoderTiny:
+    if not (folder / "config.json").is_file():
+        raise SettingsError(f"{setting}: '{folder}' is no autoencoder that train-autoencoder made")
+    return AutoencoderTiny.from_pretrained(folder, local_files_only=True)
 
 
 def _uint8(picture: torch.Tensor) -> np.ndarray:

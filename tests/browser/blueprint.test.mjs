@@ -41,7 +41,7 @@ const place = async (page, [x, y]) => {
   await eventually(async () => {
     await page.mouse.move(x + 190, y - 300)
     await page.mouse.click(x + 200, y - 300)
-    await page.waitForFunction(() => window.app.graph.nodes.every(({ flags }) => !flags.ghost), { timeout: 2000 })
+    await page.waitForFunction(() => window.app.graph.nodes.every(({ flags }) => !flags.ghost), undefined, { timeout: 2000 })
   })
 }
 

@@ -16,13 +16,14 @@ from cfld_modules.training.autoencoder import AutoencoderSettings
 from cfld_modules.training.distil import DistilSettings
 from cfld_modules.training.lifter import LifterSettings
 from cfld_modules.training.train import TrainSettings
+from cfld_modules.training.upscaler import UpscalerSettings
 from tests.fuzz.mutations import CHANGES, changed_bytes, changed_documents
 from tests.fuzz.target import MOST_MEMORY, Target
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 KINDS = {
     "demo/2_model": TrainSettings, "deepfashion": TrainSettings, "demo/1_decoder": AutoencoderSettings,
-    "demo/3_lora": DistilSettings, "lifter": LifterSettings,
+    "demo/3_lora": DistilSettings, "lifter": LifterSettings, "demo/4_upscaler": UpscalerSettings,
 }  # fmt: skip
 DOCUMENTS = [yaml.safe_load((CONFIGS / f"{name}.yaml").read_bytes()) for name in KINDS]
 KEYS = sorted({key for document in DOCUMENTS for key in (*document, *document.get("training", ()), "format", "root")})

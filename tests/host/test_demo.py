@@ -5,6 +5,7 @@ import json
 
 import comfy.sample
 import comfy.samplers
+import comfy.utils
 import folder_paths
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from host import PACK
 from PIL import Image
 from tiny_host import nodes, sigmas_of
 
-from cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, LORA_FILE, WIDTH
+from cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, LORA_FILE, UPSCALER_FILE, WIDTH
 from cfld_modules.evaluation.metrics import ssim
 
 WORKFLOW = PACK / "workflows" / "api" / "demo_no_downloads.json"
@@ -122,8 +123,21 @@ def test_the_lora_in_core_s_loader_needs_one_row_a_step_before_and_after_hga(is_
     assert (latents * tiny_host.LATENT_SCALE - expected).abs().max() < 1e-4
 
 
+def test_the_upscaler_in_core_s_nodes_is_nearer_to_the_truth_than_core_s_bicubic():
+    extras = importlib.import_module("comfy_extras.nodes_upscale_model")
+    assert UPSCALER_FILE.name in folder_paths.get_filename_list("upscale_models")
+    upscaler = extras.UpscaleModelLoader.execute(UPSCALER_FILE.name).result[0]
+    truth, *_ = nodes.CFLDDemoPerson.execute(5, 2, 264, 384).result
+    small = torch.nn.functional.avg_pool2d(truth.movedim(-1, 1), 2).movedim(1, -1)
+    upscaled = extras.ImageUpscaleWithModel.execute(upscaler, small).result[0]
+    bicubic = comfy.utils.common_upscale(small.movedim(-1, 1), 264, 384, "bicubic", "disabled").movedim(1, -1)
+    assert upscaled.shape == truth.shape
+    assert (upscaled - truth).abs().mean() < 0.9 * (bicubic - truth).abs().mean()
+
+
 def test_the_demo_model_is_small():
     files = [CFLD_FILE, *BASE_FOLDER.rglob("*.safetensors")]
     assert len(files) == 3
     assert sum(file.stat().st_size for file in files) <= 20_000_000
     assert LORA_FILE.stat().st_size < 3_000_000
+    assert UPSCALER_FILE.stat().st_size < 400_000
