@@ -13,7 +13,7 @@ from cfld_modules.evaluation.sheet import contact_sheet
 
 SHEET = Path(__file__).parents[1] / "docs" / "demo_people.webp"
 PEOPLE, WAVING, BEHIND = 10, 4, 6
-STEPS, SEED, SIZE = 4, 3407, (176, 256)
+STEPS, SEED, SIZE = 4, 3407, (132, 192)
 
 
 def main() -> None:

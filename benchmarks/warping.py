@@ -33,7 +33,7 @@ from cfld_modules.poses.framing import frame_pose, scale_pose
 from cfld_modules.poses.lifting import lift
 from cfld_modules.poses.warping import Warped, warp_person
 
-WIDTH, HEIGHT = 176, 256
+WIDTH, HEIGHT = 132, 192
 STEPS, SEEDS, BATCH, SHEET_PAIRS = 4, (0, 1), 10, 20
 TURNS = {"0 to 45": (0, 45), "45 to 90": (45, 90), "beyond": (90, 181)}
 FEATHER = 1  # pixels of a pasted edge

@@ -173,6 +173,27 @@ def test_the_written_lora_fused_is_what_was_trained(teacher, whole_run):
     assert (predictions[0] - predictions[2]).abs().max() > 1e-2
 
 
+def test_a_lora_trained_further_begins_as_it_was_written(folder, teacher, whole_run):
+    """At the strength that its alpha says."""
+    settings, _ = whole_run
+    tensors = load_file(settings.output / "lora.safetensors")
+    halved = {name: tensor / 2 if name.endswith("alpha") else tensor for name, tensor in tensors.items()}
+    save_file(halved, folder / "halved.safetensors")
+    task = task_of(settings_of(folder, teacher, "unused", {"steps": 1}, lora=str(folder / "halved.safetensors")))
+    fused = load_pipeline(teacher.base, teacher.cfld, "lcm", folder / "halved.safetensors")
+    noise, *condition = condition_of(task)
+    with torch.no_grad():
+        first, second = (p.guided_epsilon(noise, 999, {"full": 1.0}, *condition) for p in (task.model.pipeline, fused))
+    assert (first - second).abs().max() < 1e-4
+
+
+def test_a_lora_of_another_rank_is_not_trained_further(folder, teacher, whole_run):
+    settings, _ = whole_run
+    lora = str(settings.output / "lora.safetensors")
+    with pytest.raises(CheckpointError, match="'lora.safetensors' is no LoRA that 'distil' wrote"):
+        task_of(settings_of(folder, teacher, "unused", {"steps": 1}, lora=lora, rank=2))
+
+
 @pytest.fixture
 def lora(tmp_path):
     """The tensors of one for the goldens' U-Net."""

@@ -1,4 +1,4 @@
-"""LoRA on the U-Net: added to be trained, written in kohya's format, which ComfyUI reads, and fused to sample with."""
+"""LoRA on the U-Net: added to be trained, in files of kohya's format, which ComfyUI reads, and fused to sample with."""
 
 from pathlib import Path
 
@@ -33,12 +33,41 @@ def save_lora(file: Path, unet: UNet2DConditionModel, dtype: torch.dtype) -> Non
 
     tensors = {}
     for name, tensor in get_peft_model_state_dict(unet).items():
-        layer, part = name.removesuffix(".weight").rsplit(".", 1)
-        layer = PREFIX + layer.replace(".", "_")
-        tensors[f"{layer}.{DOWN if part == 'lora_A' else UP}"] = tensor.detach()
-        if part == "lora_A":
+        layer, part = _in_file(name)
+        tensors[f"{layer}.{part}"] = tensor.detach()
+        if part == DOWN:
             tensors[f"{layer}.{ALPHA}"] = torch.tensor(float(len(tensor)))  # the rank, for a strength of 1
     write_tensors(file, tensors, dtype=dtype)
+
+
+@torch.no_grad()
+def load_lora(unet: UNet2DConditionModel, file: Path) -> None:
+    """Begin the LoRA that `add_lora` put on the U-Net with one that `save_lora` wrote.
+
+    Raises CheckpointError when it is for another model or of another rank.
+    """
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    state, tensors = get_peft_model_state_dict(unet), read_tensors(file)
+    try:
+        for name, tensor in state.items():
+            layer, part = _in_file(name)
+            strength = tensors[f"{layer}.{ALPHA}"].item() / len(tensors[f"{layer}.{DOWN}"])
+            loaded = tensors[f"{layer}.{part}"].to(tensor) * (strength if part == UP else 1.0)
+            if loaded.shape != tensor.shape:
+                raise ValueError(f"{layer}.{part} is {tuple(loaded.shape)}, not {tuple(tensor.shape)}")
+            state[name] = loaded
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"'{file.name}' is no LoRA that 'distil' wrote for this base model with this rank ({error})"
+        ) from error
+    set_peft_model_state_dict(unet, state)
+
+
+def _in_file(name: str) -> tuple[str, str]:
+    """The layer and the part by which a file has a weight that peft calls `name`."""
+    layer, part = name.removesuffix(".weight").rsplit(".", 1)
+    return PREFIX + layer.replace(".", "_"), DOWN if part == "lora_A" else UP
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from PIL import Image
 from ..data.formats import DataSet
 from ..evaluation.generate import held_out_sheet
 from ..pipeline.cfld_pipeline import CFLDPipeline
-from ..pipeline.lora import add_lora, save_lora
+from ..pipeline.lora import add_lora, load_lora, save_lora
 from ..pipeline.schedulers import published_scheduler
 from ..settings import Bound
 from .distiller import Distiller
@@ -28,6 +28,7 @@ class DistilSettings:
     Attributes:
         output: folder of the run; training goes on from the last checkpoint in it.
         rank: of the LoRA.
+        lora: of an earlier run, of the same rank, to train further.
         step_counts: numbers of steps that the student is to be sampled with.
     """
 
@@ -36,6 +37,7 @@ class DistilSettings:
     teacher: Teacher
     training: LoopSettings
     rank: Annotated[int, Bound(ge=1, le=4096)] = 64
+    lora: Path | None = None
     step_counts: tuple[Annotated[int, Bound(ge=1, le=1000)], ...] = (1, 2, 4)
     gradient_checkpointing: bool = True
     export_dtype: Literal["fp32", "fp16"] = "fp16"
@@ -54,6 +56,8 @@ class DistillationTask:
         size, latent_side = pipeline.cfld.config.source.image_size, pipeline.latent_side
         self.data = TeacherSamples(size, latent_side, pairs, seed)
         add_lora(pipeline.unet, settings.rank)
+        if settings.lora:
+            load_lora(pipeline.unet, settings.lora)
         if settings.gradient_checkpointing:
             pipeline.unet.enable_gradient_checkpointing()
         self.model = Distiller(pipeline, settings.teacher, settings.step_counts)
