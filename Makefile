@@ -61,6 +61,9 @@ demo-model: venv
 	cp -r output/people_decoder/autoencoder $(MADE)/base/vae
 	cp output/people_model/cfld.safetensors $(MADE)/
 	$(VENV) -m cfld_modules distil configs/demo/3_lora.yaml --set teacher.base=$(MADE)/base teacher.cfld=$(MADE)/cfld.safetensors
+	$(VENV) -m cfld_modules data people --out output/people_large --count 150 --test-count 2 --height 512 \
+	  $(if $(GARMENTS),--garments $(GARMENTS))
+	$(VENV) -m cfld_modules train-upscaler configs/demo/4_upscaler.yaml
 
 # What docs/training.md says of the demo model in use: pictures into web/docs/images, figures into output/ and
 # to the terminal. To be run when the demo model has changed; takes what `demo-model` takes, and its people.

@@ -1,4 +1,4 @@
-"""Does a photo's own texture help? CFLD alone, begun from Warp Person's picture, and with its pixels pasted over.
+"""Does a photo's own texture help? CFLD alone, begun from Warp Person's picture, with its pixels pasted over, upscaled.
 
     python -m benchmarks.warping --data FOLDER --base FOLDER --cfld FILE --blazepose FOLDER --out FOLDER
 
@@ -20,11 +20,12 @@ import torch
 from cfld_modules.checkpoints.blazepose_file import load_blazepose
 from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.pairs import Pairs, PhotographFile
+from cfld_modules.demo_model import UPSCALER_FILE
 from cfld_modules.evaluation.generate import truth_picture
 from cfld_modules.evaluation.ground_truth import exact_silhouette, galleries, pose_name, score_against_truth
 from cfld_modules.evaluation.judge import judge_picture
 from cfld_modules.evaluation.metrics import ssim
-from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.evaluation.models import load_pipeline, load_upscaler
 from cfld_modules.evaluation.sheet import contact_sheet
 from cfld_modules.evaluation.textured import pasted, sample_from, seeded_noise
 from cfld_modules.poses.body_parts import TRUNK, body_parts
@@ -41,15 +42,19 @@ FEATHER = 1  # pixels of a pasted edge
 
 @dataclass(frozen=True)
 class Way:
-    """denoise: 1 is from pure noise; is_pasted: the photo's pixels lie over the result."""
+    """denoise: 1 is from pure noise; is_pasted: the photo's pixels lie over the result; is_upscaled: it comes by
+    way of the demo model's upscaler.
+    """
 
     denoise: float
     is_pasted: bool = False
+    is_upscaled: bool = False
 
 
 WAYS = {
     "CFLD": Way(1), "start at 0.7": Way(0.7), "pasted": Way(1, is_pasted=True),
     "start at 0.7, pasted": Way(0.7, is_pasted=True),
+    "upscaled, too": Way(0.7, is_pasted=True, is_upscaled=True),
 }
 TRUTH, SOURCE = "the truth", "the photo unchanged"
 
@@ -120,6 +125,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     pipeline = load_pipeline(options.base, options.cfld, "ddim_trailing")
     pipeline.set_progress_bar_config(disable=True)
+    upscaler = load_upscaler(UPSCALER_FILE)
     detector = load_blazepose([options.blazepose])
     pairs: Pairs = DeepFashionData("deepfashion", options.data).pairs("test")
     numbers: list[int] = np.linspace(0, len(pairs), min(options.pairs, len(pairs)), endpoint=False).astype(int).tolist()
@@ -134,15 +140,15 @@ def main() -> None:
         shown = [[picture(source), (start.image.numpy() * 255).astype(np.uint8)]
                  for (source, _), start in zip(chosen, starts, strict=True)]
         results = {
-            (denoise, seed): sample_from(
+            (denoise, is_upscaled, seed): sample_from(
                 pipeline, photos, poses, starts, seeded_noise(pipeline, seed, len(chosen)), WIDTH, HEIGHT, STEPS,
-                denoise,
+                denoise, upscaler if is_upscaled else None,
             )
-            for denoise in {way.denoise for way in WAYS.values()} for seed in SEEDS
+            for denoise, is_upscaled in {(way.denoise, way.is_upscaled) for way in WAYS.values()} for seed in SEEDS
         }
         for (name, way), seed in product(WAYS.items(), SEEDS):
             for place, ((_, target), start) in enumerate(zip(chosen, starts, strict=True)):
-                result = results[way.denoise, seed][place]
+                result = results[way.denoise, way.is_upscaled, seed][place]
                 result = pasted(result, start, FEATHER) if way.is_pasted else result
                 own = scores(result, target, start, people[pose_name(target)], detector)
                 rows.append({"way": name, "turn": turns[place], "pair": batch[place], "seed": seed} | own)

@@ -78,7 +78,7 @@ def test_an_autoencoder_is_trained_further(folder):
 def test_an_autoencoder_and_a_decoder_to_begin_with_are_one_too_many(folder):
     both = dict.fromkeys(("autoencoder_of", "decoder_of"), str(folder / "autoencoder"))
     with pytest.raises(SettingsError, match="autoencoder_of: .*give one of them"):
-        train(configuration(folder, "unused", **both))
+        train(configuration(folder, "one too many", **both))
 
 
 def test_a_decoder_needs_an_autoencoder(folder):

@@ -1,4 +1,4 @@
-"""`demo`: the demo model puts a bundled person into seven poses, alone and keeping the photo's texture, on one sheet.
+"""`demo`: the demo model and its upscaler put a bundled person into seven poses, alone and keeping the photo's texture.
 
 `configs/demo/` makes it in numbered stages; docs/training.md says what it scores, docs/log.md how it came about.
 """
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..demo_model import BASE_FOLDER, CFLD_FILE
+from ..demo_model import BASE_FOLDER, CFLD_FILE, UPSCALER_FILE
 from ..demo_people import POSES, demo_photo
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.pose_drawing import draw_pose_in_style
-from .models import load_pipeline
+from .models import load_pipeline, load_upscaler
 from .sheet import contact_sheet
 from .textured import DENOISE, FEATHER, pasted, sample_from, seeded_noise, warp_photo
 
@@ -44,10 +44,10 @@ def demo_rows(
     """`DEMO_COLUMNS` of each of the person's poses by number, RGB uint8 (HEIGHT, WIDTH, 3)."""
     photo, *truths = (demo_photo(person, pose, WIDTH, HEIGHT) for pose in (0, *numbers))
     poses = [truth.pose for truth in truths]
-    noise = seeded_noise(pipeline, seed)
+    noise, upscaler = seeded_noise(pipeline, seed), load_upscaler(UPSCALER_FILE)
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
     alone, started = (
-        sample_from(pipeline, [photo.image], poses, starts, noise, WIDTH, HEIGHT, steps, denoise)
+        sample_from(pipeline, [photo.image], poses, starts, noise, WIDTH, HEIGHT, steps, denoise, upscaler)
         for denoise in (1.0, DENOISE)
     )
     textured = [pasted(result, start, FEATHER // 2) for result, start in zip(started, starts, strict=True)]

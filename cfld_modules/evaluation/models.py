@@ -14,6 +14,7 @@ from ..checkpoints.cfld_checkpoint import (
 )
 from ..checkpoints.tensor_files import read_metadata, read_tensors
 from ..errors import CheckpointError
+from ..networks.compact import Compact
 from ..networks.config import CFLDConfig, check_sizes
 from ..pipeline.base_model import load_base_model
 from ..pipeline.cfld_pipeline import CFLDPipeline
@@ -45,6 +46,13 @@ def load_pipeline(
     if lora:
         fuse_lora(unet, lora)
     return CFLDPipeline(unet, vae, sampler, build_networks(checkpoint).float())
+
+
+def load_upscaler(file: Path) -> Compact:
+    """The network that `train-upscaler` wrote there, in float32."""
+    upscaler = Compact()
+    upscaler.load_state_dict(read_tensors(file))
+    return upscaler.requires_grad_(False)
 
 
 def _load_ablation(path: Path) -> Checkpoint | None:

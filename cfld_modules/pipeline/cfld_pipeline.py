@@ -10,6 +10,7 @@ from diffusers import AutoencoderTiny, DiffusionPipeline, SchedulerMixin, UNet2D
 from PIL import Image
 
 from ..guidance import ROWS, SCALES_OF, row_weights
+from ..networks.compact import Compact
 from ..networks.hga import resample_tokens
 from ..networks.model import CFLD, Appearance
 from ..networks.pose_adapter import resample_map
@@ -160,9 +161,13 @@ class CFLDPipeline(DiffusionPipeline):
         return latents * self.vae.config.scaling_factor
 
     @torch.no_grad()
-    def decode(self, latents: torch.Tensor, width: int, height: int) -> np.ndarray:
-        """Latents -> RGB uint8 (B, height, width, 3)."""
+    def decode(
+        self, latents: torch.Tensor, width: int, height: int, upscaler: Compact | None = None
+    ) -> np.ndarray:
+        """Latents -> RGB uint8 (B, height, width, 3); where there is an upscaler, by way of its larger pictures."""
         decoded = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype)).sample
+        if upscaler is not None:
+            decoded = upscaler((decoded.float() * 0.5 + 0.5).clamp(0, 1)) * 2 - 1
         return finish_pictures(decoded, width, height)
 
 
