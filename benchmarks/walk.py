@@ -47,7 +47,8 @@ def main() -> None:
     noises = seeded_noise(pipeline, SEED, len(poses))
 
     def sampled(noise: torch.Tensor, denoise: float) -> list[np.ndarray]:
-        return sample_from(pipeline, [photo.image], poses, starts, noise, WIDTH, HEIGHT, STEPS, denoise)
+        latents = sample_from(pipeline, [photo.image], poses, starts, noise, STEPS, denoise)
+        return list(pipeline.decode(latents, WIDTH, HEIGHT))
 
     started = sampled(noises[:1], DENOISE)
     ways = {

@@ -139,10 +139,15 @@ def main() -> None:
         photos, poses = [source.picture() for source, _ in chosen], [target.pose() for _, target in chosen]
         shown = [[picture(source), (start.image.numpy() * 255).astype(np.uint8)]
                  for (source, _), start in zip(chosen, starts, strict=True)]
+        latents = {
+            (denoise, seed): sample_from(
+                pipeline, photos, poses, starts, seeded_noise(pipeline, seed, len(chosen)), STEPS, denoise
+            )
+            for denoise in {way.denoise for way in WAYS.values()} for seed in SEEDS
+        }
         results = {
-            (denoise, is_upscaled, seed): sample_from(
-                pipeline, photos, poses, starts, seeded_noise(pipeline, seed, len(chosen)), WIDTH, HEIGHT, STEPS,
-                denoise, upscaler if is_upscaled else None,
+            (denoise, is_upscaled, seed): pipeline.decode(
+                latents[denoise, seed], WIDTH, HEIGHT, upscaler if is_upscaled else None
             )
             for denoise, is_upscaled in {(way.denoise, way.is_upscaled) for way in WAYS.values()} for seed in SEEDS
         }

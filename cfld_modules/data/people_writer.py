@@ -82,13 +82,12 @@ def write_people(
 
 
 def _check_height(out: Path, height: int) -> None:
-    for picture in (out / "train_highres").glob("*.png"):
-        _, height_there = check_photograph(picture)
-        if height_there != height:
-            raise ValueError(
-                f"People: '{out}' holds pictures {height_there} pixels high; choose another folder for {height}."
-            )
-        return
+    picture = next((out / "train_highres").glob("*.png"), None)
+    height_there = check_photograph(picture)[1] if picture else height
+    if height_there != height:
+        raise ValueError(
+            f"People: '{out}' holds pictures {height_there} pixels high; choose another folder for {height}."
+        )
 
 
 def invited(garments: Path | None, person: int, width: int, height: int) -> Studio:

@@ -47,7 +47,9 @@ def demo_rows(
     noise, upscaler = seeded_noise(pipeline, seed), load_upscaler(UPSCALER_FILE)
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
     alone, started = (
-        sample_from(pipeline, [photo.image], poses, starts, noise, WIDTH, HEIGHT, steps, denoise, upscaler)
+        pipeline.decode(
+            sample_from(pipeline, [photo.image], poses, starts, noise, steps, denoise), WIDTH, HEIGHT, upscaler
+        )
         for denoise in (1.0, DENOISE)
     )
     textured = [pasted(result, start, FEATHER // 2) for result, start in zip(started, starts, strict=True)]

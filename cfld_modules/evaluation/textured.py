@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..networks.compact import Compact
 from ..pipeline.cfld_pipeline import CFLDPipeline, repeated
 from ..poses.keypoints import Pose
 from ..poses.lifting import lift
@@ -37,9 +36,9 @@ def seeded_noise(pipeline: CFLDPipeline, seed: int, count: int = 1) -> torch.Ten
 @torch.no_grad()
 def sample_from(
     pipeline: CFLDPipeline, photos: Sequence[np.ndarray], poses: Sequence[Pose], starts: Sequence[Warped],
-    noise: torch.Tensor, width: int, height: int, steps: int, denoise: float, upscaler: Compact | None = None,
-) -> list[np.ndarray]:
-    """Results RGB uint8 (height, width, 3) without pasting, of photos' people in the poses.
+    noise: torch.Tensor, steps: int, denoise: float,
+) -> torch.Tensor:
+    """Latents of the photos' people in the poses (B, 4, S/8, S/8), for `CFLDPipeline.decode`.
 
     Args:
         photos: one a pose, or one for all.
@@ -58,5 +57,4 @@ def sample_from(
         square = torch.nn.functional.interpolate(pictures, (side, side), mode="bicubic", antialias=True)
         first = pipeline.scheduler.timesteps[total - steps]
         latents = pipeline.scheduler.add_noise(pipeline.encode(square), noise, first.expand(batch))
-    latents = pipeline.denoise(latents, appearance, maps, steps=total, first_step=total - steps)
-    return list(pipeline.decode(latents, width, height, upscaler))
+    return pipeline.denoise(latents, appearance, maps, steps=total, first_step=total - steps)

@@ -23,9 +23,10 @@ from ..data.pairs import Pairs
 from ..errors import CheckpointError, SettingsError
 from ..evaluation.sheet import contact_sheet
 from ..pipeline.base_model import save_network
+from ..poses.framing import signed_unit
 from ..settings import Side, Weight
 from .denoised_latents import DenoisedSamples, Denoising, denoised_latents
-from .latents import square_picture
+from .latents import random_crop, sheet_picture
 from .loop import LoopSettings, TrainingData
 
 SHEET_PICTURES = 8
@@ -73,11 +74,7 @@ class PictureSamples(Dataset):
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         random = np.random.default_rng([self.seed, number])
-        photograph = self.pairs.photographs[int(random.integers(len(self.pairs.photographs)))]
-        picture = square_picture(photograph.picture(), self.pairs.fit, self.size)
-        top, left = random.integers(self.size - self.crop + 1, size=2)
-        picture = picture[:, top : top + self.crop, left : left + self.crop]
-        return {"picture": picture.flip(-1) if random.random() < 0.5 else picture}
+        return {"picture": signed_unit(random_crop(self.pairs, self.size, self.crop, random))}
 
 
 @torch.no_grad()
@@ -157,7 +154,7 @@ class AutoencoderTask:
         pictures = self.held_out.to(self.model.autoencoder.device)
         scores = {"held-out reconstruction": self.model({"picture": pictures})["reconstruction"].item()}
         pictures_back = self.model.autoencoder.decode(self.model.autoencoder.encode(pictures).latents).sample
-        rows = [[_uint8(picture), _uint8(back)] for picture, back in zip(pictures, pictures_back, strict=True)]
+        rows = [list(map(sheet_picture, row)) for row in zip(pictures, pictures_back, strict=True)]
         return contact_sheet(rows, ("picture", "decoded")), scores
 
     def export(self) -> None:
@@ -197,8 +194,3 @@ def _earlier_autoencoder(setting: str, folder: Path) -> AutoencoderTiny:
     if not (folder / "config.json").is_file():
         raise SettingsError(f"{setting}: '{folder}' is no autoencoder that train-autoencoder made")
     return AutoencoderTiny.from_pretrained(folder, local_files_only=True)
-
-
-def _uint8(picture: torch.Tensor) -> np.ndarray:
-    """(3, H, W) in [-1, 1] -> (H, W, 3)."""
-    return ((picture.float() + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

@@ -33,6 +33,20 @@ def square_pixels(picture: np.ndarray, fit: Fit, size: int) -> torch.Tensor:
     return torch.from_numpy(squashed_pixels(lambda *part: picture[part], height, width, box, size))
 
 
+def random_crop(pairs: Pairs, size: int, crop: int, random: np.random.Generator) -> torch.Tensor:
+    """A square of any of the photographs, squashed to `size`: uint8 (3, crop, crop), half of them mirrored."""
+    photograph = pairs.photographs[int(random.integers(len(pairs.photographs)))]
+    picture = square_pixels(photograph.picture(), pairs.fit, size)
+    top, left = random.integers(size - crop + 1, size=2)
+    picture = picture[:, top : top + crop, left : left + crop]
+    return picture.flip(-1) if random.random() < 0.5 else picture
+
+
+def sheet_picture(picture: torch.Tensor) -> np.ndarray:
+    """(3, H, W) in [-1, 1] -> RGB uint8 (H, W, 3)."""
+    return ((picture.float() + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
 def encode_posteriors(vae: Vae, pictures: torch.Tensor) -> torch.Tensor:
     """Pictures (B, 3, S, S) in [-1, 1] -> mean and log variance (B, 8, S/8, S/8), or tiny latents (B, 4, ...)."""
     encoded = vae.encode(pictures)

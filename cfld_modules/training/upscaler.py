@@ -20,7 +20,7 @@ from ..errors import SettingsError
 from ..evaluation.sheet import contact_sheet
 from ..networks.compact import Compact
 from ..settings import Side, Weight
-from .latents import square_pixels
+from .latents import random_crop, sheet_picture, square_pixels
 from .loop import LoopSettings
 
 SCALE = 2
@@ -65,12 +65,8 @@ class UpscalerSamples(Dataset):
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         settings = self.settings
         random = np.random.default_rng([settings.training.seed, number])
-        photograph = self.pairs.photographs[int(random.integers(len(self.pairs.photographs)))]
-        picture = square_pixels(photograph.picture(), self.pairs.fit, settings.size) / 255
-        top, left = random.integers(settings.size - settings.crop + 1, size=2)
-        large = picture[:, top : top + settings.crop, left : left + settings.crop]
-        large = large.flip(-1) if random.random() < 0.5 else large
-        return {"large": large.contiguous(), "small": halved(large, random.uniform(0, settings.blur))}
+        large = random_crop(self.pairs, settings.size, settings.crop, random) / 255
+        return {"large": large, "small": halved(large, random.uniform(0, settings.blur))}
 
 
 class UpscalingError(nn.Module):
@@ -97,28 +93,24 @@ class UpscalerTask:
         self.model = UpscalingError(Compact(scale=SCALE))
         self.data = UpscalerSamples(settings.data.pairs("train"), settings)
         test = settings.data.pairs("test")
-        self.held_out = [
+        self.held_out = torch.stack([
             square_pixels(photograph.picture(), test.fit, settings.size) / 255
             for photograph in test.photographs[:SHEET_PICTURES]
-        ]
+        ])
 
     def sheet(self) -> tuple[Image.Image, dict[str, float]]:
         """Held-out pictures, halved, blurred and upscaled; their error, and bicubic interpolation's."""
-        large = torch.stack(self.held_out)
-        small = torch.stack([halved(picture, SHEET_BLUR) for picture in self.held_out])
+        large = self.held_out
+        small = torch.stack([halved(picture, SHEET_BLUR) for picture in large])
         device = next(self.model.parameters()).device
         upscaled = self.model.upscaler(small.to(device)).cpu()
         bicubic = functional.interpolate(small, scale_factor=SCALE, mode="bicubic")
         errors = {"held-out error": (upscaled - large).abs().mean(), "bicubic": (bicubic - large).abs().mean()}
-        rows = [list(map(_uint8, row)) for row in zip(bicubic, upscaled, large, strict=True)]
+        columns = (pictures * 2 - 1 for pictures in (bicubic, upscaled, large))
+        rows = [list(map(sheet_picture, row)) for row in zip(*columns, strict=True)]
         return contact_sheet(rows, ("bicubic", "upscaled", "truth")), {name: e.item() for name, e in errors.items()}
 
     def export(self) -> None:
         """`upscaler.safetensors`, in float16."""
         state = self.model.upscaler.state_dict()
         write_tensors(self.settings.output / "upscaler.safetensors", state, dtype=torch.float16)
-
-
-def _uint8(picture: torch.Tensor) -> np.ndarray:
-    """(3, H, W) in [0, 1] -> (H, W, 3)."""
-    return (picture * 255).clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
