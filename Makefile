@@ -64,6 +64,9 @@ demo-model: venv
 	$(VENV) -m cfld_modules data people --out output/people_large --count 150 --test-count 2 --height 512 \
 	  $(if $(GARMENTS),--garments $(GARMENTS))
 	$(VENV) -m cfld_modules train-upscaler configs/demo/4_upscaler.yaml
+	mkdir -p $(MADE)/loras $(MADE)/upscale_models
+	cp output/demo_distil/lora.safetensors $(MADE)/loras/cfld_demo_few_steps.safetensors
+	cp output/upscaler/upscaler.safetensors $(MADE)/upscale_models/cfld_demo_x2.safetensors
 
 # What docs/training.md says of the demo model in use: pictures into web/docs/images, figures into output/ and
 # to the terminal. To be run when the demo model has changed; takes what `demo-model` takes, and its people.
