@@ -1,7 +1,8 @@
 """Photographs in files: upright, RGB, eight bits, and the studio's wall behind what is transparent."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 
@@ -19,7 +20,8 @@ BAND_PIXELS = 2_000_000  # that are taken from Pillow's picture at a time
 _TURNED_ORIENTATIONS = range(5, 9)  # of EXIF: the picture's sides change places
 
 # Pillow opens a file by its content, whatever its name, and has readers that start programs: EPS is Ghostscript's.
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP")
+# `Image.init` would load all of its forty, which takes longer than to read a photo.
+READERS = ("Avif", "Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP")
 ENDINGS = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Of files that are read; those of phones (.heic) with the package pillow-heif."""
 
@@ -130,13 +132,15 @@ def _heif(content: bytes) -> Image.Image:
 
 
 def _formats(content: bytes) -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow has. Raises ValueError for AVIF, where it has not."""
-    Image.init()
+    """Those of `READERS` that this Pillow has. Raises ValueError for AVIF, where it has not."""
+    for reader in READERS:
+        with suppress(ModuleNotFoundError):  # AVIF before 11.3
+            import_module(f"PIL.{reader}ImagePlugin")
     if any(brand in _AVIF_BRANDS for brand in _brands(content)) and "AVIF" not in Image.OPEN:
         raise ValueError(
             "it is an AVIF picture, which Pillow reads from 11.3 on; 'pip install -U pillow', or save it as PNG"
         )
-    return tuple(name for name in FORMATS if name in Image.OPEN)
+    return tuple(name for name in map(str.upper, READERS) if name in Image.OPEN)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

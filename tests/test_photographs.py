@@ -1,5 +1,6 @@
 """Whatever a photograph is saved as, it is read as people see it, or refused by name."""
 
+import subprocess
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from cfld_modules.errors import LONGEST_MESSAGE, PhotographError, shortened
 from cfld_modules.photographs import STUDIO_WALL, check_photograph, decode_photograph, read_photograph, rgb_pixels
 from tests.fuzz.meter import measured
 
+ROOT = Path(__file__).resolve().parents[1]
 ORIENTATION = 0x0112
 RAMP = np.linspace(0, 255, 48 * 64).reshape(64, 48).astype(np.uint8)  # 48 wide
 PHOTO = Image.fromarray(np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=2))
@@ -175,10 +177,22 @@ def test_heic_without_the_package_names_it(tmp_path: Path, monkeypatch) -> None:
 def test_avif_where_pillow_has_none_says_so(monkeypatch) -> None:
     stream = BytesIO()
     PHOTO.save(stream, "AVIF")
-    Image.init()
+    monkeypatch.setitem(sys.modules, "PIL.AvifImagePlugin", None)
     monkeypatch.delitem(Image.OPEN, "AVIF")
     with pytest.raises(PhotographError, match="it is an AVIF picture, which Pillow reads from 11.3 on"):
         decode_photograph(stream.getvalue())
+
+
+def test_reading_a_photo_loads_no_other_readers_of_pillow(tmp_path: Path) -> None:
+    PHOTO.save(tmp_path / "photo.webp")
+    code = (
+        "import sys; from pathlib import Path; from PIL import Image; from cfld_modules.photographs import "
+        "read_photograph; read_photograph(Path(sys.argv[1])); print(*Image.OPEN)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "photo.webp"], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.split()
+    assert "WEBP" in loaded and "EPS" not in loaded
 
 
 @pytest.mark.parametrize("pixels", [RAMP.astype(np.float32), RAMP.astype(np.int32) * 70_000])
