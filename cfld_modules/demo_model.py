@@ -8,4 +8,4 @@ LORA_FILE = FOLDER / "loras" / "cfld_demo_few_steps.safetensors"
 """With which the demo model needs two steps of one row; made by `configs/demo/3_lora.yaml`."""
 UPSCALER_FILE = FOLDER / "upscale_models" / "cfld_demo_x2.safetensors"
 """That draws its results twice as large; made by `configs/demo/4_upscaler.yaml`."""
-WIDTH, HEIGHT = 132, 192  # the frame's aspect at the size it was trained
+WIDTH, HEIGHT = 176, 256  # the frame's aspect at the size it was trained

@@ -46,6 +46,8 @@ GUIDANCE: dict[str, tuple[Difference, ...]] = {
 }
 GUIDANCE_TYPES = tuple(GUIDANCE)  # the paper's first
 SCALES_OF = {name: tuple(difference.scale for difference in differences) for name, differences in GUIDANCE.items()}
+UNGUIDED: dict[str, Any] = {"guidance_type": "uc_full", "scales": {"full": 1.0}}
+"""One row a step, as a LoRA of `distil` is sampled; keywords of `CFLDPipeline.denoise`."""
 if TYPE_CHECKING:
     GuidanceType = str
 else:

@@ -25,7 +25,7 @@ class CFLDDemoModels(io.ComfyNode):
             display_name="CFLD Demo Models",
             category=DEMO,
             description="The small model that comes with this pack: with nothing downloaded it moves rendered people "
-            "(Demo Person), at 192x192. For photos use Stable Diffusion 1.5 and CFLD Loader.",
+            "(Demo Person), at 256x256. For photos use Stable Diffusion 1.5 and CFLD Loader.",
             search_aliases=["pose transfer demo", "example model", "try cfld"],
             inputs=[],
             outputs=[

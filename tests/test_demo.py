@@ -17,6 +17,7 @@ from cfld_modules.evaluation.generate import generate_pictures, truth_picture
 from cfld_modules.evaluation.ground_truth import galleries, pose_name, score_against_truth
 from cfld_modules.evaluation.metrics import ssim
 from cfld_modules.evaluation.models import load_pipeline
+from cfld_modules.guidance import UNGUIDED
 
 DOCS = Path(__file__).parent.parent / "docs"
 SUMMARY = json.loads((FOLDER / "scores.json").read_text())
@@ -90,7 +91,7 @@ def test_few_steps_of_one_row_cost_what_was_allowed(steps):
         assert teacher[score] == SCORES[score]
         assert round(teacher[score] - student[score], 6) <= allowed, score
     pipeline = load_pipeline(BASE_FOLDER, CFLD_FILE, "ddim_trailing", LORA_FILE)
-    assert_scores(pipeline, student, steps=steps, guidance_type="uc_full", scales={"full": 1.0})
+    assert_scores(pipeline, student, steps=steps, **UNGUIDED)
 
 
 def test_the_docs_say_what_few_steps_cost():
@@ -98,7 +99,7 @@ def test_the_docs_say_what_few_steps_cost():
     for steps, scores in FEW_STEPS["student"].items():
         (row,) = (row for row in rows if row.startswith("| student, ddim from 999, one row | " + steps))
         figures = [float(figure) for figure in re.findall(r"\d\.\d+", row)]
-        assert figures == [round(scores[score], 3) for score in ("ssim", "retrieved", "silhouette_iou")]
+        assert figures == [round(scores[score], 3) for score in ("ssim", "retrieved", "silhouette_iou", "sharpness")]
 
 
 def test_the_demo_writes_a_sheet(tmp_path):

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--person", type=number("CountOrNone", "number of a person"), default=4, metavar="N",
         help=f"which of the {PEOPLE} bundled people, from 0 (%(default)s); the model was not trained on them",
     )
-    parser.add_argument("--steps", type=number("Steps", "number of steps"), default=4, help="1 to 1000 (%(default)s)")
+    parser.add_argument("--steps", type=number("Steps", "number of steps"), default=2, help="1 to 1000 (%(default)s)")
     parser.add_argument("--seed", type=number("Seed", "seed"), default=3407, help="of the noise (%(default)s)")
 
 

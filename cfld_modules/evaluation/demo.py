@@ -7,22 +7,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from ..demo_model import BASE_FOLDER, CFLD_FILE, UPSCALER_FILE
+from ..demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, LORA_FILE, UPSCALER_FILE, WIDTH
 from ..demo_people import POSES, demo_photo
+from ..guidance import UNGUIDED
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.pose_drawing import draw_pose_in_style
 from .models import load_pipeline, load_upscaler
 from .sheet import contact_sheet
-from .textured import DENOISE, FEATHER, pasted, sample_from, seeded_noise, warp_photo
+from .textured import FEATHER, pasted, sample_from, seeded_noise, warp_photo
 
-WIDTH, HEIGHT = 176, 256  # of the sheet's pictures
+SCHEDULER = "lcm"  # of the template *Start here*
 DEMO_COLUMNS = "photo", "pose", "CFLD", "keeping texture", "truth"
 
 
-def load_demo_pipeline(scheduler: str = "ddim", steps: int | None = None) -> CFLDPipeline:
-    """The demo model in float32, with one of `schedulers.SCHEDULERS`."""
-    return load_pipeline(BASE_FOLDER, CFLD_FILE, scheduler, steps=steps)
+def load_demo_pipeline() -> CFLDPipeline:
+    """The demo model in float32, sampled by DDIM."""
+    return load_pipeline(BASE_FOLDER, CFLD_FILE, "ddim")
+
+
+def load_few_step_pipeline(scheduler: str, steps: int) -> CFLDPipeline:
+    """The demo model with its LoRA, to be sampled `UNGUIDED` by `ddim_trailing` or `lcm`."""
+    return load_pipeline(BASE_FOLDER, CFLD_FILE, scheduler, LORA_FILE, steps)
 
 
 def make_demo(out: Path, person: int, steps: int, seed: int) -> None:
@@ -32,7 +39,7 @@ def make_demo(out: Path, person: int, steps: int, seed: int) -> None:
         person: one of `demo_people`.
         seed: of the noise that all results begin with.
     """
-    pipeline = load_demo_pipeline("ddim_trailing", steps)  # in few steps better than "ddim": docs/performance.md
+    pipeline = load_few_step_pipeline(SCHEDULER, steps)
     rows = demo_rows(pipeline, person, range(1, POSES), steps, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(rows, DEMO_COLUMNS).save(out)
@@ -46,12 +53,9 @@ def demo_rows(
     poses = [truth.pose for truth in truths]
     noise, upscaler = seeded_noise(pipeline, seed), load_upscaler(UPSCALER_FILE)
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
-    alone, started = (
-        pipeline.decode(
-            sample_from(pipeline, [photo.image], poses, starts, noise, steps, denoise), WIDTH, HEIGHT, upscaler
-        )
-        for denoise in (1.0, DENOISE)
-    )
-    textured = [pasted(result, start, FEATHER // 2) for result, start in zip(started, starts, strict=True)]
+    generator = torch.Generator().manual_seed(seed)
+    latents = sample_from(pipeline, [photo.image], poses, starts, noise, steps, 1.0, generator=generator, **UNGUIDED)
+    alone = pipeline.decode(latents, WIDTH, HEIGHT, upscaler)
+    textured = [pasted(result, start, FEATHER // 2) for result, start in zip(alone, starts, strict=True)]
     drawings = [draw_pose_in_style(pose, WIDTH, HEIGHT, "cfld") for pose in poses]
     return [[photo.image, *row, truth.image] for *row, truth in zip(drawings, alone, textured, truths, strict=True)]

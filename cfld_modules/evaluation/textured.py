@@ -1,7 +1,8 @@
-"""Transfer that keeps the photo's texture, as the template *Keep texture* does it: sampling begins from Warp Person's
-picture, and the pixels that the photo shows lie over the result."""
+"""Transfer that keeps the photo's texture, as the templates do it: the pixels that the photo shows lie over the result,
+and in *Keep texture* sampling begins from Warp Person's picture."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from ..poses.keypoints import Pose
 from ..poses.lifting import lift
 from ..poses.warping import Warped, feathered_inwards, warp_person
 
-DENOISE, FEATHER = 0.7, 4  # the template's, the feather at 512 pixels of height
+FEATHER = 4  # the templates', at 512 pixels of height
 
 
 def warp_photo(photo: np.ndarray, pose: Pose, mask: np.ndarray, targets: Sequence[Pose]) -> list[Warped]:
@@ -36,7 +37,7 @@ def seeded_noise(pipeline: CFLDPipeline, seed: int, count: int = 1) -> torch.Ten
 @torch.no_grad()
 def sample_from(
     pipeline: CFLDPipeline, photos: Sequence[np.ndarray], poses: Sequence[Pose], starts: Sequence[Warped],
-    noise: torch.Tensor, steps: int, denoise: float,
+    noise: torch.Tensor, steps: int, denoise: float, **sampling: Any,
 ) -> torch.Tensor:
     """Latents of the photos' people in the poses (B, 4, S/8, S/8), for `CFLDPipeline.decode`.
 
@@ -44,6 +45,7 @@ def sample_from(
         photos: one a pose, or one for all.
         noise: (B, 4, S/8, S/8), or one for all.
         denoise: share of the noise levels that is sampled, in so many steps; 1 begins with noise alone.
+        sampling: as of `CFLDPipeline.denoise`, guidance and generator.
     """
     batch, side = len(poses), 8 * noise.shape[-1]
     noise, total = noise.expand(batch, -1, -1, -1), round(steps / denoise)
@@ -57,4 +59,4 @@ def sample_from(
         square = torch.nn.functional.interpolate(pictures, (side, side), mode="bicubic", antialias=True)
         first = pipeline.scheduler.timesteps[total - steps]
         latents = pipeline.scheduler.add_noise(pipeline.encode(square), noise, first.expand(batch))
-    return pipeline.denoise(latents, appearance, maps, steps=total, first_step=total - steps)
+    return pipeline.denoise(latents, appearance, maps, steps=total, first_step=total - steps, **sampling)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ..data.formats import DataSet
 from ..evaluation.generate import held_out_sheet
+from ..guidance import UNGUIDED
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..pipeline.lora import add_lora, load_lora, save_lora
 from ..pipeline.schedulers import published_scheduler
@@ -66,8 +67,7 @@ class DistillationTask:
         """Source, pose, the student's result and the truth of held-out pairs."""
         teacher = self.model.pipeline
         student = CFLDPipeline(teacher.unet, teacher.vae, published_scheduler("lcm"), teacher.cfld)
-        guidance = {"guidance_type": "uc_full", "scales": {"full": 1.0}}
-        return held_out_sheet(student, self.held_out, SHEET_PAIRS, SHEET_STEPS, **guidance), {}
+        return held_out_sheet(student, self.held_out, SHEET_PAIRS, SHEET_STEPS, **UNGUIDED), {}
 
     def export(self) -> None:
         """`lora.safetensors`, under the names that ComfyUI's LoRA loaders take."""
