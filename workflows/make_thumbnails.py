@@ -5,7 +5,7 @@
 
 A card is square: who goes in, an arrow, and what comes out, with the target pose below, and a word above. The page puts
 a badge over a strip at the top left, so nobody is there. Without the published
-weights, a text encoder, a ControlNet and an upscaler, a workflow runs without those of its nodes, at 192 pixels.
+weights, a text encoder, a ControlNet and an upscaler, a workflow runs without those of its nodes, at 256 pixels.
 To be run again whenever the demo model's files change.
 """
 
@@ -34,7 +34,7 @@ WORDS = {
     "person_in_a_photo": "inpaint", "texture_from_photo": "texture", "few_steps_with_taesd": "TAESD",
     "walk": "walk", "animation_with_animatediff": "AnimateDiff", "relight_with_ic_light": "to IC-Light",
 }
-SHRINK = 3 / 8  # 512 pixels to the demo model's 192
+SHRINK = 1 / 2  # 512 pixels to the demo model's 256
 WALL = (222, 223, 228)
 DEMO, SOURCE, POSE = "demo", "shown source", "shown pose"
 PERSON = {"class_type": "CFLDDemoPerson", "inputs": {"person": 9, "pose": 4, "width": 352, "height": 512}}
