@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cfld_modules.evaluation.demo import DEMO_COLUMNS, demo_rows, load_demo_pipeline
+from cfld_modules.evaluation.demo import DEMO_COLUMNS, SCHEDULER, demo_rows, load_few_step_pipeline
 from cfld_modules.evaluation.sheet import contact_sheet
 
 SHEET = Path(__file__).parents[1] / "docs" / "demo_people.webp"
 PEOPLE, WAVING, BEHIND = 10, 4, 6
-STEPS, SEED, SIZE = 4, 3407, (132, 192)
+STEPS, SEED, SIZE = 2, 3407, (176, 256)
 
 
 def main() -> None:
-    pipeline = load_demo_pipeline("ddim_trailing", STEPS)
+    pipeline = load_few_step_pipeline(SCHEDULER, STEPS)
     rows = []
     for person in range(PEOPLE):
         (photo, _, *waving), (_, _, *behind) = demo_rows(pipeline, person, (WAVING, BEHIND), STEPS, SEED)

@@ -34,7 +34,7 @@ from cfld_modules.evaluation.sheet import PAPER, contact_sheet  # noqa: E402
 from cfld_modules.poses.keypoints import write_pose_keypoints  # noqa: E402
 
 PICTURES = PACK / "web" / "docs" / "images"
-SHOWN_WIDTH, SHOWN_HEIGHT = 2 * WIDTH, 2 * HEIGHT
+SHOWN_WIDTH, SHOWN_HEIGHT = 3 * WIDTH // 2, 3 * HEIGHT // 2
 COLUMNS, FONT_SIZE = 3, 22  # of the pictures
 FIRST, SECOND, POSE = 0, 9, 1
 STEPS = 20
@@ -64,11 +64,12 @@ class Demo:
         return nodes.CFLDApplyHGA.execute(model, self.cfld, appearance, 1.0, 2.0, 0.0, 1.0, mask).result[0]
 
     def latents(self, model: object, positive: list, negative: list, batch: int = 1) -> torch.Tensor:
-        start = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(3407)).expand(batch, -1, -1, -1)
+        noise = torch.randn(1, 4, HEIGHT // 8, HEIGHT // 8, generator=torch.Generator().manual_seed(3407))
+        start = noise.expand(batch, -1, -1, -1)
         return tiny_host.ksample(model, positive, negative, steps=STEPS, sampler="ddim", start=start)
 
     def pictures(self, latents: torch.Tensor) -> list[np.ndarray]:
-        """RGB uint8 (256, 176, 3) each."""
+        """RGB uint8 (SHOWN_HEIGHT, SHOWN_WIDTH, 3) each."""
         shown = core.ImageScale().upscale(self.vae.decode(latents), "lanczos", SHOWN_WIDTH, SHOWN_HEIGHT, "disabled")[0]
         return [nodes.pictures.picture_array(picture) for picture in shown]
 
@@ -132,7 +133,7 @@ def clothes(demo: Demo) -> dict:
     def exchanged(upper: int, lower: int, pose: int) -> tuple[np.ndarray, torch.Tensor]:
         (above, learnt, above_appearance), (below, _, below_appearance) = demo.encode(upper), demo.encode(lower)
         _, points, _ = nodes.CFLDDemoPerson.execute(0, pose, 352, 512).result
-        mask = nodes.CFLDPoseMask.execute(points, "lower body", 128, 128, 0, 2, "pad").result[0]
+        mask = nodes.CFLDPoseMask.execute(points, "lower body", HEIGHT, HEIGHT, 0, 2, "pad").result[0]
         regions = [
             core.ConditioningSetMask().append(prompt, where, "default", 1.0)[0]
             for prompt, where in ((above, 1 - mask), (below, mask))
@@ -214,7 +215,7 @@ def inversion(demo: Demo) -> dict:
         image, points, _ = nodes.CFLDDemoPerson.execute(person, 0, 352, 512).result
         positive, negative, appearance = demo.encode(person)
         model = demo.patched(appearance)
-        square = core.ImageScale().upscale(image, "bicubic", 128, 128, "disabled")[0]
+        square = core.ImageScale().upscale(image, "bicubic", HEIGHT, HEIGHT, "disabled")[0]
         latent = {"samples": demo.vae.encode(square)}
         sigmas = custom.BasicScheduler.execute(model, "ddim_uniform", 50, 1.0).result[0]
         flipped = custom.FlipSigmas.execute(sigmas.clone()).result[0]

@@ -7,7 +7,6 @@ smallest_graph.jpg are shot by shoot_editor.mjs and shoot_graphs.mjs beside it; 
 icon.png and banner.png are drawn; the banner's result is demo.webp's.
 """
 
-import copy
 import json
 import subprocess
 import sys
@@ -41,14 +40,12 @@ SMOOTH = 4  # by which it is drawn larger
 
 
 def make_demo(folder: Path) -> None:
-    """Runs the template in ComfyUI, and the same graph from pure noise with nothing pasted; beside both the truth."""
+    """Runs the template in ComfyUI, and shows what it made, with and without what is pasted, beside the truth."""
     walk = json.loads((ROOT / "workflows" / "api" / "walk.json").read_text(encoding="utf-8"))
     classes = {node["class_type"]: number for number, node in walk.items()}
     titles = {node["_meta"]["title"]: number for number, node in walk.items()}
     photo, poses = titles["Source person"], titles["Walk, sixteen poses"]
     walk = {number: node for number, node in walk.items() if not node["class_type"].startswith(("Save", "Preview"))}
-    alone = copy.deepcopy(walk)
-    alone[classes["KSampler"]]["inputs"]["denoise"] = 1.0
     walk["drawing"] = {"class_type": "CFLDDrawPose", "inputs": {
         "pose": [poses, 0], "width": 352, "height": 512, "style": "cfld", "hands": False,
     }}
@@ -62,12 +59,14 @@ def make_demo(folder: Path) -> None:
             return [[pixels(folder / "temp" / name) for name in group] for group in names]
 
         pasted = [classes["ImageCompositeMasked"], 0]
-        photos, drawings, textured = pictures(walk, photo=[photo, 0], pose=["drawing", 0], textured=pasted)
-        (plain,) = pictures(alone, alone=[titles["Scale to the person's aspect"], 0])
+        plain = [titles["Scale to the person's aspect"], 0]
+        photos, drawings, alone, textured = pictures(
+            walk, photo=[photo, 0], pose=["drawing", 0], alone=plain, textured=pasted
+        )
     with Image.open(DOCS / "walk_truth.webp") as film:
         truth = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
     order = ("photo", "pose", "CFLD", "with the photo's texture", "truth")
-    rows = zip(photos * len(truth), drawings, plain, textured, truth, strict=True)
+    rows = zip(photos * len(truth), drawings, alone, textured, truth, strict=True)
     first, *others = [contact_sheet([list(row)], order) for row in rows]
     first.save(DOCS / "demo.webp", save_all=True, append_images=others, duration=CLIP_MILLISECONDS, loop=0, quality=75)
 

@@ -17,10 +17,11 @@ from comfy.samplers import CFGGuider, sampler_object
 from PIL import Image
 from tiny_host import nodes
 
+from cfld_modules.demo_model import HEIGHT
 from cfld_modules.demo_people import demo_photo
 from cfld_modules.evaluation.clothes import intersection_over_union
 
-PEOPLE, STEPS, SIDE = 8, 4, 16  # SIDE: of the latents
+PEOPLE, STEPS, SIDE = 8, 4, HEIGHT // 8  # SIDE: of the latents
 SCENE_CFG, PERSON_CFG = 2.0, 2.0
 OTHER_PERSON, OTHER_POSE = 6, 4  # beyond a person's own number and pose
 
