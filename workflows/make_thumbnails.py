@@ -4,8 +4,9 @@
     PATH_TO_COMFYUI_PYTHON workflows/make_thumbnails.py blend swap # those with one of these words in their names
 
 A card is square: who goes in, an arrow, and what comes out, with the target pose below, and a word above. The page puts
-a badge over a strip at the top left, so nobody is there. Without the published
-weights, a text encoder, a ControlNet and an upscaler, a workflow runs without those of its nodes, at 256 pixels.
+a badge over a strip at the top left, so nobody is there. With *Person into a photo*'s goes the help page's picture.
+Without the published weights, a text encoder, a ControlNet and an upscaler, a workflow runs without those of its nodes,
+at 256 pixels.
 To be run again whenever the demo model's files change.
 """
 
@@ -22,6 +23,7 @@ import host  # noqa: E402
 from comfy_server import running_server  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont, ImageOps, ImageSequence  # noqa: E402
 
+HELP_PICTURES, HELP_HEIGHT = WORKFLOWS.parent / "web" / "docs" / "images", 230
 SIDE, INSET, CORNER, ARROW = 360, (55, 80), (83, 120), 15
 BADGE = 48  # pixels from the top that the page's badge covers at the left
 HEIGHT = SIDE - BADGE
@@ -197,6 +199,21 @@ def scene_of(source: Image.Image, result: Image.Image) -> Image.Image:
     return card
 
 
+def help_of_scene(source: Image.Image, pose: Image.Image, result: Image.Image) -> Image.Image:
+    """For the help page: who goes in and the room with its mask in red, the pose and what comes out."""
+    room = room_with_mask()
+    room = Image.alpha_composite(Image.new("RGBA", room.size, (224, 90, 80, 255)), room)
+    height, gap = HELP_HEIGHT, 4
+    rows = [[ImageOps.contain(one.convert("RGB"), (SIDE, height)) for one in row]
+            for row in ((source, room), (pose, result))]
+    width = max(sum(one.width + gap for one in row) for row in rows) - gap
+    sheet = Image.new("RGB", (width, 2 * height + gap), "white")
+    for number, (left, right) in enumerate(rows):
+        sheet.paste(left, (0, number * (height + gap)))
+        sheet.paste(right, (left.width + gap, number * (height + gap)))
+    return sheet
+
+
 def card_of(sources: Sequence[Image.Image], pose: Image.Image | None, result: Image.Image) -> Image.Image:
     """One or two people at the left, the result at the right half."""
     half = SIDE // 2
@@ -277,6 +294,7 @@ def main(words: Sequence[str]) -> None:
                 card = with_file(results[0], comes_out=True)
             elif results[0].width > results[0].height:
                 card = scene_of(sources[0], results[0])
+                help_of_scene(sources[0], pose, results[0]).save(HELP_PICTURES / f"{name}.jpg", quality=85)
             else:
                 card = card_of(sources, pose, results[0])
             below_the_badge(card, WORDS[name]).save(WORKFLOWS / f"{title}.jpg", quality=88)
