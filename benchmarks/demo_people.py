@@ -5,15 +5,12 @@
 
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from cfld_modules.evaluation.demo import DEMO_COLUMNS, SCHEDULER, demo_rows, load_few_step_pipeline
 from cfld_modules.evaluation.sheet import contact_sheet
 
 SHEET = Path(__file__).parents[1] / "docs" / "demo_people.webp"
 PEOPLE, WAVING, BEHIND = 10, 4, 6
-STEPS, SEED, SIZE = 2, 3407, (176, 256)
+STEPS, SEED = 2, 3407
 
 
 def main() -> None:
@@ -21,8 +18,7 @@ def main() -> None:
     rows = []
     for person in range(PEOPLE):
         (photo, _, *waving), (_, _, *behind) = demo_rows(pipeline, person, (WAVING, BEHIND), STEPS, SEED)
-        pictures = (photo, *waving, *behind)
-        rows.append([np.array(Image.fromarray(picture).resize(SIZE)) for picture in pictures])
+        rows.append([photo, *waving, *behind])
     contact_sheet(rows, (DEMO_COLUMNS[0], *2 * DEMO_COLUMNS[2:])).save(SHEET, quality=85)
 
 

@@ -37,11 +37,15 @@ PICTURES = PACK / "web" / "docs" / "images"
 SHOWN_WIDTH, SHOWN_HEIGHT = 3 * WIDTH // 2, 3 * HEIGHT // 2
 COLUMNS, FONT_SIZE = 3, 22  # of the pictures
 FIRST, SECOND, POSE = 0, 9, 1
-STEPS = 20
+STEPS, SEED, LATENT_SIDE = 20, 3407, HEIGHT // 8
 FRONT_POSES = (1, 2, 3, 4)  # of the poses that clothes are exchanged in
 VIEWS = {5: "side", 6: "back"}  # of the poses; the others show the front
 INVERTED = 3  # people
 UPPER_STRIPS, LOWER_STRIPS = slice(0, 5), slice(5, 9)  # of `clothes.STRIPS`
+
+
+def noise(seed: int) -> torch.Tensor:
+    return torch.randn(1, 4, LATENT_SIDE, LATENT_SIDE, generator=torch.Generator().manual_seed(seed))
 
 
 class Demo:
@@ -64,8 +68,7 @@ class Demo:
         return nodes.CFLDApplyHGA.execute(model, self.cfld, appearance, 1.0, 2.0, 0.0, 1.0, mask).result[0]
 
     def latents(self, model: object, positive: list, negative: list, batch: int = 1) -> torch.Tensor:
-        noise = torch.randn(1, 4, HEIGHT // 8, HEIGHT // 8, generator=torch.Generator().manual_seed(3407))
-        start = noise.expand(batch, -1, -1, -1)
+        start = noise(SEED).expand(batch, -1, -1, -1)
         return tiny_host.ksample(model, positive, negative, steps=STEPS, sampler="ddim", start=start)
 
     def pictures(self, latents: torch.Tensor) -> list[np.ndarray]:

@@ -17,11 +17,10 @@ from comfy.samplers import CFGGuider, sampler_object
 from PIL import Image
 from tiny_host import nodes
 
-from cfld_modules.demo_model import HEIGHT
 from cfld_modules.demo_people import demo_photo
 from cfld_modules.evaluation.clothes import intersection_over_union
 
-PEOPLE, STEPS, SIDE = 8, 4, HEIGHT // 8  # SIDE: of the latents
+PEOPLE, STEPS = 8, 4
 SCENE_CFG, PERSON_CFG = 2.0, 2.0
 OTHER_PERSON, OTHER_POSE = 6, 4  # beyond a person's own number and pose
 
@@ -29,11 +28,8 @@ OTHER_PERSON, OTHER_POSE = 6, 4  # beyond a person's own number and pose
 def silhouette(person: int, pose: int) -> np.ndarray:
     """The true figure on the latents' grid: places of which it has half or more."""
     drawn = demo_photo(person, pose, editing.SHOWN_WIDTH, editing.SHOWN_HEIGHT).silhouette
-    return np.array(Image.fromarray(drawn.astype(np.uint8) * 255).resize((SIDE, SIDE), Image.Resampling.BOX)) >= 128
-
-
-def noise(seed: int) -> torch.Tensor:
-    return torch.randn(1, 4, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+    grid = editing.LATENT_SIDE, editing.LATENT_SIDE
+    return np.array(Image.fromarray(drawn.astype(np.uint8) * 255).resize(grid, Image.Resampling.BOX)) >= 128
 
 
 def sample(guider: CFGGuider, seed: int, masks: list[np.ndarray] | None = None) -> torch.Tensor:
@@ -44,8 +40,9 @@ def sample(guider: CFGGuider, seed: int, masks: list[np.ndarray] | None = None) 
         if masks is not None:
             masks.append(guider.fusion.is_person[0, 0].numpy())
 
+    noise = editing.noise(seed)
     return guider.sample(
-        noise(seed), torch.zeros(1, 4, SIDE, SIDE), sampler_object("ddim"), sigmas, callback=note, seed=seed
+        noise, torch.zeros_like(noise), sampler_object("ddim"), sigmas, callback=note, seed=seed
     )
 
 

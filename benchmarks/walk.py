@@ -18,8 +18,7 @@ from cfld_modules.demo_model import HEIGHT, WIDTH
 from cfld_modules.demo_people import demo_photo
 from cfld_modules.evaluation.demo import load_few_step_pipeline
 from cfld_modules.evaluation.sheet import contact_sheet
-from cfld_modules.evaluation.textured import FEATHER, pasted, sample_from, seeded_noise, warp_photo
-from cfld_modules.guidance import UNGUIDED
+from cfld_modules.evaluation.textured import FEATHER, pasted, sample_unguided, seeded_noise, warp_photo
 from cfld_modules.poses.framing import scale_pose
 from cfld_modules.poses.reading import parse_pose_json
 
@@ -49,7 +48,7 @@ def main() -> None:
     noises = seeded_noise(pipeline, SEED, len(poses))
 
     def sampled(noise: torch.Tensor) -> list[np.ndarray]:
-        latents = sample_from(pipeline, [photo.image], poses, starts, noise, STEPS, 1.0, **UNGUIDED)
+        latents = sample_unguided(pipeline, [photo.image], poses, noise, STEPS)
         return list(pipeline.decode(latents, WIDTH, HEIGHT))
 
     alike = sampled(noises[:1])

@@ -20,22 +20,20 @@ import torch
 from cfld_modules.checkpoints.blazepose_file import load_blazepose
 from cfld_modules.data.deepfashion import DeepFashionData
 from cfld_modules.data.pairs import Pairs, PhotographFile
-from cfld_modules.demo_model import UPSCALER_FILE
+from cfld_modules.demo_model import HEIGHT, UPSCALER_FILE, WIDTH
 from cfld_modules.evaluation.generate import truth_picture
 from cfld_modules.evaluation.ground_truth import exact_silhouette, galleries, pose_name, score_against_truth
 from cfld_modules.evaluation.judge import judge_picture
 from cfld_modules.evaluation.metrics import ssim
 from cfld_modules.evaluation.models import load_pipeline, load_upscaler
 from cfld_modules.evaluation.sheet import contact_sheet
-from cfld_modules.evaluation.textured import pasted, sample_from, seeded_noise
-from cfld_modules.guidance import UNGUIDED
+from cfld_modules.evaluation.textured import pasted, sample_unguided, seeded_noise
 from cfld_modules.poses.body_parts import TRUNK, body_parts
 from cfld_modules.poses.detection.detector import Detector
 from cfld_modules.poses.framing import frame_pose, scale_pose
 from cfld_modules.poses.lifting import lift
 from cfld_modules.poses.warping import Warped, warp_person
 
-WIDTH, HEIGHT = 176, 256
 SEEDS, BATCH, SHEET_PAIRS = (0, 1), 10, 20
 STEPS = {1.0: 2, 0.7: 3}  # by denoise
 TURNS = {"0 to 45": (0, 45), "45 to 90": (45, 90), "beyond": (90, 181)}
@@ -142,9 +140,9 @@ def main() -> None:
         shown = [[picture(source), (start.image.numpy() * 255).astype(np.uint8)]
                  for (source, _), start in zip(chosen, starts, strict=True)]
         latents = {
-            (denoise, seed): sample_from(
-                pipeline, photos, poses, starts, seeded_noise(pipeline, seed, len(chosen)), STEPS[denoise], denoise,
-                generator=torch.Generator().manual_seed(seed), **UNGUIDED,
+            (denoise, seed): sample_unguided(
+                pipeline, photos, poses, seeded_noise(pipeline, seed, len(chosen)), STEPS[denoise],
+                torch.Generator().manual_seed(seed), starts, denoise,
             )
             for denoise in {way.denoise for way in WAYS.values()} for seed in SEEDS
         }

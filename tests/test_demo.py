@@ -10,13 +10,12 @@ from PIL import Image
 
 from cfld_modules.command_line import main
 from cfld_modules.data.deepfashion import DeepFashionData
-from cfld_modules.demo_model import BASE_FOLDER, CFLD_FILE, FOLDER, HEIGHT, LORA_FILE, WIDTH
+from cfld_modules.demo_model import FOLDER, HEIGHT, WIDTH
 from cfld_modules.demo_people import FOLDER as PEOPLE_FOLDER
-from cfld_modules.evaluation.demo import load_demo_pipeline
+from cfld_modules.evaluation.demo import load_demo_pipeline, load_few_step_pipeline
 from cfld_modules.evaluation.generate import generate_pictures, truth_picture
 from cfld_modules.evaluation.ground_truth import galleries, pose_name, score_against_truth
 from cfld_modules.evaluation.metrics import ssim
-from cfld_modules.evaluation.models import load_pipeline
 from cfld_modules.guidance import UNGUIDED
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -90,7 +89,7 @@ def test_few_steps_of_one_row_cost_what_was_allowed(steps):
     for score, allowed in {"ssim": 0.01, "silhouette_iou": 0.01, "retrieved": 0.03}.items():
         assert teacher[score] == SCORES[score]
         assert round(teacher[score] - student[score], 6) <= allowed, score
-    pipeline = load_pipeline(BASE_FOLDER, CFLD_FILE, "ddim_trailing", LORA_FILE)
+    pipeline = load_few_step_pipeline("ddim_trailing", steps)
     assert_scores(pipeline, student, steps=steps, **UNGUIDED)
 
 

@@ -23,7 +23,7 @@ import host  # noqa: E402
 from comfy_server import running_server  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont, ImageOps, ImageSequence  # noqa: E402
 
-HELP_PICTURES, HELP_HEIGHT = WORKFLOWS.parent / "web" / "docs" / "images", 230
+HELP_PICTURES, HELP_HEIGHT, HELP_GAP = WORKFLOWS.parent / "web" / "docs" / "images", 230, 4
 SIDE, INSET, CORNER, ARROW = 360, (55, 80), (83, 120), 15
 BADGE = 48  # pixels from the top that the page's badge covers at the left
 HEIGHT = SIDE - BADGE
@@ -203,14 +203,15 @@ def help_of_scene(source: Image.Image, pose: Image.Image, result: Image.Image) -
     """For the help page: who goes in and the room with its mask in red, the pose and what comes out."""
     room = room_with_mask()
     room = Image.alpha_composite(Image.new("RGBA", room.size, (224, 90, 80, 255)), room)
-    height, gap = HELP_HEIGHT, 4
-    rows = [[ImageOps.contain(one.convert("RGB"), (SIDE, height)) for one in row]
-            for row in ((source, room), (pose, result))]
-    width = max(sum(one.width + gap for one in row) for row in rows) - gap
-    sheet = Image.new("RGB", (width, 2 * height + gap), "white")
-    for number, (left, right) in enumerate(rows):
-        sheet.paste(left, (0, number * (height + gap)))
-        sheet.paste(right, (left.width + gap, number * (height + gap)))
+    left, right = (
+        [ImageOps.contain(one.convert("RGB"), (SIDE, HELP_HEIGHT)) for one in column]
+        for column in ((source, pose), (room, result))
+    )
+    step = left[0].width + HELP_GAP, HELP_HEIGHT + HELP_GAP
+    sheet = Image.new("RGB", (step[0] + right[0].width, step[1] + HELP_HEIGHT), "white")
+    for x, column in ((0, left), (step[0], right)):
+        for y, picture in ((0, column[0]), (step[1], column[1])):
+            sheet.paste(picture, (x, y))
     return sheet
 
 

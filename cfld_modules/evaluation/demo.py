@@ -11,12 +11,11 @@ import torch
 
 from ..demo_model import BASE_FOLDER, CFLD_FILE, HEIGHT, LORA_FILE, UPSCALER_FILE, WIDTH
 from ..demo_people import POSES, demo_photo
-from ..guidance import UNGUIDED
 from ..pipeline.cfld_pipeline import CFLDPipeline
 from ..poses.pose_drawing import draw_pose_in_style
 from .models import load_pipeline, load_upscaler
 from .sheet import contact_sheet
-from .textured import FEATHER, pasted, sample_from, seeded_noise, warp_photo
+from .textured import FEATHER, pasted, sample_unguided, seeded_noise, warp_photo
 
 SCHEDULER = "lcm"  # of the template *Start here*
 DEMO_COLUMNS = "photo", "pose", "CFLD", "keeping texture", "truth"
@@ -28,7 +27,7 @@ def load_demo_pipeline() -> CFLDPipeline:
 
 
 def load_few_step_pipeline(scheduler: str, steps: int) -> CFLDPipeline:
-    """The demo model with its LoRA, to be sampled `UNGUIDED` by `ddim_trailing` or `lcm`."""
+    """The demo model with its LoRA, to be sampled unguided by `ddim_trailing` or `lcm`."""
     return load_pipeline(BASE_FOLDER, CFLD_FILE, scheduler, LORA_FILE, steps)
 
 
@@ -54,7 +53,7 @@ def demo_rows(
     noise, upscaler = seeded_noise(pipeline, seed), load_upscaler(UPSCALER_FILE)
     starts = warp_photo(photo.image, photo.pose, photo.silhouette, poses)
     generator = torch.Generator().manual_seed(seed)
-    latents = sample_from(pipeline, [photo.image], poses, starts, noise, steps, 1.0, generator=generator, **UNGUIDED)
+    latents = sample_unguided(pipeline, [photo.image], poses, noise, steps, generator)
     alone = pipeline.decode(latents, WIDTH, HEIGHT, upscaler)
     textured = [pasted(result, start, FEATHER // 2) for result, start in zip(alone, starts, strict=True)]
     drawings = [draw_pose_in_style(pose, WIDTH, HEIGHT, "cfld") for pose in poses]

@@ -2,12 +2,12 @@
 and in *Keep texture* sampling begins from Warp Person's picture."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from ..guidance import UNGUIDED
 from ..pipeline.cfld_pipeline import CFLDPipeline, repeated
 from ..poses.keypoints import Pose
 from ..poses.lifting import lift
@@ -35,17 +35,19 @@ def seeded_noise(pipeline: CFLDPipeline, seed: int, count: int = 1) -> torch.Ten
 
 
 @torch.no_grad()
-def sample_from(
-    pipeline: CFLDPipeline, photos: Sequence[np.ndarray], poses: Sequence[Pose], starts: Sequence[Warped],
-    noise: torch.Tensor, steps: int, denoise: float, **sampling: Any,
+def sample_unguided(
+    pipeline: CFLDPipeline, photos: Sequence[np.ndarray], poses: Sequence[Pose], noise: torch.Tensor, steps: int,
+    generator: torch.Generator | None = None, starts: Sequence[Warped] = (), denoise: float = 1.0,
 ) -> torch.Tensor:
-    """Latents of the photos' people in the poses (B, 4, S/8, S/8), for `CFLDPipeline.decode`.
+    """Latents of the photos' people in the poses (B, 4, S/8, S/8), for `CFLDPipeline.decode`; one row a step.
 
     Args:
+        pipeline: with a few-step LoRA, which has the guidance in it.
         photos: one a pose, or one for all.
         noise: (B, 4, S/8, S/8), or one for all.
-        denoise: share of the noise levels that is sampled, in so many steps; 1 begins with noise alone.
-        sampling: as of `CFLDPipeline.denoise`, guidance and generator.
+        generator: of ancestral noise.
+        starts, denoise: the picture to begin with of each pose, and the share of the noise levels that is sampled, in
+            so many steps; 1 begins with noise alone.
     """
     batch, side = len(poses), 8 * noise.shape[-1]
     noise, total = noise.expand(batch, -1, -1, -1), round(steps / denoise)
@@ -59,4 +61,6 @@ def sample_from(
         square = torch.nn.functional.interpolate(pictures, (side, side), mode="bicubic", antialias=True)
         first = pipeline.scheduler.timesteps[total - steps]
         latents = pipeline.scheduler.add_noise(pipeline.encode(square), noise, first.expand(batch))
-    return pipeline.denoise(latents, appearance, maps, steps=total, first_step=total - steps, **sampling)
+    return pipeline.denoise(
+        latents, appearance, maps, steps=total, first_step=total - steps, generator=generator, **UNGUIDED
+    )
